@@ -1,0 +1,62 @@
+# Run these with ./just RECIPE. Each recipe installs the Debian or Ubuntu packages that it needs and that are missing.
+
+boot_packages := "qemu-system-x86 grub-pc-bin grub-efi-amd64-bin grub-common xorriso mtools"
+kernel := "target/release/kernel"
+command := "target/release/bareflow"
+concordance := "target/programs/concordance.wasm"
+text := "target/run/text.txt"
+store := "target/run/store.img"
+
+_list:
+    @{{ just_executable() }} --justfile {{ quote(justfile()) }} --list --unsorted
+
+# Boot the sample program in QEMU; each run is one boot on the same store. WORDS go to the kernel's command line
+run *WORDS: _boot_packages programs _kernel _command _text _store
+    @{{ command }} boot --store {{ store }} --words {{ quote(WORDS) }} --file {{ text }} {{ concordance }} text.txt
+
+# Run all tests, in processes and in QEMU
+test *ARGS: _boot_packages programs _kernel
+    cargo test --release --no-fail-fast {{ ARGS }}
+
+# Boot N times on one fresh store, counting instructions: boots.csv and boots.svg in target/bench-boots
+bench-boots N *WORDS: _boot_packages programs _kernel _command _text
+    @{{ command }} bench-boots {{ N }} {{ WORDS }}
+
+# Make target/bareflow.iso, which boots the sample program on a real machine
+iso: _boot_packages programs _kernel _text
+    grub/make-iso.sh target/bareflow.iso {{ kernel }} '' \
+        --module {{ concordance }} concordance.wasm text.txt --module {{ text }} text.txt
+
+# Compile the sample programs to WebAssembly, into target/programs
+programs:
+    @programs/build.sh target/programs
+
+# Check format, and both faces of the crate with clippy
+lint:
+    cargo fmt --check
+    cargo clippy --release --all-targets -- -D warnings
+    cargo clippy --release --no-default-features --features kernel --bin kernel -- -D warnings -C panic=abort
+
+# Remove everything that was built, the store of `run` included
+clean:
+    cargo clean
+
+_kernel: _linker
+    cargo rustc --release --no-default-features --features kernel --bin kernel -- -C panic=abort
+
+_command: _linker
+    cargo build --release
+
+# Rust links with the C compiler.
+_linker:
+    @command -v cc > /dev/null || grub/packages.sh gcc libc6-dev
+
+_boot_packages:
+    @grub/packages.sh {{ boot_packages }}
+
+_text:
+    @programs/text.sh {{ text }}
+
+# The store outlives builds: only the first run makes it, or the next after deleting it.
+_store: _command
+    @[ -f {{ store }} ] || { mkdir -p target/run && {{ command }} store format {{ store }}; }

@@ -1,0 +1,161 @@
+//! Failures on demand, for the self-tests: instructions that raise a given exception, and probes that find out whether
+//! an access would.
+//!
+//! Neighbours: `kernel::selftest`.
+
+use core::arch::{asm, naked_asm};
+
+use x86_64::instructions::tables::{lidt, sidt};
+
+use super::interrupts::{self, TrapFrame, vector};
+
+/// What a probe tries to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    Read,
+    Write,
+    Execute,
+}
+
+/// Divides by zero.
+pub fn divide_by_zero() {
+    // SAFETY: the exception is the purpose; it does not return.
+    unsafe { asm!("xor edx, edx", "xor ecx, ecx", "div ecx", out("eax") _, out("edx") _, out("ecx") _) };
+}
+
+/// Executes an instruction that is none.
+pub fn undefined_instruction() {
+    // SAFETY: as above.
+    unsafe { asm!("ud2") };
+}
+
+/// Reads the byte at `address`, unless that faults.
+pub fn read(address: u64) -> u8 {
+    let value: u8;
+    // SAFETY: reads one byte, or raises the exception that is the purpose.
+    unsafe { asm!("mov {}, [{}]", out(reg_byte) value, in(reg) address, options(nostack, readonly)) };
+    value
+}
+
+/// Writes the byte at `address` back to where it was read from, unless that faults.
+pub fn write(address: u64) {
+    // SAFETY: changes nothing, or raises the exception that is the purpose.
+    unsafe { asm!("lock or byte ptr [{}], 0", in(reg) address, options(nostack)) };
+}
+
+/// Calls `address`.
+///
+/// # Safety
+/// What is there is a function without arguments and result, or not executable.
+pub unsafe fn call(address: u64) {
+    // SAFETY: the caller's.
+    let function: extern "C" fn() = unsafe { core::mem::transmute(address) };
+    function();
+}
+
+/// Raises a page fault for which there is no gate, nor one for the general protection fault that this raises.
+pub fn double_fault() {
+    const GATE_BYTES: u16 = 16;
+    interrupts::disable();
+    let mut table = sidt();
+    table.limit = (u16::from(vector::DOUBLE_FAULT) + 1) * GATE_BYTES - 1;
+    // SAFETY: the gates up to the double fault's are the kernel's own; the machine stops at the next.
+    unsafe { lidt(&table) };
+    read(0x10);
+}
+
+/// Uses up the stack.
+#[expect(unconditional_recursion, reason = "the purpose")]
+pub fn overflow_stack(depth: u64) -> u64 {
+    let block = core::hint::black_box([depth; 64]);
+    overflow_stack(block[7] + 1) + block[9]
+}
+
+/// Whether `attempt` at `address` goes without a fault. For [`Attempt::Execute`] the address must hold a return
+/// instruction or not be executable; a write changes nothing. Replaces the fault hook.
+pub fn succeeds(attempt: Attempt, address: u64) -> bool {
+    interrupts::set_fault_hook(end_probe);
+    // SAFETY: the probes preserve what the calling convention wants, whether they fault or not, since the hook sends
+    // every fault to where `probe` would have gone with result 0.
+    unsafe { probe(attempt as u64, address) != 0 }
+}
+
+/// Tries `attempt` (0 read, 1 write, 2 call) at `address` and returns 1. The hook makes it return 0.
+#[unsafe(naked)]
+unsafe extern "C" fn probe(_attempt: u64, _address: u64) -> u64 {
+    naked_asm!(
+        "push rbx",
+        "mov rbx, rsp", // where the hook finds its way back from a call
+        "cmp edi, 1",
+        "je 2f",
+        "ja 3f",
+        "mov al, [rsi]",
+        "jmp 4f",
+        "2: lock or byte ptr [rsi], 0",
+        "jmp 4f",
+        "3: call rsi",
+        "4: mov eax, 1",
+        "pop rbx",
+        "ret",
+    )
+}
+
+/// The fault hook of [`succeeds`]: unwinds `probe`, which keeps its stack pointer in RBX.
+fn end_probe(frame: &mut TrapFrame) -> bool {
+    if frame.vector != u64::from(vector::PAGE_FAULT) {
+        return false;
+    }
+    let stack = frame.rbx as *const u64;
+    // SAFETY: only `probe` runs between the setting of the hook and the result, so RBX is its stack pointer, at which it
+    // saved its caller's RBX below its return address.
+    unsafe {
+        frame.rbx = stack.read();
+        frame.rip = stack.add(1).read();
+        frame.rsp = stack.add(2) as u64;
+    }
+    frame.rax = 0;
+    true
+}
+
+/// Whether an interrupt whose handler overwrites XMM0 leaves it alone. `vector` must be free.
+pub fn interrupt_preserves_vectors() -> bool {
+    const VECTOR: u8 = 0x81;
+    interrupts::set_handler(VECTOR, |frame| {
+        // SAFETY: overwrites a register that is declared.
+        unsafe { asm!("pcmpeqb xmm0, xmm0", out("xmm0") _) };
+        frame.rax += 1;
+    });
+    let (low, high, count): (u64, u64, u64);
+    // SAFETY: the interrupt returns, having changed RAX only.
+    unsafe {
+        asm!(
+            "movq xmm0, {pattern}", "punpcklqdq xmm0, xmm0", "int {vector}", "movq {low}, xmm0", "psrldq xmm0, 8",
+            "movq {high}, xmm0",
+            pattern = in(reg) PATTERN, vector = const VECTOR, low = out(reg) low, high = out(reg) high,
+            inout("rax") 41_u64 => count, out("xmm0") _,
+        );
+    }
+    low == PATTERN && high == PATTERN && count == 42
+}
+
+/// As [`interrupt_preserves_vectors`], for the upper half of YMM0. AVX must be enabled.
+pub fn interrupt_preserves_wide_vectors() -> bool {
+    const VECTOR: u8 = 0x82;
+    interrupts::set_handler(VECTOR, |_| {
+        // SAFETY: overwrites a register that is declared; AVX is enabled, as the caller of the test knows.
+        unsafe { asm!("vpxor xmm0, xmm0, xmm0", out("xmm0") _) };
+    });
+    let high: u64;
+    // SAFETY: the interrupt returns, having changed nothing; AVX is enabled.
+    unsafe {
+        asm!(
+            "movq xmm0, {pattern}", "vinsertf128 ymm0, ymm0, xmm0, 1", "int {vector}", "vextractf128 xmm0, ymm0, 1",
+            "movq {high}, xmm0", "vzeroupper",
+            pattern = in(reg) PATTERN, vector = const VECTOR, high = out(reg) high, out("xmm0") _,
+        );
+    }
+    high == PATTERN
+}
+
+/// What the vector registers hold meanwhile.
+const PATTERN: u64 = 0x0123_4567_89ab_cdef;

@@ -1,0 +1,82 @@
+//! The options that describe the machine to boot: common to `boot` and `bench-boots`.
+
+use anyhow::{Context, Result, bail};
+use bareflow::host::qemu::iso::{self, Module};
+use bareflow::host::qemu::{Accelerator, Machine};
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+#[derive(clap::Args)]
+pub struct PcArgs {
+    /// Kernel to boot [default: the file `kernel` beside this command]
+    #[arg(long)]
+    kernel: Option<PathBuf>,
+    /// Gives the program a file, as /NAME; may be repeated
+    #[arg(long = "file", value_name = "PATH")]
+    pub files: Vec<PathBuf>,
+    /// Memory of the machine
+    #[arg(long, default_value_t = 256, value_name = "MIB")]
+    memory: u32,
+    /// CPU model: max has all that QEMU can do, qemu64 little more than SSE2
+    #[arg(long, default_value = "max")]
+    cpu: String,
+    /// Kills the machine after this time
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    timeout: u64,
+    /// Passes one more argument to QEMU; may be repeated
+    #[arg(long = "qemu", value_name = "ARG", allow_hyphen_values = true)]
+    extra: Vec<String>,
+}
+
+impl PcArgs {
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
+    /// Makes the ISO `out`, which boots the kernel with `words` and runs `program` with `args`, and a machine for it,
+    /// on which a tick is an instruction.
+    pub fn machine(&self, out: &Path, words: &str, program: &Path, args: &[String]) -> Result<Machine> {
+        let mut modules = vec![module(program, args)?];
+        for file in &self.files {
+            modules.push(module(file, &[])?);
+        }
+        let kernel = self.kernel()?;
+        iso::make(&checkout().join("grub/make-iso.sh"), out, &kernel, words, &modules)?;
+        Ok(Machine {
+            memory_mib: self.memory,
+            cpu: self.cpu.clone(),
+            icount: true,
+            accelerator: Accelerator::Tcg,
+            extra: self.extra.clone(),
+            ..Machine::new(out)
+        })
+    }
+
+    fn kernel(&self) -> Result<PathBuf> {
+        let path = match &self.kernel {
+            Some(path) => path.clone(),
+            None => env::current_exe().context("cannot find this command's own file")?.with_file_name("kernel"),
+        };
+        if !path.is_file() {
+            bail!("there is no kernel at {}: build it with `./just iso`, or name one with --kernel", path.display());
+        }
+        Ok(path)
+    }
+}
+
+/// The checkout that this command was built from.
+pub fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `file` under its own name, with `args` after it.
+fn module(file: &Path, args: &[String]) -> Result<Module> {
+    if !file.is_file() {
+        bail!("there is no file {}", file.display());
+    }
+    let name = file.file_name().and_then(OsStr::to_str).context("a file's name has to be UTF-8")?;
+    let words = [&[name.to_owned()], args].concat();
+    Ok(Module { path: file.into(), words })
+}

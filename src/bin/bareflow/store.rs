@@ -1,0 +1,69 @@
+//! `bareflow store`: making and looking at stores.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use bareflow::host::disk::FileDisk;
+use bareflow::host::wasi::SystemEntropy;
+use bareflow::profile::Profile;
+use bareflow::store::{SECTOR_BYTES, Store};
+use bareflow::wasi::Entropy;
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Makes FILE an empty store; the kernel never does this itself
+    Format {
+        /// Size of a file that does not exist yet
+        #[arg(long, default_value_t = 16, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+        mib: u64,
+        /// Discards what an existing file holds
+        #[arg(long)]
+        force: bool,
+        file: PathBuf,
+    },
+    /// Says what FILE holds
+    Show { file: PathBuf },
+}
+
+pub fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Format { mib, force, file } => format(&file, mib, force)?,
+        Command::Show { file } => show(&file)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn format(file: &Path, mib: u64, force: bool) -> Result<()> {
+    let disk = if file.exists() {
+        if !force {
+            bail!("{} exists; its content would be lost. Say --force to format it all the same", file.display());
+        }
+        FileDisk::open(file)
+    } else {
+        FileDisk::create(file, (mib << 20) / SECTOR_BYTES as u64)
+    };
+    let disk = disk.with_context(|| format!("cannot make {}", file.display()))?;
+    let mut id = [0; 16];
+    SystemEntropy.fill(&mut id);
+    let store = Store::format(disk, id).with_context(|| format!("cannot format {}", file.display()))?;
+    println!("{}: an empty store for profiles of up to {} kB", file.display(), store.capacity() / 1000);
+    Ok(())
+}
+
+fn show(file: &Path) -> Result<()> {
+    let mut store = open(file)?;
+    let found = store.load_with(Profile::decode);
+    println!("{found}");
+    println!("boots since then that saved nothing: {}", found.attempts);
+    if let Some(profile) = found.payload {
+        println!("boots recorded: {}, functions known: {}", profile.last_boot(), profile.functions.len());
+    }
+    Ok(())
+}
+
+/// The store in `file`, for reading.
+pub fn open(file: &Path) -> Result<Store<FileDisk>> {
+    let disk = FileDisk::open_read_only(file).with_context(|| format!("cannot open {}", file.display()))?;
+    Store::open(disk).with_context(|| format!("cannot use {}", file.display()))
+}

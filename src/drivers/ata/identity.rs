@@ -1,0 +1,86 @@
+//! What a disk says about itself: the 512 bytes that IDENTIFY DEVICE returns.
+//!
+//! Source: ATA/ATAPI-7 volume 1, section 6.17; long sectors and multiples: ATA8-ACS, words 106 and 117.
+
+use alloc::string::String;
+
+use super::SECTOR_BYTES;
+use super::error::AtaError;
+
+/// 28 address bits.
+const MAX_SECTORS_LBA28: u64 = 1 << 28;
+/// 48 address bits.
+const MAX_SECTORS_LBA48: u64 = 1 << 48;
+
+/// A disk's description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub model: String,
+    pub serial: String,
+    /// Capacity in sectors of 512 bytes.
+    pub sectors: u64,
+    /// Takes the commands with 48-bit addresses.
+    pub lba48: bool,
+    /// Takes FLUSH CACHE EXT.
+    pub flush_ext: bool,
+    /// Sectors that it can move at once, without asking for each; 1 if it cannot.
+    pub max_block_sectors: u8,
+}
+
+impl Identity {
+    /// Parses the answer; refuses disks that the driver cannot use.
+    pub fn parse(bytes: &[u8; SECTOR_BYTES]) -> Result<Self, AtaError> {
+        let words = Words(bytes);
+        let features = words.checked(83);
+        let lba48 = features & 1 << 10 != 0 && words.number(100, 4) != 0;
+        let sectors = if lba48 {
+            words.number(100, 4).min(MAX_SECTORS_LBA48)
+        } else if words.at(49) & 1 << 9 != 0 {
+            words.number(60, 2).min(MAX_SECTORS_LBA28)
+        } else {
+            0
+        };
+        let sector_bytes = words.sector_bytes();
+        if sector_bytes != SECTOR_BYTES as u64 {
+            return Err(AtaError::SectorSize { len_bytes: sector_bytes });
+        }
+        if sectors == 0 {
+            return Err(AtaError::NoSectors);
+        }
+        let flush_ext = lba48 && features & 1 << 13 != 0;
+        let [max_block_sectors, _] = words.at(47).to_le_bytes();
+        let max_block_sectors = max_block_sectors.max(1);
+        Ok(Self { model: words.text(27, 20), serial: words.text(10, 10), sectors, lba48, flush_ext, max_block_sectors })
+    }
+}
+
+/// The answer by 16-bit words, as the standard numbers it.
+struct Words<'a>(&'a [u8; SECTOR_BYTES]);
+
+impl Words<'_> {
+    fn at(&self, word: usize) -> u16 {
+        u16::from_le_bytes([self.0[2 * word], self.0[2 * word + 1]])
+    }
+
+    /// A word that is only valid if its top bits are 01; else zero.
+    fn checked(&self, word: usize) -> u16 {
+        Some(self.at(word)).filter(|value| value >> 14 == 0b01).unwrap_or(0)
+    }
+
+    /// A number in consecutive words, least significant first.
+    fn number(&self, first: usize, words: usize) -> u64 {
+        (first..first + words).rev().fold(0, |number, word| number << 16 | u64::from(self.at(word)))
+    }
+
+    fn sector_bytes(&self) -> u64 {
+        if self.checked(106) & 1 << 12 != 0 { self.number(117, 2) * 2 } else { SECTOR_BYTES as u64 }
+    }
+
+    /// Text in consecutive words, the first character of each in its high byte, padded with spaces.
+    fn text(&self, first: usize, words: usize) -> String {
+        let bytes = (first..first + words).flat_map(|word| self.at(word).to_be_bytes());
+        let printable = |byte: u8| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '?' };
+        let text: String = bytes.filter(|&byte| byte != 0).map(printable).collect();
+        text.trim().into()
+    }
+}

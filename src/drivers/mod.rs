@@ -1,0 +1,58 @@
+//! Devices of a PC: fixed machine code in ring 0, never profiled and never recompiled.
+//!
+//! | to | module | key type |
+//! |---|---|---|
+//! | print and read over a wire | [`serial`] | [`serial::Serial`] |
+//! | print on the screen | [`console`] | [`console::Console`], [`tee::Tee`] |
+//! | read what is typed | [`keyboard`] | [`keyboard::Keyboard`] |
+//! | route interrupts, count time slices | [`pic`], [`timer`] | [`pic::Irq`] |
+//! | tell the time | [`clock`], [`rtc`] | [`clock::Clock`] |
+//! | find devices | [`pci`] | [`pci::Device`] |
+//! | keep data | [`ata`] | [`ata::Disk`] |
+//! | switch off | [`power`] | [`power::SoftOff`] |
+//! | be unpredictable | [`entropy`] | [`entropy::fill`] |
+//!
+//! Three rules hold here. Every wait is bounded, so a device that is missing or broken costs time but never hangs the
+//! machine. What a device says is checked, never trusted. The logic of a protocol is generic over a small register
+//! trait, so that it runs against a fake device in an ordinary test; only the implementations of those traits touch
+//! ports. Drivers have inherent methods and know no layer above; the top layer adapts them to the seams.
+//!
+//! The only statics are those an interrupt handler must reach: the tick counter and the scancode buffer.
+
+pub mod ata;
+pub mod clock;
+pub mod console;
+pub mod entropy;
+pub mod keyboard;
+pub mod pci;
+pub mod pic;
+pub mod power;
+pub mod rtc;
+pub mod serial;
+pub mod tee;
+pub mod timer;
+
+use pic::Irq;
+
+/// Serves a hardware interrupt of [`pic::VECTORS`]: its device first, then the interrupt controllers. Registered for all
+/// of them by [`pic::initialize`]; a handler that replaces it for one vector ends by calling it.
+pub fn handle_interrupt(vector: u8) {
+    let Some(irq) = Irq::from_vector(vector) else { return };
+    if pic::is_spurious(irq) {
+        return pic::end_spurious(irq);
+    }
+    match irq {
+        Irq::Timer => timer::on_interrupt(),
+        Irq::Keyboard => keyboard::on_interrupt(),
+        _ => {}
+    }
+    pic::end_of_interrupt(irq);
+}
+
+/// Asks `done` up to `limit` times; false if it never said yes.
+fn poll(limit: u32, mut done: impl FnMut() -> bool) -> bool {
+    (0..limit).any(|_| {
+        core::hint::spin_loop();
+        done()
+    })
+}

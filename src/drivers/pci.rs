@@ -1,0 +1,209 @@
+//! PCI: which devices there are, and where their registers lie.
+//!
+//! [`devices`] lists what is behind any [`ConfigRegionAccess`]; [`ConfigPorts`] is the one every PC has (configuration
+//! mechanism 1, ports 0xcf8 and 0xcfc). It starts at bus 0 and follows bridges, visiting each bus once, so the work is
+//! bounded however a broken bridge points. Source: PCI Local Bus Specification 3.0, sections 3.2.2.3 and 6.
+
+use alloc::vec::Vec;
+use core::fmt;
+use pci_types::{CommandRegister, ConfigRegionAccess, HeaderType, PciAddress, PciHeader, PciPciBridgeHeader};
+use x86_64::instructions::interrupts::without_interrupts;
+use x86_64::instructions::port::Port;
+
+const BUSES: usize = 256;
+const DEVICES_PER_BUS: u8 = 32;
+const FUNCTIONS_PER_DEVICE: u8 = 8;
+
+/// What an empty slot reads as.
+const NO_VENDOR: u16 = 0xffff;
+
+const CLASS_BRIDGE: u8 = 0x06;
+const FIRST_BAR_OFFSET: u16 = 0x10;
+const BARS: usize = 6;
+
+/// A region of a device's registers (base address register).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// First I/O port.
+    Io { port: u16 },
+    /// Physical address and length.
+    Memory { address: u64, size_bytes: u64, prefetchable: bool },
+}
+
+/// One function of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    pub address: PciAddress,
+    pub vendor: u16,
+    pub device: u16,
+    pub class: u8,
+    pub subclass: u8,
+    pub interface: u8,
+    /// By register number. A 64-bit region takes two registers: the second is `None`. Bridges list none.
+    pub bars: [Option<Bar>; BARS],
+}
+
+impl Device {
+    /// Whether this is the kind of device meant: class, subclass.
+    pub fn is(&self, class: u8, subclass: u8) -> bool {
+        (self.class, self.subclass) == (class, subclass)
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, vendor, device, class, subclass, interface, .. } = self;
+        write!(f, "{address} {vendor:04x}:{device:04x} class {class:02x}.{subclass:02x}.{interface:02x}")
+    }
+}
+
+/// Every function on every bus that bridges lead to, in the order found.
+///
+/// Sizing its regions turns a device off for a moment; call this before any driver uses one.
+pub fn devices(access: &impl ConfigRegionAccess) -> Vec<Device> {
+    let mut found = Vec::new();
+    let mut seen = [false; BUSES];
+    seen[0] = true;
+    let mut waiting: Vec<u8> = alloc::vec![0];
+    while let Some(bus) = waiting.pop() {
+        for address in functions(access, bus) {
+            found.push(describe(access, address));
+            if let Some(behind) = bus_behind(access, address)
+                && !core::mem::replace(&mut seen[usize::from(behind)], true)
+            {
+                waiting.push(behind);
+            }
+        }
+    }
+    found
+}
+
+fn functions(access: &impl ConfigRegionAccess, bus: u8) -> impl Iterator<Item = PciAddress> {
+    (0..DEVICES_PER_BUS).flat_map(move |device| {
+        let first = PciAddress::new(0, bus, device, 0);
+        let functions = match exists(access, first) {
+            false => 0,
+            true if PciHeader::new(first).has_multiple_functions(access) => FUNCTIONS_PER_DEVICE,
+            true => 1,
+        };
+        (0..functions)
+            .map(move |function| PciAddress::new(0, bus, device, function))
+            .filter(move |&address| exists(access, address))
+    })
+}
+
+fn exists(access: &impl ConfigRegionAccess, address: PciAddress) -> bool {
+    PciHeader::new(address).id(access).0 != NO_VENDOR
+}
+
+fn describe(access: &impl ConfigRegionAccess, address: PciAddress) -> Device {
+    let header = PciHeader::new(address);
+    let (vendor, device) = header.id(access);
+    let (_, class, subclass, interface) = header.revision_and_class(access);
+    let sized = header.header_type(access) == HeaderType::Endpoint && class != CLASS_BRIDGE;
+    let bars = if sized { bars(access, header) } else { [None; BARS] };
+    Device { address, vendor, device, class, subclass, interface, bars }
+}
+
+/// The bus behind a bridge; none if this is no bridge or the firmware gave it no bus.
+fn bus_behind(access: &impl ConfigRegionAccess, address: PciAddress) -> Option<u8> {
+    let bridge = PciPciBridgeHeader::from_header(PciHeader::new(address), access)?;
+    Some(bridge.secondary_bus_number(access)).filter(|&bus| bus != 0)
+}
+
+/// Reads and sizes all regions, with the device deaf meanwhile: it must not answer at the trial addresses.
+fn bars(access: &impl ConfigRegionAccess, mut header: PciHeader) -> [Option<Bar>; BARS] {
+    let decoding = CommandRegister::IO_ENABLE | CommandRegister::MEMORY_ENABLE;
+    let before = header.command(access);
+    header.update_command(access, |command| command - decoding);
+    let mut bars = [None; BARS];
+    let mut register = 0;
+    while register < BARS {
+        let (bar, registers) = read_bar(access, header.address(), register);
+        bars[register] = bar;
+        register += registers;
+    }
+    header.update_command(access, |_| before);
+    bars
+}
+
+/// The region at a register, and how many registers it takes.
+fn read_bar(access: &impl ConfigRegionAccess, address: PciAddress, register: usize) -> (Option<Bar>, usize) {
+    let (low, low_mask) = read_and_size(access, address, register);
+    if low & 1 != 0 {
+        let port = (low & 0xfffc) as u16;
+        return ((port != 0).then_some(Bar::Io { port }), 1);
+    }
+    let is_64_bit = low >> 1 & 0b11 == 0b10 && register + 1 < BARS;
+    let (high, high_mask) = if is_64_bit { read_and_size(access, address, register + 1) } else { (0, u32::MAX) };
+    let mask = u64::from(high_mask) << 32 | u64::from(low_mask & !0xf);
+    let base = u64::from(high) << 32 | u64::from(low & !0xf);
+    // The writable bits of the address are those above the size; none at all means that there is no region.
+    let exists = base != 0 && low_mask & !0xf != 0 || is_64_bit && base != 0 && high_mask != 0;
+    let bar = exists.then(|| Bar::Memory {
+        address: base,
+        size_bytes: mask & mask.wrapping_neg(),
+        prefetchable: low & 0b1000 != 0,
+    });
+    (bar, if is_64_bit { 2 } else { 1 })
+}
+
+/// A base address register's value, and what it holds after all ones are written; the value is put back.
+fn read_and_size(access: &impl ConfigRegionAccess, address: PciAddress, register: usize) -> (u32, u32) {
+    let offset = FIRST_BAR_OFFSET + 4 * register as u16;
+    // SAFETY: `register` is below 6, so this is a base address register of an endpoint; reading has no effect.
+    let value = unsafe { access.read(address, offset) };
+    // SAFETY: the device does not decode addresses meanwhile: see `bars`.
+    unsafe { access.write(address, offset, u32::MAX) };
+    // SAFETY: as the first read.
+    let mask = unsafe { access.read(address, offset) };
+    // SAFETY: puts back what the firmware had set.
+    unsafe { access.write(address, offset, value) };
+    (value, mask)
+}
+
+/// Configuration mechanism 1: an address port and a data port; 256 bytes per function, segment 0.
+pub struct ConfigPorts(());
+
+impl ConfigPorts {
+    const ADDRESS_PORT: u16 = 0xcf8;
+    const DATA_PORT: u16 = 0xcfc;
+    const ENABLE: u32 = 1 << 31;
+
+    /// # Safety
+    /// No other code uses the ports 0xcf8 to 0xcff.
+    pub unsafe fn new() -> Self {
+        Self(())
+    }
+
+    fn select(address: PciAddress, offset: u16) {
+        let function = u32::from(address.bus()) << 16
+            | u32::from(address.device()) << 11
+            | u32::from(address.function()) << 8
+            | u32::from(offset & 0xfc);
+        // SAFETY: `new` gave us this port; selecting a register has no effect by itself.
+        unsafe { Port::<u32>::new(Self::ADDRESS_PORT).write(Self::ENABLE | function) };
+    }
+}
+
+impl ConfigRegionAccess for ConfigPorts {
+    unsafe fn read(&self, address: PciAddress, offset: u16) -> u32 {
+        without_interrupts(|| {
+            Self::select(address, offset);
+            // SAFETY: the caller vouches for reading the register selected above.
+            unsafe { Port::<u32>::new(Self::DATA_PORT).read() }
+        })
+    }
+
+    unsafe fn write(&self, address: PciAddress, offset: u16, value: u32) {
+        without_interrupts(|| {
+            Self::select(address, offset);
+            // SAFETY: the caller vouches for writing the register selected above.
+            unsafe { Port::<u32>::new(Self::DATA_PORT).write(value) };
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "pci_tests.rs"]
+mod tests;

@@ -1,0 +1,199 @@
+//! Code memory filled: trampolines, function entries, functions and kernels, and whose an address is.
+//!
+//! Key types: [`CodeSpace`]. Code only ever grows; a function's newer code is reached by patching its entry.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+use cranelift_codegen::ir::TrapCode;
+
+use super::EngineError;
+use super::compile::{MachineCode, Relocation, RelocationKind, Symbol};
+use super::layout::{ENTRY_BYTES, entry_offset};
+use super::library;
+use super::program::FuncId;
+use super::seams::CodeMemory;
+use super::specialise::{KernelId, kernel};
+use super::trampoline::{self, Trampolines};
+
+/// Alignment of functions: a cache line.
+const FUNCTION_ALIGN: usize = 64;
+
+/// A call or jump with a 32-bit distance.
+const NEAR_CALL: u8 = 0xe8;
+const NEAR_JUMP: u8 = 0xe9;
+const NEAR_BYTES: usize = 5;
+
+/// All code of one engine.
+pub struct CodeSpace {
+    memory: Box<dyn CodeMemory>,
+    state_base: u64,
+    next: usize,
+    pub trampolines: Trampolines,
+    kernels: BTreeMap<KernelId, u64>,
+    /// Placed code, ascending by address.
+    placed: Vec<Placed>,
+    /// Bytes of functions, wrappers and kernels.
+    pub bytes: usize,
+}
+
+/// A piece of placed code.
+pub struct Placed {
+    pub range: Range<u64>,
+    /// The function it belongs to; none for wrappers and kernels.
+    pub function: Option<FuncId>,
+    traps: Vec<(u32, TrapCode)>,
+    locations: Vec<(u32, u32)>,
+}
+
+impl Placed {
+    /// Why the instruction at `address` faults, if it is one that may.
+    pub fn trap(&self, address: u64) -> Option<TrapCode> {
+        let offset = (address - self.range.start) as u32;
+        let index = self.traps.binary_search_by_key(&offset, |(at, _)| *at).ok()?;
+        Some(self.traps[index].1)
+    }
+
+    /// The offset in the module of the operator that the code at `address` belongs to.
+    pub fn module_offset(&self, address: u64) -> Option<u32> {
+        let offset = (address - self.range.start) as u32;
+        let after = self.locations.partition_point(|(at, _)| *at <= offset);
+        self.locations[..after].last().map(|(_, offset)| *offset).filter(|offset| *offset != u32::MAX)
+    }
+}
+
+impl CodeSpace {
+    /// Places the trampolines, and entries for `functions` functions that compile at first call.
+    pub fn new(
+        memory: Box<dyn CodeMemory>,
+        state_base: u64,
+        pinned: bool,
+        functions: usize,
+    ) -> Result<Self, EngineError> {
+        let trampolines = trampoline::assemble(memory.base(), state_base, pinned)
+            .map_err(|error| EngineError::Codegen(alloc::format!("trampolines: {error}")))?;
+        let next = entry_offset(functions as u32).next_multiple_of(FUNCTION_ALIGN);
+        let (kernels, placed) = (BTreeMap::new(), Vec::new());
+        let mut space = Self { memory, state_base, next, trampolines, kernels, placed, bytes: 0 };
+        space.write(0, &space.trampolines.bytes.clone())?;
+        let mut entries = Vec::with_capacity(functions * ENTRY_BYTES);
+        for function in 0..functions as u32 {
+            let mut entry = near(NEAR_CALL, entry_offset(function), space.trampolines.compile);
+            entry.resize(ENTRY_BYTES, 0xcc);
+            entries.extend(entry);
+        }
+        space.write(entry_offset(0), &entries)?;
+        Ok(space)
+    }
+
+    pub fn base(&self) -> u64 {
+        self.memory.base()
+    }
+
+    /// Addresses that hold code.
+    pub fn range(&self) -> Range<u64> {
+        self.base()..self.base() + self.memory.capacity() as u64
+    }
+
+    /// The address by which everyone knows `function`.
+    pub fn entry(&self, function: FuncId) -> u64 {
+        self.base() + entry_offset(function.0) as u64
+    }
+
+    /// Which function's entry made the call that returns to `address`.
+    pub fn function_of_entry(&self, address: u64) -> FuncId {
+        let offset = (address - self.base()) as usize - NEAR_BYTES - entry_offset(0);
+        FuncId((offset / ENTRY_BYTES) as u32)
+    }
+
+    /// Places `code` and returns its address.
+    pub fn place(&mut self, mut code: MachineCode, function: Option<FuncId>) -> Result<u64, EngineError> {
+        for relocation in &code.relocations {
+            if let Symbol::Kernel(id) = relocation.target {
+                self.kernel(id)?;
+            }
+        }
+        let offset = self.reserve(code.bytes.len())?;
+        let address = self.base() + offset as u64;
+        for relocation in &code.relocations {
+            let target = self.target(relocation)?;
+            apply(&mut code.bytes, relocation, address, target);
+        }
+        self.write(offset, &code.bytes)?;
+        let range = address..address + code.bytes.len() as u64;
+        self.placed.push(Placed { range, function, traps: code.traps, locations: code.locations });
+        Ok(address)
+    }
+
+    /// From now on calls of `function` go to `address`.
+    pub fn patch_entry(&mut self, function: FuncId, address: u64) -> Result<(), EngineError> {
+        let offset = entry_offset(function.0);
+        let jump = near(NEAR_JUMP, offset, (address - self.base()) as usize);
+        self.write(offset, &jump)
+    }
+
+    /// The piece of code at `address`.
+    pub fn find(&self, address: u64) -> Option<&Placed> {
+        let after = self.placed.partition_point(|placed| placed.range.start <= address);
+        self.placed[..after].last().filter(|placed| placed.range.contains(&address))
+    }
+
+    fn kernel(&mut self, id: KernelId) -> Result<(), EngineError> {
+        if self.kernels.contains_key(&id) {
+            return Ok(());
+        }
+        let bytes = kernel(id).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))?;
+        let code = MachineCode { bytes, relocations: Vec::new(), traps: Vec::new(), locations: Vec::new() };
+        let address = self.place(code, None)?;
+        self.kernels.insert(id, address);
+        Ok(())
+    }
+
+    fn target(&self, relocation: &Relocation) -> Result<u64, EngineError> {
+        Ok(match relocation.target {
+            Symbol::Function(id) => self.entry(id),
+            Symbol::RuntimeTrampoline => self.base() + self.trampolines.runtime as u64,
+            Symbol::State => self.state_base,
+            Symbol::Kernel(id) => self.kernels[&id],
+            Symbol::Library(call) => library::address(call)
+                .ok_or_else(|| EngineError::Codegen(alloc::format!("no implementation of {call:?}")))?,
+        })
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Result<usize, EngineError> {
+        let offset = self.next;
+        let next = (offset + bytes).next_multiple_of(FUNCTION_ALIGN);
+        if next > self.memory.capacity() {
+            return Err(EngineError::OutOfMemory { what: "code memory" });
+        }
+        self.next = next;
+        self.bytes += bytes;
+        Ok(offset)
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), EngineError> {
+        self.memory.write(offset, bytes).map_err(|_| EngineError::OutOfMemory { what: "code memory" })
+    }
+}
+
+/// A near call or jump placed at `from`, both as offsets.
+fn near(opcode: u8, from: usize, to: usize) -> Vec<u8> {
+    let distance = (to as i64 - (from + NEAR_BYTES) as i64) as i32;
+    let mut bytes = alloc::vec![opcode];
+    bytes.extend(distance.to_le_bytes());
+    bytes
+}
+
+fn apply(code: &mut [u8], relocation: &Relocation, address: u64, target: u64) {
+    let at = relocation.offset as usize;
+    let value = target.wrapping_add_signed(relocation.addend);
+    match relocation.kind {
+        RelocationKind::Near => {
+            let distance = value.wrapping_sub(address + at as u64) as i64;
+            let distance = i32::try_from(distance).expect("code and state are within 2 GiB of each other");
+            code[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+        RelocationKind::Absolute => code[at..at + 8].copy_from_slice(&value.to_le_bytes()),
+    }
+}

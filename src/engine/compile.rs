@@ -1,0 +1,159 @@
+//! Cranelift IR to machine code, once with little effort for the baseline, once with all of it.
+//!
+//! Key types: [`Compiler`], [`MachineCode`]. Neighbours: `translate` makes the IR, `code` places the result.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{ExternalName, Function, LibCall, TrapCode, UserExternalNameRef};
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{Context, FinalizedMachReloc, FinalizedRelocTarget};
+use cranelift_frontend::FunctionBuilderContext;
+
+use super::cpu::CpuFeatures;
+use super::program::FuncId;
+use super::specialise::KernelId;
+use super::tier::Tier;
+use super::translate::namespace;
+
+/// Compilers for every tier, and the memory they reuse.
+pub struct Compiler {
+    baseline: OwnedTargetIsa,
+    optimising: OwnedTargetIsa,
+    context: Context,
+    builder: FunctionBuilderContext,
+}
+
+/// Machine code before it has a place.
+pub struct MachineCode {
+    pub bytes: Vec<u8>,
+    pub relocations: Vec<Relocation>,
+    /// Instructions that may fault, by offset.
+    pub traps: Vec<(u32, TrapCode)>,
+    /// (offset in the code, offset in the module), ascending.
+    pub locations: Vec<(u32, u32)>,
+}
+
+/// A place in code that depends on where something is.
+#[derive(Clone, Copy, Debug)]
+pub struct Relocation {
+    pub offset: u32,
+    pub kind: RelocationKind,
+    pub target: Symbol,
+    pub addend: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelocationKind {
+    /// 32 bits, relative to the place itself.
+    Near,
+    /// 64 bits.
+    Absolute,
+}
+
+/// What a relocation refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symbol {
+    Function(FuncId),
+    RuntimeTrampoline,
+    State,
+    Kernel(KernelId),
+    Library(LibCall),
+}
+
+/// A body that the code generator refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodegenError(pub String);
+
+impl Compiler {
+    /// `pinned_base`: linear memory is addressed through the pinned register.
+    pub fn new(cpu: CpuFeatures, pinned_base: bool) -> Result<Self, CodegenError> {
+        Ok(Self {
+            baseline: isa(cpu, pinned_base, &[("opt_level", "none"), ("regalloc_algorithm", "single_pass")])?,
+            optimising: isa(cpu, pinned_base, &[("opt_level", "speed")])?,
+            context: Context::new(),
+            builder: FunctionBuilderContext::new(),
+        })
+    }
+
+    pub fn frontend_config(&self) -> TargetFrontendConfig {
+        self.baseline.frontend_config()
+    }
+
+    /// Compiles the function that `build` makes.
+    pub fn compile<E>(
+        &mut self,
+        tier: Tier,
+        build: impl FnOnce(&mut Function, &mut FunctionBuilderContext) -> Result<(), E>,
+    ) -> Result<MachineCode, E>
+    where
+        E: From<CodegenError>,
+    {
+        self.context.clear();
+        build(&mut self.context.func, &mut self.builder)?;
+        let isa = if tier == Tier::Baseline { &self.baseline } else { &self.optimising };
+        match self.context.compile(&**isa, &mut ControlPlane::default()) {
+            Ok(_) => {}
+            Err(error) => return Err(CodegenError(error.inner.to_string()).into()),
+        }
+        let Some(code) = self.context.compiled_code() else { unreachable!("compile succeeded") };
+        let function = &self.context.func;
+        Ok(MachineCode {
+            bytes: code.code_buffer().to_vec(),
+            relocations: code.buffer.relocs().iter().map(|reloc| relocation(function, reloc)).collect(),
+            traps: code.buffer.traps().iter().map(|trap| (trap.offset, trap.code)).collect(),
+            locations: code.buffer.get_srclocs_sorted().iter().map(|at| (at.start, at.loc.bits())).collect(),
+        })
+    }
+}
+
+fn isa(cpu: CpuFeatures, pinned_base: bool, effort: &[(&str, &str)]) -> Result<OwnedTargetIsa, CodegenError> {
+    let failed = |error: &dyn ToString| CodegenError(error.to_string());
+    let mut flags = settings::builder();
+    let common = [
+        ("enable_pinned_reg", if pinned_base { "true" } else { "false" }),
+        ("enable_probestack", "true"),
+        ("probestack_strategy", "inline"),
+        ("probestack_size_log2", "12"),
+        ("preserve_frame_pointers", "true"),
+        ("unwind_info", "false"),
+        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        ("enable_heap_access_spectre_mitigation", "false"),
+        ("enable_table_access_spectre_mitigation", "false"),
+    ];
+    for (name, value) in common.iter().chain(effort) {
+        flags.set(name, value).map_err(|error| failed(&error))?;
+    }
+    let mut builder = cranelift_codegen::isa::lookup_by_name("x86_64-unknown-none").map_err(|error| failed(&error))?;
+    for feature in cpu.isa_settings() {
+        builder.enable(feature).map_err(|error| failed(&error))?;
+    }
+    builder.finish(settings::Flags::new(flags)).map_err(|error| failed(&error))
+}
+
+fn relocation(function: &Function, reloc: &FinalizedMachReloc) -> Relocation {
+    let kind = match reloc.kind {
+        Reloc::X86PCRel4 | Reloc::X86CallPCRel4 => RelocationKind::Near,
+        Reloc::Abs8 => RelocationKind::Absolute,
+        other => unreachable!("position-dependent code for x86-64 has no {other:?}"),
+    };
+    let target = match &reloc.target {
+        FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => symbol(function, *name),
+        FinalizedRelocTarget::ExternalName(ExternalName::LibCall(call)) => Symbol::Library(*call),
+        other => unreachable!("nothing else is named: {other:?}"),
+    };
+    Relocation { offset: reloc.offset, kind, target, addend: reloc.addend }
+}
+
+fn symbol(function: &Function, name: UserExternalNameRef) -> Symbol {
+    let name = &function.params.user_named_funcs()[name];
+    match name.namespace {
+        namespace::FUNCTION => Symbol::Function(FuncId(name.index)),
+        namespace::TRAMPOLINE => Symbol::RuntimeTrampoline,
+        namespace::STATE => Symbol::State,
+        namespace::KERNEL => Symbol::Kernel(KernelId::from_number(name.index)),
+        other => unreachable!("namespace {other} is not declared"),
+    }
+}

@@ -1,0 +1,169 @@
+//! Where things stand in code memory and in state memory: the contract between compiled code, the trampolines and the
+//! engine.
+
+use core::mem::size_of;
+
+/// Offsets of the runtime cells at the start of state memory, one word each.
+pub mod cell {
+    /// Stack pointer of the engine while compiled code runs: builtins run below it.
+    pub const ENGINE_STACK: usize = 0;
+    /// Stack pointer of compiled code while the engine serves it.
+    pub const PROGRAM_STACK: usize = 8;
+    /// Address of the engine, first argument of the two entries below.
+    pub const CONTEXT: usize = 16;
+    /// Address of the function that serves [`super::RuntimeOp`]s.
+    pub const RUNTIME_ENTRY: usize = 24;
+    /// Address of the function that compiles at first call.
+    pub const COMPILE_ENTRY: usize = 32;
+    /// Not 0: the running program is to be abandoned.
+    pub const STOPPED: usize = 40;
+    /// Bytes of linear memory.
+    pub const MEMORY_BYTES: usize = 48;
+    /// Machine address of linear memory, where it is not 0.
+    pub const MEMORY_BASE: usize = 56;
+    /// First byte past the program's call stack.
+    pub const STACK_TOP: usize = 64;
+    /// Bytes taken by the cells.
+    pub const END: usize = 128;
+}
+
+/// Bytes per global: enough for a 128-bit vector.
+pub const GLOBAL_BYTES: usize = 16;
+
+/// A table entry: code address (or the reference itself in a table of externref), then signature and function.
+pub mod table_entry {
+    pub const BYTES: usize = 16;
+    pub const CODE: i32 = 0;
+    /// Interned signature, [`NULL_SIGNATURE`] in an empty entry.
+    pub const SIGNATURE: i32 = 8;
+    /// Function identifier plus one, 0 in an empty entry: the representation of a funcref.
+    pub const REFERENCE: i32 = 12;
+    pub const NULL_SIGNATURE: u32 = u32::MAX;
+    /// The second word of an empty entry.
+    pub const NULL_WORD: u64 = NULL_SIGNATURE as u64;
+}
+
+/// What a site keeps in state memory. The histogram itself is the engine's; code only counts runs of equal values.
+pub mod site {
+    pub const BYTES: usize = 48;
+    /// The value seen last.
+    pub const VALUE: i32 = 0;
+    /// How many times in a row.
+    pub const RUN: i32 = 8;
+    /// OR of all addresses.
+    pub const ADDRESS_BITS: i32 = 16;
+    pub const GUARDS_PASSED: i32 = 24;
+    pub const GUARDS_FAILED: i32 = 32;
+    /// Calls until the next sample.
+    pub const COUNTDOWN: i32 = 40;
+}
+
+/// A sampled probe records one call in this many, with this weight.
+pub const SAMPLE_PERIOD: u64 = 64;
+
+/// Bytes of code memory kept for the trampolines, at offset 0.
+pub const TRAMPOLINE_BYTES: usize = 1024;
+
+/// Every function has an entry of this size right after the trampolines: a jump to its newest code, or a call that
+/// compiles it first. Addresses of functions are addresses of entries, so that new code needs no other patch.
+pub const ENTRY_BYTES: usize = 16;
+
+/// Offset of a function's entry in code memory.
+pub const fn entry_offset(function: u32) -> usize {
+    TRAMPOLINE_BYTES + function as usize * ENTRY_BYTES
+}
+
+/// Bits of a table's index where it is packed with another; a module has at most 100 tables.
+pub const TABLE_BITS: u32 = 8;
+
+/// What compiled code asks of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum RuntimeOp {
+    /// (function): it became hot.
+    Promote,
+    /// (site, value): the run of equal values ended.
+    Record,
+    /// (site, value, address bits): a sampled value.
+    Sample,
+    /// (function, &arguments, &results): call a host function.
+    Host,
+    /// (pages) -> previous pages or -1.
+    MemoryGrow,
+    /// (segment | module << 32, destination, source, length)
+    MemoryInit,
+    /// (segment | module << 32)
+    DataDrop,
+    /// (table | module << 32, index, reference)
+    TableSet,
+    /// (table | module << 32, reference, delta) -> previous length or -1.
+    TableGrow,
+    /// (table | module << 32, index, reference, length)
+    TableFill,
+    /// (destination table | source table << 8 | module << 32, destination, source, length)
+    TableCopy,
+    /// (table | segment << 8 | module << 32, destination, source, length)
+    TableInit,
+    /// (segment | module << 32)
+    ElementDrop,
+}
+
+impl RuntimeOp {
+    const ALL: [Self; 13] = [
+        Self::Promote,
+        Self::Record,
+        Self::Sample,
+        Self::Host,
+        Self::MemoryGrow,
+        Self::MemoryInit,
+        Self::DataDrop,
+        Self::TableSet,
+        Self::TableGrow,
+        Self::TableFill,
+        Self::TableCopy,
+        Self::TableInit,
+        Self::ElementDrop,
+    ];
+
+    /// The operation that compiled code passed as a number.
+    pub fn from_number(number: u64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
+/// A bump allocator of offsets in state memory.
+#[derive(Debug)]
+pub struct StateAllocator {
+    next: usize,
+}
+
+impl StateAllocator {
+    pub const fn new() -> Self {
+        Self { next: cell::END }
+    }
+
+    /// Offset of `bytes` new bytes, 16-byte aligned.
+    pub fn allocate(&mut self, bytes: usize) -> usize {
+        let offset = self.next;
+        self.next += bytes.next_multiple_of(2 * size_of::<u64>());
+        offset
+    }
+
+    /// Bytes allocated so far.
+    pub const fn end(&self) -> usize {
+        self.next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_survive_the_trip_through_compiled_code() {
+        for op in RuntimeOp::ALL {
+            assert_eq!(RuntimeOp::from_number(op as u64), Some(op));
+        }
+        assert_eq!(RuntimeOp::from_number(RuntimeOp::ALL.len() as u64), None);
+    }
+}

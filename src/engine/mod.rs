@@ -1,0 +1,247 @@
+//! The engine: decodes a program, translates, instruments, tiers, specialises, compiles, links and runs it.
+//!
+//! Key types: [`Engine`] (one program on one face), [`Platform`] (what the face supplies), [`Options`], [`Ending`].
+//! Top-down: `instantiate` makes an engine, `run` runs it, `serve` is what compiled code calls back into; `module`,
+//! `program`, `translate`, `compile` and `code` lead from bytes to machine code; `tier`, `specialise` and `learn`
+//! decide and remember. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
+
+mod code;
+mod compile;
+pub mod cpu;
+mod enter;
+mod instantiate;
+mod layout;
+mod learn;
+mod library;
+pub mod module;
+mod program;
+mod run;
+pub mod seams;
+mod serve;
+pub mod specialise;
+mod tables;
+pub mod tier;
+mod trampoline;
+mod translate;
+mod trap;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::profile::{FunctionRecord, Profile, SiteKind, ValueHistogram};
+use code::CodeSpace;
+use compile::{CodegenError, Compiler};
+use cpu::CpuFeatures;
+use layout::StateAllocator;
+use module::ModuleError;
+use program::{FuncId, Program};
+use seams::{CallStack, CodeMemory, Imports, LinearMemory, StateMemory, Ticks};
+use tier::{Promotion, Thresholds, Tier};
+use translate::{Specialisation, TranslateError};
+
+use trap::Pending;
+pub use trap::{Activation, Ending, Fault, TraceFrame, Trap, TrapKind};
+
+/// What the face supplies.
+pub struct Platform {
+    pub code: Box<dyn CodeMemory>,
+    pub state: Box<dyn StateMemory>,
+    pub memory: Box<dyn LinearMemory>,
+    pub stack: CallStack,
+    pub ticks: Box<dyn Ticks>,
+    pub cpu: CpuFeatures,
+    /// What the face's fault handler looks at.
+    pub activation: &'static Activation,
+    /// Tells the fault handler that code of this activation is about to run.
+    pub arm: fn(&'static Activation),
+}
+
+/// How to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub promotion: Promotion,
+    pub thresholds: Thresholds,
+    /// Compile nothing above this tier.
+    pub highest: Tier,
+    /// Compile everything in at least this tier, whatever the profile says. For tests and comparisons.
+    pub lowest: Tier,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            promotion: Promotion::Flight,
+            thresholds: Thresholds::default(),
+            highest: Tier::Specialised,
+            lowest: Tier::Baseline,
+        }
+    }
+}
+
+/// Why a program does not start, or cannot go on for reasons that are not its own.
+#[derive(Debug)]
+pub enum EngineError {
+    Module(ModuleError),
+    /// Functions that the program imports and nobody offers, as `module.name`.
+    UnknownImports(Vec<String>),
+    /// Offered under that name, but with another signature.
+    ImportSignature { name: String, wanted: String, offered: String },
+    /// A memory, table or global import.
+    UnsupportedImport { name: String, what: &'static str },
+    /// No function of this name is exported.
+    NoEntry { name: String },
+    /// A data or element segment lies outside its memory or table.
+    SegmentOutOfBounds { what: &'static str, index: usize },
+    /// A constant expression that is not supported.
+    ConstantExpression { message: String },
+    OutOfMemory { what: &'static str },
+    Translate(TranslateError),
+    Codegen(String),
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Module(error) => write!(f, "{error}"),
+            Self::UnknownImports(names) => {
+                write!(f, "the program imports functions that are not offered: {}; ", names.join(", "))?;
+                f.write_str("link it against wasi_snapshot_preview1 or libc only")
+            }
+            Self::ImportSignature { name, wanted, offered } => {
+                write!(f, "the program imports {name} as {wanted}, but it is {offered}; check its declaration")
+            }
+            Self::UnsupportedImport { name, what } => {
+                write!(f, "the program imports the {what} {name}; only functions can be imported, define it instead")
+            }
+            Self::NoEntry { name } => {
+                write!(f, "the program exports no function {name} without parameters; link it as a WASI command")
+            }
+            Self::SegmentOutOfBounds { what, index } => {
+                write!(f, "{what} segment {index} of the program does not fit; rebuild the program")
+            }
+            Self::ConstantExpression { message } => write!(f, "an initial value of the program is bad: {message}"),
+            Self::OutOfMemory { what } => write!(f, "not enough memory for {what}; give the machine more RAM"),
+            Self::Translate(error) => write!(f, "{error}"),
+            Self::Codegen(message) => write!(f, "the code generator failed: {message}"),
+        }
+    }
+}
+
+impl core::error::Error for EngineError {}
+
+impl From<ModuleError> for EngineError {
+    fn from(error: ModuleError) -> Self {
+        Self::Module(error)
+    }
+}
+
+impl From<TranslateError> for EngineError {
+    fn from(error: TranslateError) -> Self {
+        Self::Translate(error)
+    }
+}
+
+impl From<CodegenError> for EngineError {
+    fn from(error: CodegenError) -> Self {
+        Self::Codegen(error.0)
+    }
+}
+
+/// One program, compiled as it runs.
+pub struct Engine {
+    platform: Rest,
+    imports: Box<dyn Imports>,
+    options: Options,
+    program: Program,
+    compiler: Compiler,
+    code: CodeSpace,
+    allocator: StateAllocator,
+    functions: Vec<FunctionState>,
+    sites: Vec<SiteState>,
+    /// State offset of the call counter of function 0.
+    calls: usize,
+    /// State offset of the number of calls at which function 0 asks for promotion.
+    thresholds: usize,
+    /// Wrappers by signature.
+    wrappers: BTreeMap<u32, u64>,
+    /// Data and element segments dropped, by (module, index).
+    dropped_data: Vec<Vec<bool>>,
+    dropped_elements: Vec<Vec<bool>>,
+    /// Why the program is to be abandoned.
+    stop: Option<Pending>,
+    /// What earlier boots learned.
+    earlier: Profile,
+    statistics: Statistics,
+}
+
+/// The platform less what has its own owner here.
+struct Rest {
+    state: Box<dyn StateMemory>,
+    memory: Box<dyn LinearMemory>,
+    /// Most pages of linear memory that the program may have.
+    most_pages: u64,
+    stack: CallStack,
+    ticks: Box<dyn Ticks>,
+    cpu: CpuFeatures,
+    activation: &'static Activation,
+    arm: fn(&'static Activation),
+}
+
+/// What the engine keeps about one function.
+#[derive(Default)]
+struct FunctionState {
+    /// The tier of its newest code; none before its first call.
+    tier: Option<Tier>,
+    /// What is counted in it; none before its first call.
+    observed: Option<Observed>,
+    /// What earlier boots saw of it.
+    earlier: Option<FunctionRecord>,
+    /// What each of its sites is specialised for in its newest code.
+    choices: Vec<Option<Specialisation>>,
+    /// Ticks attributed to it by sampling.
+    ticks: u64,
+}
+
+/// Where the counters of a function are.
+#[derive(Clone, Copy, Debug)]
+struct Observed {
+    /// State offset of the first block counter.
+    blocks: usize,
+    block_count: usize,
+    first_site: usize,
+    site_count: usize,
+}
+
+/// What the engine keeps about one site.
+struct SiteState {
+    kind: SiteKind,
+    /// The libc function called, for a size.
+    callee: Option<FuncId>,
+    /// State offset of its cells.
+    offset: usize,
+    /// What was moved out of the cells so far.
+    values: ValueHistogram,
+    guards_passed: u64,
+    guards_failed: u64,
+}
+
+/// Sums over one boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Ticks spent in the compiler.
+    pub ticks_compile: u64,
+    /// Ticks spent in the program, compiling excluded.
+    pub ticks_program: u64,
+    pub functions_total: u64,
+    pub functions_called: u64,
+    pub functions_baseline: u64,
+    pub functions_optimised: u64,
+    pub functions_specialised: u64,
+    pub functions_compiled: u64,
+    pub code_bytes: u64,
+    pub guards_passed: u64,
+    pub guards_failed: u64,
+}

@@ -1,0 +1,234 @@
+//! A decoded and validated WebAssembly module.
+//!
+//! Key types: [`Module`], [`ModuleError`]. Everything a module's bytes can say wrongly is found here, so that later
+//! steps need not check again. Neighbours: `translate` reads bodies, `instance` reads the rest.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use wasmparser::{
+    CompositeInnerType, ConstExpr, Data, Element, Export, FuncToValidate, FuncType, FuncValidatorAllocations,
+    FunctionBody, Global, Import, MemoryType, Name, Parser, Payload, TableType, TypeRef, ValidPayload, Validator,
+    ValidatorResources, WasmFeatures,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::profile::{FunctionKey, Hash};
+
+/// The language accepted: WebAssembly 1.0 and what clang emits for `wasm32-wasi`.
+pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::GC_TYPES);
+
+/// A module whose bytes were checked. The bytes are kept for as long as the machine runs: they are GRUB's module, or
+/// were leaked by the host.
+pub struct Module {
+    pub hash: Hash,
+    pub types: Vec<FuncType>,
+    pub imports: Vec<Import<'static>>,
+    /// Type index of every function, imported ones first.
+    pub functions: Vec<u32>,
+    pub imported_functions: u32,
+    /// Bodies of the defined functions.
+    pub bodies: Vec<FunctionBody<'static>>,
+    pub tables: Vec<TableType>,
+    pub memories: Vec<MemoryType>,
+    pub globals: Vec<Global<'static>>,
+    pub exports: Vec<Export<'static>>,
+    pub start: Option<u32>,
+    pub elements: Vec<Element<'static>>,
+    pub data: Vec<Data<'static>>,
+    /// Function names from the name section.
+    pub names: BTreeMap<u32, &'static str>,
+}
+
+/// Why a module cannot be run.
+#[derive(Debug)]
+pub enum ModuleError {
+    /// The bytes do not begin with `\0asm`.
+    NotWebAssembly { len_bytes: usize },
+    /// Decoding or validation failed.
+    Invalid { offset: usize, message: String },
+    /// A component, a feature that is not supported, or a size beyond an implementation limit.
+    Unsupported { what: String },
+}
+
+impl fmt::Display for ModuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotWebAssembly { len_bytes } => write!(
+                f,
+                "the program ({len_bytes} bytes) is not a WebAssembly module: it does not begin with \"\\0asm\"; \
+                 give a file made with --target=wasm32-wasi"
+            ),
+            Self::Invalid { offset, message } => {
+                write!(f, "the program is not valid WebAssembly at offset {offset:#x}: {message}; rebuild or copy it again")
+            }
+            Self::Unsupported { what } => write!(f, "the program uses {what}, which is not supported"),
+        }
+    }
+}
+
+impl core::error::Error for ModuleError {}
+
+impl From<wasmparser::BinaryReaderError> for ModuleError {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self::Invalid { offset: error.offset() as usize, message: error.message().to_string() }
+    }
+}
+
+impl Module {
+    /// Decodes and validates all of `bytes`.
+    pub fn decode(bytes: &'static [u8]) -> Result<Self, ModuleError> {
+        if !bytes.starts_with(b"\0asm") {
+            return Err(ModuleError::NotWebAssembly { len_bytes: bytes.len() });
+        }
+        let mut module = Self::empty(xxh3_64(bytes));
+        let mut validator = Validator::new_with_features(FEATURES);
+        let mut allocations = FuncValidatorAllocations::default();
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload?;
+            if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
+                allocations = validate_body(function, &body, allocations)?;
+            }
+            module.add(payload)?;
+        }
+        Ok(module)
+    }
+
+    fn empty(hash: Hash) -> Self {
+        Self {
+            hash,
+            types: Vec::new(),
+            imports: Vec::new(),
+            functions: Vec::new(),
+            imported_functions: 0,
+            bodies: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            globals: Vec::new(),
+            exports: Vec::new(),
+            start: None,
+            elements: Vec::new(),
+            data: Vec::new(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, payload: Payload<'static>) -> Result<(), ModuleError> {
+        match payload {
+            Payload::TypeSection(reader) => {
+                for group in reader {
+                    for ty in group?.into_types() {
+                        let CompositeInnerType::Func(ty) = ty.composite_type.inner else {
+                            return Err(ModuleError::Unsupported { what: "a type that is not a function".to_string() });
+                        };
+                        self.types.push(ty);
+                    }
+                }
+            }
+            Payload::ImportSection(reader) => {
+                for import in reader.into_imports() {
+                    self.add_import(import?);
+                }
+            }
+            Payload::FunctionSection(reader) => collect(reader, &mut self.functions)?,
+            Payload::TableSection(reader) => {
+                for table in reader {
+                    self.tables.push(table?.ty);
+                }
+            }
+            Payload::MemorySection(reader) => collect(reader, &mut self.memories)?,
+            Payload::GlobalSection(reader) => collect(reader, &mut self.globals)?,
+            Payload::ExportSection(reader) => collect(reader, &mut self.exports)?,
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::ElementSection(reader) => collect(reader, &mut self.elements)?,
+            Payload::DataSection(reader) => collect(reader, &mut self.data)?,
+            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CustomSection(section) => {
+                if let wasmparser::KnownCustom::Name(reader) = section.as_known() {
+                    self.add_names(reader);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_import(&mut self, import: Import<'static>) {
+        match import.ty {
+            TypeRef::Func(index) | TypeRef::FuncExact(index) => {
+                self.functions.push(index);
+                self.imported_functions += 1;
+            }
+            TypeRef::Table(ty) => self.tables.push(ty),
+            TypeRef::Memory(ty) => self.memories.push(ty),
+            TypeRef::Global(_) | TypeRef::Tag(_) => {}
+        }
+        self.imports.push(import);
+    }
+
+    /// Takes the function names. A malformed name section is no error: names only help people.
+    fn add_names(&mut self, reader: wasmparser::NameSectionReader<'static>) {
+        for subsection in reader {
+            let Ok(Name::Function(map)) = subsection else { continue };
+            for naming in map {
+                let Ok(naming) = naming else { return };
+                self.names.insert(naming.index, naming.name);
+            }
+        }
+    }
+
+    /// The type of function `index`.
+    pub fn function_type(&self, index: u32) -> &FuncType {
+        &self.types[self.functions[index as usize] as usize]
+    }
+
+    /// The body of function `index`, none if imported.
+    pub fn body(&self, index: u32) -> Option<&FunctionBody<'static>> {
+        self.bodies.get(index.checked_sub(self.imported_functions)? as usize)
+    }
+
+    /// Keys of the defined functions, in order: what a profile knows them by.
+    pub fn keys(&self) -> Vec<FunctionKey> {
+        let mut seen: BTreeMap<Hash, u32> = BTreeMap::new();
+        let mut key = |index: usize, body: &FunctionBody<'static>| {
+            let ty = &self.types[self.functions[self.imported_functions as usize + index] as usize];
+            let hash = xxh3_64(body.as_bytes()) ^ xxh3_64(ty.to_string().as_bytes());
+            let ordinal = seen.entry(hash).and_modify(|count| *count += 1).or_insert(0);
+            FunctionKey { hash, ordinal: *ordinal }
+        };
+        self.bodies.iter().enumerate().map(|(index, body)| key(index, body)).collect()
+    }
+
+    /// The initial value expression of defined global `index`.
+    pub fn global_init(&self, index: usize) -> &ConstExpr<'static> {
+        &self.globals[index].init_expr
+    }
+}
+
+fn collect<T, E>(reader: impl IntoIterator<Item = Result<T, E>>, into: &mut Vec<T>) -> Result<(), ModuleError>
+where
+    ModuleError: From<E>,
+{
+    for item in reader {
+        into.push(item?);
+    }
+    Ok(())
+}
+
+fn validate_body(
+    function: FuncToValidate<ValidatorResources>,
+    body: &FunctionBody<'_>,
+    allocations: FuncValidatorAllocations,
+) -> Result<FuncValidatorAllocations, ModuleError> {
+    let mut validator = function.into_validator(allocations);
+    validator.validate(body)?;
+    Ok(validator.into_allocations())
+}

@@ -1,0 +1,150 @@
+//! Program and libc as one space of functions, globals and tables: what a body can name, resolved.
+//!
+//! Key types: [`Program`], [`FuncId`], [`Linkage`]. Built once by `instance`; read by `translate`.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, format};
+use wasmparser::FuncType;
+
+use super::module::Module;
+use crate::libc::LibcFunction;
+use crate::profile::FunctionKey;
+
+/// A function of the program or the libc. The program's functions come first, in module order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FuncId(pub u32);
+
+/// An interned function type: equal for equal types of any module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignatureId(pub u32);
+
+/// Which module of the program.
+pub const PROGRAM: usize = 0;
+/// Which module is the libc.
+pub const LIBC: usize = 1;
+
+/// Where a global lives.
+#[derive(Clone, Copy, Debug)]
+pub enum GlobalSlot {
+    /// Immutable: its bits are known.
+    Constant(u64),
+    /// At this offset of state memory.
+    Cell(usize),
+}
+
+/// Where a table lives.
+#[derive(Clone, Copy, Debug)]
+pub struct TableSlot {
+    /// Offset in state memory of the cell with its length in entries.
+    pub length_cell: usize,
+    /// Offset of entry 0.
+    pub entries: usize,
+    /// Entries reserved: it cannot grow past this.
+    pub capacity: u32,
+    /// The length, where it cannot change.
+    pub fixed_length: Option<u32>,
+}
+
+/// One module's place in the program.
+pub struct Linkage {
+    /// Identifier of function index 0.
+    pub first_function: u32,
+    pub globals: Vec<GlobalSlot>,
+    pub tables: Vec<TableSlot>,
+    /// Type index to interned signature.
+    pub signatures: Vec<SignatureId>,
+}
+
+/// What stands behind a function identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FunctionKind {
+    /// Defined by module `module` at function index `index`.
+    Defined { module: usize, index: u32 },
+    /// The face's function with this identifier (`HostFunction::id`).
+    Host { id: u32 },
+    /// Replaced by, or imported from, the libc.
+    Alias(FuncId),
+}
+
+/// One function of the space.
+pub struct FunctionInfo {
+    pub kind: FunctionKind,
+    pub signature: SignatureId,
+    /// For people: from the name section, else the export, else `func[N]`.
+    pub name: String,
+    /// Its name in the profile; none for host functions and aliases.
+    pub key: Option<FunctionKey>,
+    /// The libc's entry for it, where it is the libc's.
+    pub libc: Option<&'static LibcFunction>,
+}
+
+/// Everything that code can name.
+pub struct Program {
+    pub modules: Vec<Module>,
+    pub linkages: Vec<Linkage>,
+    pub functions: Vec<FunctionInfo>,
+    pub signatures: Vec<FuncType>,
+}
+
+impl Program {
+    /// The function of module `module` at `index`, aliases followed.
+    pub fn resolve(&self, module: usize, index: u32) -> FuncId {
+        self.resolve_id(FuncId(self.linkages[module].first_function + index))
+    }
+
+    /// `id`, or what stands in its place.
+    pub fn resolve_id(&self, id: FuncId) -> FuncId {
+        match self.info(id).kind {
+            FunctionKind::Alias(target) => target,
+            _ => id,
+        }
+    }
+
+    pub fn info(&self, id: FuncId) -> &FunctionInfo {
+        &self.functions[id.0 as usize]
+    }
+
+    pub fn function_type(&self, id: FuncId) -> &FuncType {
+        &self.signatures[self.info(id).signature.0 as usize]
+    }
+
+    /// The libc's function of this name.
+    pub fn libc_function(&self, name: &str) -> Option<FuncId> {
+        let export = self.modules[LIBC].exports.iter().find(|export| export.name == name)?;
+        Some(FuncId(self.linkages[LIBC].first_function + export.index))
+    }
+
+    /// All defined functions with their keys.
+    pub fn defined(&self) -> impl Iterator<Item = (FuncId, FunctionKey)> {
+        let with_id = self.functions.iter().enumerate();
+        with_id.filter_map(|(index, info)| info.key.map(|key| (FuncId(index as u32), key)))
+    }
+}
+
+/// Gives equal function types equal numbers.
+#[derive(Default)]
+pub struct SignatureInterner {
+    known: BTreeMap<String, SignatureId>,
+    pub types: Vec<FuncType>,
+}
+
+impl SignatureInterner {
+    pub fn intern(&mut self, ty: &FuncType) -> SignatureId {
+        let next = SignatureId(self.types.len() as u32);
+        let id = *self.known.entry(ty.to_string()).or_insert(next);
+        if id == next {
+            self.types.push(ty.clone());
+        }
+        id
+    }
+}
+
+/// The name to show for function `index` of `module`.
+pub fn function_name(module: &Module, index: u32) -> String {
+    let export = || module.exports.iter().find(|e| e.kind == wasmparser::ExternalKind::Func && e.index == index);
+    match module.names.get(&index) {
+        Some(name) => (*name).to_string(),
+        None => export().map_or_else(|| format!("func[{index}]"), |export| export.name.to_string()),
+    }
+}

@@ -1,0 +1,133 @@
+//! What compiled code asks of the engine: to compile a function at its first call, and the `RuntimeOp`s.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
+
+use super::enter::{read_words, write_words};
+use super::layout::{RuntimeOp, SAMPLE_PERIOD, TABLE_BITS, cell, site};
+use super::program::{FuncId, FunctionKind};
+use super::trap::{Pending, TrapKind};
+use super::{Engine, EngineError};
+
+impl Engine {
+    /// Compiles the function whose entry made the call that returns to `address`; its code's address, or 0 if the
+    /// program is to be abandoned.
+    pub(super) fn compile_at_first_call(&mut self, address: u64) -> u64 {
+        let id = self.code.function_of_entry(address);
+        let started = self.platform.ticks.now();
+        let result = self.compile_first(id);
+        self.statistics.ticks_compile += self.platform.ticks.now() - started;
+        result.unwrap_or_else(|error| {
+            self.abandon(Pending::Trap(TrapKind::Host(error.to_string())));
+            0
+        })
+    }
+
+    /// Serves one operation. Where the program is to be abandoned, the cell `STOPPED` says so afterwards.
+    pub(super) fn serve(&mut self, op: u64, args: [u64; 4]) -> u64 {
+        let Some(op) = RuntimeOp::from_number(op) else {
+            self.abandon(Pending::Trap(TrapKind::Host(format!("compiled code asked for operation {op}"))));
+            return 0;
+        };
+        let [first, second, third, fourth] = args;
+        let (module, what) = ((first >> 32) as usize, first as u32);
+        let range = [second as u32, third as u32, fourth as u32];
+        let (table, segment) = (what & 0xff, (what >> TABLE_BITS) as usize);
+        let done = match op {
+            RuntimeOp::Promote => return self.promote(FuncId(what)),
+            RuntimeOp::Record => return self.record(first as usize, second),
+            RuntimeOp::Sample => return self.sample(first as usize, second, third),
+            RuntimeOp::Host => return self.call_host(FuncId(what), second, third),
+            RuntimeOp::MemoryGrow => return self.grow_memory(first).unwrap_or(u64::MAX),
+            RuntimeOp::TableGrow => {
+                return self.table_grow(module, what, second, third as u32).map_or(u64::MAX, u64::from);
+            }
+            RuntimeOp::MemoryInit => self.memory_init(module, what as usize, range).ok_or(TrapKind::MemoryOutOfBounds),
+            RuntimeOp::DataDrop => {
+                self.dropped_data[module][what as usize] = true;
+                Ok(())
+            }
+            RuntimeOp::ElementDrop => {
+                self.dropped_elements[module][what as usize] = true;
+                Ok(())
+            }
+            RuntimeOp::TableSet => self.table_set(module, what, second as u32, third).ok_or(TrapKind::TableOutOfBounds),
+            RuntimeOp::TableFill => self
+                .table_fill(module, what, second as u32, third, fourth as u32)
+                .ok_or(TrapKind::TableOutOfBounds),
+            RuntimeOp::TableCopy => {
+                self.table_copy(module, table, segment as u32, range).ok_or(TrapKind::TableOutOfBounds)
+            }
+            RuntimeOp::TableInit => {
+                self.table_init(module, table, segment, range).ok_or(TrapKind::TableOutOfBounds)
+            }
+        };
+        if let Err(kind) = done {
+            self.abandon(Pending::Trap(kind));
+        }
+        0
+    }
+
+    /// Makes the running program end as soon as control returns to it.
+    pub(super) fn abandon(&mut self, stop: Pending) {
+        self.stop = Some(stop);
+        self.platform.state.write(cell::STOPPED, 1);
+    }
+
+    fn compile_first(&mut self, id: FuncId) -> Result<u64, EngineError> {
+        let address = match self.program.info(id).kind {
+            FunctionKind::Host { .. } => self.compile_host_wrapper(id)?,
+            FunctionKind::Defined { .. } => self.compile_for_first_call(id)?,
+            // Everyone who could call it was given the target instead.
+            FunctionKind::Alias(target) => self.code.entry(target),
+        };
+        self.code.patch_entry(id, address)?;
+        Ok(address)
+    }
+
+    fn promote(&mut self, id: FuncId) -> u64 {
+        let started = self.platform.ticks.now();
+        if let Err(error) = self.promote_function(id) {
+            self.abandon(Pending::Trap(TrapKind::Host(error.to_string())));
+        }
+        self.statistics.ticks_compile += self.platform.ticks.now() - started;
+        0
+    }
+
+    /// The value at a fully probed site is not the last one any more: keeps the finished run, starts the next.
+    fn record(&mut self, number: usize, value: u64) -> u64 {
+        let offset = self.sites[number].offset;
+        let state = &mut self.platform.state;
+        let last = state.read(offset + site::VALUE as usize);
+        let run = state.read(offset + site::RUN as usize);
+        self.sites[number].values.record(last, run);
+        state.write(offset + site::VALUE as usize, value);
+        state.write(offset + site::RUN as usize, 0);
+        0
+    }
+
+    fn sample(&mut self, number: usize, value: u64, address_bits: u64) -> u64 {
+        let offset = self.sites[number].offset;
+        self.sites[number].values.record(value, SAMPLE_PERIOD);
+        let state = &mut self.platform.state;
+        let bits = state.read(offset + site::ADDRESS_BITS as usize) | address_bits;
+        state.write(offset + site::ADDRESS_BITS as usize, bits);
+        state.write(offset + site::COUNTDOWN as usize, SAMPLE_PERIOD);
+        0
+    }
+
+    fn call_host(&mut self, id: FuncId, args_address: u64, results_address: u64) -> u64 {
+        let FunctionKind::Host { id: host } = self.program.info(id).kind else {
+            unreachable!("only wrappers of host functions make this call")
+        };
+        let ty = self.program.function_type(id);
+        let mut results = vec![0; ty.results().len()];
+        let args = read_words(&self.platform.stack, args_address, ty.params().len());
+        match self.imports.call(host, &args, &mut results, self.platform.memory.bytes()) {
+            Ok(()) => write_words(&self.platform.stack, results_address, &results),
+            Err(stop) => self.abandon(stop.into()),
+        }
+        0
+    }
+}

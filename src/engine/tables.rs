@@ -1,0 +1,112 @@
+//! Bulk operations on memory and tables. Each returns none where it must trap, having changed nothing.
+
+use super::Engine;
+use super::instantiate::funcref;
+use super::layout::{cell, table_entry};
+use super::program::{FuncId, TableSlot};
+use super::seams::WASM_PAGE_BYTES;
+
+impl Engine {
+    /// Grows linear memory; returns the pages before.
+    pub(super) fn grow_memory(&mut self, delta: u64) -> Option<u64> {
+        let before = self.platform.memory.pages();
+        if before.checked_add(delta)? > self.platform.most_pages {
+            return None;
+        }
+        self.platform.memory.grow(delta).ok()?;
+        self.platform.state.write(cell::MEMORY_BYTES, (before + delta) * WASM_PAGE_BYTES);
+        Some(before)
+    }
+
+    /// `memory.init`: (destination, source, length).
+    pub(super) fn memory_init(&mut self, module: usize, segment: usize, args: [u32; 3]) -> Option<()> {
+        let [destination, source, length] = args.map(|arg| arg as usize);
+        let data: &[u8] =
+            if self.dropped_data[module][segment] { &[] } else { self.program.modules[module].data[segment].data };
+        let bytes = data.get(source..source.checked_add(length)?)?;
+        let memory = self.platform.memory.bytes();
+        memory.get_mut(destination..destination.checked_add(length)?)?.copy_from_slice(bytes);
+        Some(())
+    }
+
+    /// `table.init`: (destination, source, length).
+    pub(super) fn table_init(&mut self, module: usize, table: u32, segment: usize, args: [u32; 3]) -> Option<()> {
+        let [destination, source, length] = args;
+        let dropped = self.dropped_elements[module][segment];
+        let items = if dropped { alloc::vec::Vec::new() } else { self.element_items(module, segment).ok()? };
+        let items = items.get(source as usize..(source as usize).checked_add(length as usize)?)?;
+        self.check_table(module, table, destination, length)?;
+        for (index, reference) in (destination..).zip(items) {
+            self.set_entry(module, table, index, *reference);
+        }
+        Some(())
+    }
+
+    /// `table.copy`: (destination, source, length).
+    pub(super) fn table_copy(&mut self, module: usize, to: u32, from: u32, args: [u32; 3]) -> Option<()> {
+        let [destination, source, length] = args;
+        self.check_table(module, to, destination, length)?;
+        self.check_table(module, from, source, length)?;
+        let (to, from) = (self.slot(module, to), self.slot(module, from));
+        let mut copy = |index: u32| {
+            let (from, to) = (entry_offset(from, source + index), entry_offset(to, destination + index));
+            for word in [0, 8] {
+                let value = self.platform.state.read(from + word);
+                self.platform.state.write(to + word, value);
+            }
+        };
+        if destination <= source { (0..length).for_each(&mut copy) } else { (0..length).rev().for_each(&mut copy) }
+        Some(())
+    }
+
+    /// `table.fill`: (index, length) with one reference.
+    pub(super) fn table_fill(&mut self, module: usize, table: u32, index: u32, reference: u64, length: u32) -> Option<()> {
+        self.check_table(module, table, index, length)?;
+        (index..index + length).for_each(|index| self.set_entry(module, table, index, reference));
+        Some(())
+    }
+
+    /// `table.set`.
+    pub(super) fn table_set(&mut self, module: usize, table: u32, index: u32, reference: u64) -> Option<()> {
+        self.table_fill(module, table, index, reference, 1)
+    }
+
+    /// `table.grow`: the length before.
+    pub(super) fn table_grow(&mut self, module: usize, table: u32, reference: u64, delta: u32) -> Option<u32> {
+        let slot = self.slot(module, table);
+        let before = self.platform.state.read(slot.length_cell) as u32;
+        let after = before.checked_add(delta).filter(|after| *after <= slot.capacity)?;
+        self.platform.state.write(slot.length_cell, u64::from(after));
+        self.table_fill(module, table, before, reference, delta)?;
+        Some(before)
+    }
+
+    fn slot(&self, module: usize, table: u32) -> TableSlot {
+        self.program.linkages[module].tables[table as usize]
+    }
+
+    fn check_table(&self, module: usize, table: u32, start: u32, length: u32) -> Option<()> {
+        let entries = self.platform.state.read(self.slot(module, table).length_cell);
+        (u64::from(start) + u64::from(length) <= entries).then_some(())
+    }
+
+    fn set_entry(&mut self, module: usize, table: u32, index: u32, reference: u64) {
+        let offset = entry_offset(self.slot(module, table), index);
+        let functions = self.program.modules[module].tables[table as usize].element_type.is_func_ref();
+        let (code, word) = match (functions, reference) {
+            (false, reference) => (reference, table_entry::NULL_WORD),
+            (true, 0) => (0, table_entry::NULL_WORD),
+            (true, reference) => {
+                let id = FuncId((reference - 1) as u32);
+                debug_assert_eq!(funcref(id), reference);
+                (self.code.entry(id), u64::from(self.program.info(id).signature.0) | reference << 32)
+            }
+        };
+        self.platform.state.write(offset, code);
+        self.platform.state.write(offset + 8, word);
+    }
+}
+
+const fn entry_offset(slot: TableSlot, index: u32) -> usize {
+    slot.entries + index as usize * table_entry::BYTES
+}

@@ -1,0 +1,134 @@
+//! Which tier a function deserves: pure functions of what was recorded.
+
+use crate::profile::{FunctionRecord, SiteRecord};
+
+/// How a function is compiled. Ordered from slow to fast code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Compiled fast, every block and value counted.
+    Baseline,
+    /// Cranelift's optimiser; sites are sampled.
+    Optimised,
+    /// As optimised, with guarded paths for the values seen.
+    Specialised,
+}
+
+/// When functions are promoted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promotion {
+    /// While the program runs, and at boot.
+    Flight,
+    /// Only between boots.
+    Boots,
+}
+
+/// The call counts that promote a function. The defaults are those of the first design; compiling a small function
+/// costs about 500,000 instructions, which the optimiser wins back in some thousand calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Calls to be optimised.
+    pub optimise: u64,
+    /// Calls to be specialised in flight.
+    pub specialise: u64,
+    /// Calls after which the values are looked at once more.
+    pub settle: u64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { optimise: 100, specialise: 1_000, settle: 10_000 }
+    }
+}
+
+/// Executions of a loop header that count as much as one call: a loop of this many rounds is worth optimising.
+pub const LOOP_ROUNDS_PER_CALL: u64 = 100;
+
+/// A value must make up this many percent of a site's calls to be specialised for. .NET uses the same share.
+pub const DOMINANT_PERCENT: u64 = 50;
+
+/// A site needs this many recorded calls before a decision at boot.
+pub const SITE_MINIMUM: u64 = 64;
+
+/// How hot a function is, in calls.
+pub fn weight(record: &FunctionRecord) -> u64 {
+    let rounds = record.blocks.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
+    record.calls.saturating_add(rounds / LOOP_ROUNDS_PER_CALL)
+}
+
+/// Whether a function with this record is worth the optimiser at boot.
+pub fn is_hot(record: &FunctionRecord, thresholds: &Thresholds) -> bool {
+    weight(record) >= thresholds.optimise
+}
+
+/// The value that this site is worth specialising for, given at least `minimum` recorded calls.
+///
+/// A site that was specialised before records only its misses; the engine adds the passes of its guard to the
+/// histogram, so that the shares stay those of all calls.
+pub fn dominant_value(site: &SiteRecord, minimum: u64) -> Option<u64> {
+    if site.values.total < minimum.max(1) {
+        return None;
+    }
+    let (top, _) = site.values.dominant()?;
+    let share = u128::from(top.count) * 100;
+    (share >= u128::from(site.values.total) * u128::from(DOMINANT_PERCENT)).then_some(top.value)
+}
+
+/// Calls at which code asks for promotion next, given how often it was called.
+pub fn next_threshold(calls: u64, tier: Tier, thresholds: &Thresholds) -> u64 {
+    let first = if tier == Tier::Baseline { thresholds.optimise } else { thresholds.specialise };
+    [first, thresholds.specialise, thresholds.settle].into_iter().find(|at| *at > calls).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{SiteKind, ValueHistogram};
+
+    fn site(values: &[(u64, u64)]) -> SiteRecord {
+        let kind = SiteKind::Size;
+        let mut histogram = ValueHistogram::default();
+        for (value, count) in values {
+            histogram.record(*value, *count);
+        }
+        SiteRecord { kind, values: histogram, address_bits: 0, guards_passed: 0, guards_failed: 0 }
+    }
+
+    fn record(calls: u64, blocks: &[u64]) -> FunctionRecord {
+        FunctionRecord { calls, blocks: blocks.to_vec(), ..FunctionRecord::default() }
+    }
+
+    #[test]
+    fn cold_functions_stay_in_the_baseline() {
+        assert!(!is_hot(&record(99, &[]), &Thresholds::default()));
+        assert!(is_hot(&record(100, &[]), &Thresholds::default()));
+    }
+
+    #[test]
+    fn one_call_with_a_long_loop_is_hot() {
+        assert!(!is_hot(&record(1, &[9_800]), &Thresholds::default()));
+        assert!(is_hot(&record(1, &[9_900]), &Thresholds::default()));
+        assert!(is_hot(&record(u64::MAX, &[u64::MAX, u64::MAX]), &Thresholds::default()));
+    }
+
+    #[test]
+    fn a_value_dominates_from_half_of_the_calls_on() {
+        assert_eq!(dominant_value(&site(&[(512, 500), (24, 300), (8, 200)]), SITE_MINIMUM), Some(512));
+        assert_eq!(dominant_value(&site(&[(512, 499), (24, 301), (8, 200)]), SITE_MINIMUM), None);
+    }
+
+    #[test]
+    fn a_few_calls_decide_nothing() {
+        assert_eq!(dominant_value(&site(&[(512, SITE_MINIMUM - 1)]), SITE_MINIMUM), None);
+        assert_eq!(dominant_value(&site(&[(512, SITE_MINIMUM)]), SITE_MINIMUM), Some(512));
+        assert_eq!(dominant_value(&site(&[]), 0), None);
+    }
+
+    #[test]
+    fn thresholds_are_taken_in_turn() {
+        let thresholds = Thresholds::default();
+        assert_eq!(next_threshold(0, Tier::Baseline, &thresholds), 100);
+        assert_eq!(next_threshold(0, Tier::Optimised, &thresholds), 1_000);
+        assert_eq!(next_threshold(1_000, Tier::Optimised, &thresholds), 10_000);
+        assert_eq!(next_threshold(10_000, Tier::Specialised, &thresholds), u64::MAX);
+    }
+}

@@ -1,0 +1,172 @@
+//! The few hand-written pieces of code between compiled code and the engine. They stand at the start of code memory, so
+//! compiled code reaches them with near calls and a fault inside them counts as the program's.
+//!
+//! Each finds the runtime cells through r11, which no convention keeps or passes arguments in.
+
+use alloc::vec::Vec;
+use iced_x86::code_asm::*;
+use iced_x86::{BlockEncoderOptions, IcedError};
+
+use super::layout::{TRAMPOLINE_BYTES, cell};
+
+/// The trampolines' bytes and where each begins.
+pub struct Trampolines {
+    pub bytes: Vec<u8>,
+    /// `extern "C" fn(wrapper, code, values) -> stopped`: runs compiled code on its own stack.
+    pub enter: usize,
+    /// Where control goes to abandon the program: returns 1 from `enter`.
+    pub abandon: usize,
+    /// What a function's entry calls before it has code.
+    pub compile: usize,
+    /// What compiled code calls for a `RuntimeOp`.
+    pub runtime: usize,
+}
+
+/// Assembles the trampolines for code memory at `code_base` and state memory at `state_base`. `pinned` says whether
+/// the memory base is kept in r15.
+pub fn assemble(code_base: u64, state_base: u64, pinned: bool) -> Result<Trampolines, IcedError> {
+    let mut assembler = CodeAssembler::new(64)?;
+    let mut labels = Labels::new(&mut assembler);
+    enter(&mut assembler, &mut labels, state_base, pinned)?;
+    compile(&mut assembler, &mut labels, state_base)?;
+    runtime(&mut assembler, &mut labels, state_base)?;
+
+    let options = BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
+    let result = assembler.assemble_options(code_base, options)?;
+    let offset = |label| result.label_ip(label).map(|ip| (ip - code_base) as usize);
+    let (enter, abandon) = (offset(&labels.enter)?, offset(&labels.abandon)?);
+    let (compile, runtime) = (offset(&labels.compile)?, offset(&labels.runtime)?);
+    let bytes = result.inner.code_buffer;
+    assert!(bytes.len() <= TRAMPOLINE_BYTES, "the trampolines take {} bytes", bytes.len());
+    Ok(Trampolines { bytes, enter, abandon, compile, runtime })
+}
+
+struct Labels {
+    enter: CodeLabel,
+    abandon: CodeLabel,
+    compile: CodeLabel,
+    runtime: CodeLabel,
+}
+
+impl Labels {
+    fn new(assembler: &mut CodeAssembler) -> Self {
+        let mut label = || assembler.create_label();
+        Self { enter: label(), abandon: label(), compile: label(), runtime: label() }
+    }
+}
+
+const CALLEE_SAVED: [AsmRegister64; 6] = [rbx, rbp, r12, r13, r14, r15];
+
+fn at(offset: usize) -> AsmMemoryOperand {
+    qword_ptr(r11 + offset as u32)
+}
+
+/// rdi = wrapper, rsi = code, rdx = values. With the return address and six registers saved, 8 more bytes align the
+/// engine's stack for its own calls.
+fn enter(
+    assembler: &mut CodeAssembler,
+    labels: &mut Labels,
+    state_base: u64,
+    pinned: bool,
+) -> Result<(), IcedError> {
+    assembler.set_label(&mut labels.enter)?;
+    for register in CALLEE_SAVED {
+        assembler.push(register)?;
+    }
+    assembler.sub(rsp, 8)?;
+    assembler.mov(r11, state_base)?;
+    assembler.mov(at(cell::ENGINE_STACK), rsp)?;
+    assembler.mov(rsp, at(cell::STACK_TOP))?;
+    assembler.xor(ebp, ebp)?;
+    if pinned {
+        assembler.mov(r15, at(cell::MEMORY_BASE))?;
+    }
+    assembler.mov(rax, rdi)?;
+    assembler.mov(rdi, rsi)?;
+    assembler.mov(rsi, rdx)?;
+    assembler.call(rax)?;
+    assembler.xor(eax, eax)?;
+    let mut leave = assembler.create_label();
+    assembler.jmp(leave)?;
+    assembler.set_label(&mut labels.abandon)?;
+    assembler.mov(eax, 1)?;
+    assembler.set_label(&mut leave)?;
+    assembler.cld()?;
+    assembler.mov(r11, state_base)?;
+    assembler.mov(rsp, at(cell::ENGINE_STACK))?;
+    assembler.add(rsp, 8)?;
+    for register in CALLEE_SAVED.into_iter().rev() {
+        assembler.pop(register)?;
+    }
+    assembler.ret()
+}
+
+const INTEGER_ARGUMENTS: [AsmRegister64; 6] = [rdi, rsi, rdx, rcx, r8, r9];
+const FLOAT_ARGUMENTS: [AsmRegisterXmm; 8] = [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7];
+
+/// Called from a function's entry: the return address on the stack tells which. Keeps the arguments, lets the engine
+/// compile, and goes on in the code it answers with.
+fn compile(
+    assembler: &mut CodeAssembler,
+    labels: &mut Labels,
+    state_base: u64,
+) -> Result<(), IcedError> {
+    assembler.set_label(&mut labels.compile)?;
+    // A frame like any other, so that backtraces go through; the return address is the entry's.
+    assembler.pop(rax)?;
+    assembler.push(rbp)?;
+    assembler.mov(rbp, rsp)?;
+    for register in INTEGER_ARGUMENTS {
+        assembler.push(register)?;
+    }
+    assembler.sub(rsp, 16 * FLOAT_ARGUMENTS.len() as i32)?;
+    for (index, register) in FLOAT_ARGUMENTS.into_iter().enumerate() {
+        assembler.movdqu(xmmword_ptr(rsp + 16 * index as i32), register)?;
+    }
+    assembler.mov(r11, state_base)?;
+    assembler.mov(rdi, at(cell::CONTEXT))?;
+    assembler.mov(rsi, rax)?;
+    assembler.mov(at(cell::PROGRAM_STACK), rsp)?;
+    assembler.mov(rsp, at(cell::ENGINE_STACK))?;
+    assembler.call(at(cell::COMPILE_ENTRY))?;
+    assembler.mov(r11, state_base)?;
+    assembler.mov(rsp, at(cell::PROGRAM_STACK))?;
+    assembler.test(rax, rax)?;
+    assembler.jz(labels.abandon)?;
+    for (index, register) in FLOAT_ARGUMENTS.into_iter().enumerate() {
+        assembler.movdqu(register, xmmword_ptr(rsp + 16 * index as i32))?;
+    }
+    assembler.add(rsp, 16 * FLOAT_ARGUMENTS.len() as i32)?;
+    for register in INTEGER_ARGUMENTS.into_iter().rev() {
+        assembler.pop(register)?;
+    }
+    assembler.pop(rbp)?;
+    assembler.jmp(rax)
+}
+
+/// (operation, four words) -> word. Shifts the arguments by one to make room for the context.
+fn runtime(
+    assembler: &mut CodeAssembler,
+    labels: &mut Labels,
+    state_base: u64,
+) -> Result<(), IcedError> {
+    assembler.set_label(&mut labels.runtime)?;
+    assembler.push(rbp)?;
+    assembler.mov(rbp, rsp)?;
+    assembler.mov(r9, r8)?;
+    assembler.mov(r8, rcx)?;
+    assembler.mov(rcx, rdx)?;
+    assembler.mov(rdx, rsi)?;
+    assembler.mov(rsi, rdi)?;
+    assembler.mov(r11, state_base)?;
+    assembler.mov(rdi, at(cell::CONTEXT))?;
+    assembler.mov(at(cell::PROGRAM_STACK), rsp)?;
+    assembler.mov(rsp, at(cell::ENGINE_STACK))?;
+    assembler.call(at(cell::RUNTIME_ENTRY))?;
+    assembler.mov(r11, state_base)?;
+    assembler.mov(rsp, at(cell::PROGRAM_STACK))?;
+    assembler.cmp(at(cell::STOPPED), 0)?;
+    assembler.jne(labels.abandon)?;
+    assembler.pop(rbp)?;
+    assembler.ret()
+}

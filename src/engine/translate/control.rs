@@ -1,0 +1,284 @@
+//! Structured control flow: frames, branches, and what is skipped because it cannot be reached.
+
+use alloc::vec::Vec;
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value, types};
+use wasmparser::{BlockType, BrTable, Operator};
+
+use super::{Refusal, Translator, machine_type, trap_code};
+
+/// An open block, loop, conditional or the body itself.
+pub struct Frame {
+    kind: FrameKind,
+    /// Where branches to this frame go: the header of a loop, else the exit.
+    target: Block,
+    /// Where control continues after `end`.
+    exit: Block,
+    /// Values that a branch carries.
+    branch_arity: usize,
+    /// Height of the value stack below the frame's parameters.
+    height: usize,
+    /// Whether `exit` has a predecessor.
+    exit_reached: bool,
+}
+
+pub enum FrameKind {
+    Function,
+    Block,
+    Loop,
+    /// Holds the block of the other arm until `else`, and the parameters it starts with.
+    If {
+        otherwise: Option<Block>,
+        params: Vec<Value>,
+    },
+    /// Opened where nothing is reachable: only counted.
+    Dead,
+}
+
+impl Translator<'_> {
+    /// Handles the operators that structure code, also where it is unreachable. Returns whether it was one.
+    pub fn control(&mut self, operator: &Operator<'_>) -> Result<bool, Refusal> {
+        match operator {
+            Operator::Block { blockty } => self.open_block(*blockty),
+            Operator::Loop { blockty } => self.open_loop(*blockty),
+            Operator::If { blockty } => self.open_if(*blockty),
+            Operator::Else => self.begin_else(),
+            Operator::End => self.end(),
+            Operator::Nop => {}
+            Operator::Unreachable => self.if_reachable(|it| {
+                it.builder.ins().trap(trap_code::UNREACHABLE);
+                it.reachable = false;
+            }),
+            Operator::Br { relative_depth } => self.if_reachable(|it| {
+                it.branch(*relative_depth);
+                it.reachable = false;
+            }),
+            Operator::BrIf { relative_depth } => self.if_reachable(|it| it.branch_if(*relative_depth)),
+            Operator::BrTable { targets } => self.branch_table(targets)?,
+            Operator::Return => self.if_reachable(|it| {
+                it.branch(it.frames.len() as u32 - 1);
+                it.reachable = false;
+            }),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn if_reachable(&mut self, then: impl FnOnce(&mut Self)) {
+        if self.reachable {
+            then(self);
+        }
+    }
+
+    /// Opens a frame whose parameters, of types `params`, are on the stack.
+    pub fn push_frame(&mut self, kind: FrameKind, params: Vec<Type>, results: Vec<Type>) {
+        let exit = self.builder.create_block();
+        for ty in &results {
+            self.builder.append_block_param(exit, *ty);
+        }
+        let height = self.stack.len() - params.len();
+        self.frames.push(Frame { kind, target: exit, exit, branch_arity: results.len(), height, exit_reached: false });
+    }
+
+    fn push_dead(&mut self) {
+        let exit = Block::from_u32(u32::MAX - 1);
+        let frame = Frame {
+            kind: FrameKind::Dead,
+            target: exit,
+            exit,
+            branch_arity: 0,
+            height: self.stack.len(),
+            exit_reached: false,
+        };
+        self.frames.push(frame);
+    }
+
+    fn block_types(&self, ty: BlockType) -> (Vec<Type>, Vec<Type>) {
+        match ty {
+            BlockType::Empty => (Vec::new(), Vec::new()),
+            BlockType::Type(ty) => (Vec::new(), alloc::vec![machine_type(ty)]),
+            BlockType::FuncType(index) => {
+                let ty = &self.program.modules[self.module].types[index as usize];
+                let convert = |types: &[wasmparser::ValType]| types.iter().map(|ty| machine_type(*ty)).collect();
+                (convert(ty.params()), convert(ty.results()))
+            }
+        }
+    }
+
+    fn open_block(&mut self, ty: BlockType) {
+        if !self.reachable {
+            return self.push_dead();
+        }
+        let (params, results) = self.block_types(ty);
+        self.push_frame(FrameKind::Block, params, results);
+    }
+
+    fn open_loop(&mut self, ty: BlockType) {
+        let counter = self.take_block();
+        if !self.reachable {
+            return self.push_dead();
+        }
+        let (params, results) = self.block_types(ty);
+        let header = self.builder.create_block();
+        for ty in &params {
+            self.builder.append_block_param(header, *ty);
+        }
+        let arity = params.len();
+        let args = self.pop_many(arity);
+        self.jump(header, &args);
+        self.builder.switch_to_block(header);
+        self.stack.extend_from_slice(self.builder.block_params(header));
+        self.push_frame(FrameKind::Loop, params, results);
+        let frame = self.frame();
+        frame.target = header;
+        frame.branch_arity = arity;
+        self.count_loop(counter);
+    }
+
+    fn open_if(&mut self, ty: BlockType) {
+        let counter = self.take_block();
+        if !self.reachable {
+            return self.push_dead();
+        }
+        let condition = self.pop();
+        let (params, results) = self.block_types(ty);
+        let (then, otherwise) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.ins().brif(condition, then, &[], otherwise, &[]);
+        self.builder.seal_block(then);
+        self.builder.seal_block(otherwise);
+        let saved = self.stack[self.stack.len() - params.len()..].to_vec();
+        self.push_frame(FrameKind::If { otherwise: Some(otherwise), params: saved }, params, results);
+        self.builder.switch_to_block(then);
+        self.count_arm(counter, then);
+    }
+
+    fn begin_else(&mut self) {
+        let counter = self.take_block();
+        if matches!(self.frame().kind, FrameKind::Dead) {
+            return;
+        }
+        self.leave_to_exit();
+        let frame = self.frame();
+        let FrameKind::If { otherwise, params } = &mut frame.kind else {
+            unreachable!("validated: else closes the first arm of an if")
+        };
+        let (Some(otherwise), params, height) = (otherwise.take(), core::mem::take(params), frame.height) else {
+            unreachable!("validated: an if has one else")
+        };
+        self.stack.truncate(height);
+        self.stack.extend(params);
+        self.builder.switch_to_block(otherwise);
+        self.reachable = true;
+        self.count_arm(counter, otherwise);
+    }
+
+    fn end(&mut self) {
+        if matches!(self.frame().kind, FrameKind::Dead) {
+            self.frames.pop();
+            return;
+        }
+        self.leave_to_exit();
+        self.close_missing_else();
+        let Some(frame) = self.frames.pop() else { unreachable!("validated: end closes a frame") };
+        if matches!(frame.kind, FrameKind::Loop) {
+            self.builder.seal_block(frame.target);
+        }
+        self.stack.truncate(frame.height);
+        self.reachable = frame.exit_reached;
+        if !self.reachable {
+            return;
+        }
+        self.builder.switch_to_block(frame.exit);
+        self.builder.seal_block(frame.exit);
+        self.stack.extend_from_slice(self.builder.block_params(frame.exit));
+        if matches!(frame.kind, FrameKind::Function) {
+            let results = core::mem::take(&mut self.stack);
+            self.builder.ins().return_(&results);
+            self.reachable = false;
+        }
+    }
+
+    /// An `if` without `else`: the missing arm hands the parameters on.
+    fn close_missing_else(&mut self) {
+        let frame = self.frame();
+        let exit = frame.exit;
+        let FrameKind::If { otherwise, params } = &mut frame.kind else { return };
+        let Some(otherwise) = otherwise.take() else { return };
+        let params = core::mem::take(params);
+        frame.exit_reached = true;
+        self.builder.switch_to_block(otherwise);
+        self.jump(exit, &params);
+    }
+
+    /// Falls through to the exit of the current frame, if the position is reachable.
+    fn leave_to_exit(&mut self) {
+        if !self.reachable {
+            return;
+        }
+        let frame = self.frame();
+        frame.exit_reached = true;
+        let exit = frame.exit;
+        let arity = self.builder.block_params(exit).len();
+        let args = self.pop_many(arity);
+        self.jump(exit, &args);
+        self.reachable = false;
+    }
+
+    /// The frame that a branch of this depth goes to, marked as reached.
+    fn branch_target(&mut self, depth: u32) -> (Block, usize) {
+        let index = self.frames.len() - 1 - depth as usize;
+        let frame = &mut self.frames[index];
+        if !matches!(frame.kind, FrameKind::Loop) {
+            frame.exit_reached = true;
+        }
+        (frame.target, frame.branch_arity)
+    }
+
+    fn branch(&mut self, depth: u32) {
+        let (target, arity) = self.branch_target(depth);
+        let args = self.pop_many(arity);
+        self.jump(target, &args);
+    }
+
+    fn branch_if(&mut self, depth: u32) {
+        let condition = self.pop();
+        let (target, arity) = self.branch_target(depth);
+        let args = block_args(&self.stack[self.stack.len() - arity..]);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(condition, target, &args, next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+    }
+
+    fn branch_table(&mut self, table: &BrTable<'_>) -> Result<(), Refusal> {
+        if !self.reachable {
+            return Ok(());
+        }
+        let index = self.pop();
+        let (default, arity) = self.branch_target(table.default());
+        let args = block_args(&self.stack[self.stack.len() - arity..]);
+        let mut calls = Vec::with_capacity(table.len() as usize);
+        for depth in table.targets() {
+            let (target, _) = self.branch_target(depth?);
+            calls.push(self.builder.func.dfg.block_call(target, &args));
+        }
+        let default = self.builder.func.dfg.block_call(default, &args);
+        let table = self.builder.create_jump_table(JumpTableData::new(default, &calls));
+        debug_assert_eq!(self.builder.func.dfg.value_type(index), types::I32);
+        self.builder.ins().br_table(index, table);
+        self.reachable = false;
+        Ok(())
+    }
+
+    fn jump(&mut self, target: Block, args: &[Value]) {
+        self.builder.ins().jump(target, &block_args(args));
+    }
+
+    fn frame(&mut self) -> &mut Frame {
+        let Some(frame) = self.frames.last_mut() else { unreachable!("validated: a frame is open") };
+        frame
+    }
+}
+
+fn block_args(values: &[Value]) -> Vec<BlockArg> {
+    values.iter().copied().map(BlockArg::Value).collect()
+}

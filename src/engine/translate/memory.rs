@@ -1,0 +1,123 @@
+//! Loads and stores. Bounds are checked by the guard pages: 32-bit index plus 32-bit offset stays below 8 GiB + 64 KiB.
+
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Type, Value, types};
+use wasmparser::{MemArg, Operator};
+
+use super::Translator;
+use crate::engine::layout::{RuntimeOp, cell};
+
+impl Translator<'_> {
+    /// Handles loads, stores, `memory.size` and `memory.grow`. Returns whether it was one.
+    pub fn access(&mut self, operator: &Operator<'_>) -> bool {
+        self.load(operator) || self.store(operator) || self.size(operator)
+    }
+
+    fn load(&mut self, operator: &Operator<'_>) -> bool {
+        use Operator as O;
+        use types::{F32, F64, I32, I64};
+        macro_rules! narrow {
+            ($method:ident, $ty:expr, $memarg:expr) => {{
+                let (address, offset, flags) = self.address($memarg);
+                let value = self.builder.ins().$method($ty, flags, address, offset);
+                self.stack.push(value);
+            }};
+        }
+        match operator {
+            O::I32Load { memarg } => self.load_whole(I32, memarg),
+            O::I64Load { memarg } => self.load_whole(I64, memarg),
+            O::F32Load { memarg } => self.load_whole(F32, memarg),
+            O::F64Load { memarg } => self.load_whole(F64, memarg),
+            O::I32Load8S { memarg } => narrow!(sload8, I32, memarg),
+            O::I32Load8U { memarg } => narrow!(uload8, I32, memarg),
+            O::I32Load16S { memarg } => narrow!(sload16, I32, memarg),
+            O::I32Load16U { memarg } => narrow!(uload16, I32, memarg),
+            O::I64Load8S { memarg } => narrow!(sload8, I64, memarg),
+            O::I64Load8U { memarg } => narrow!(uload8, I64, memarg),
+            O::I64Load16S { memarg } => narrow!(sload16, I64, memarg),
+            O::I64Load16U { memarg } => narrow!(uload16, I64, memarg),
+            O::I64Load32S { memarg } => {
+                let (address, offset, flags) = self.address(memarg);
+                let value = self.builder.ins().sload32(flags, address, offset);
+                self.stack.push(value);
+            }
+            O::I64Load32U { memarg } => {
+                let (address, offset, flags) = self.address(memarg);
+                let value = self.builder.ins().uload32(flags, address, offset);
+                self.stack.push(value);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn load_whole(&mut self, ty: Type, memarg: &MemArg) {
+        let (address, offset, flags) = self.address(memarg);
+        let value = self.builder.ins().load(ty, flags, address, offset);
+        self.stack.push(value);
+    }
+
+    fn store(&mut self, operator: &Operator<'_>) -> bool {
+        use Operator as O;
+        macro_rules! store {
+            ($method:ident, $memarg:expr) => {{
+                let value = self.pop();
+                let (address, offset, flags) = self.address($memarg);
+                self.builder.ins().$method(flags, value, address, offset);
+            }};
+        }
+        match operator {
+            O::I32Store { memarg } | O::I64Store { memarg } | O::F32Store { memarg } | O::F64Store { memarg } => {
+                store!(store, memarg);
+            }
+            O::I32Store8 { memarg } | O::I64Store8 { memarg } => store!(istore8, memarg),
+            O::I32Store16 { memarg } | O::I64Store16 { memarg } => store!(istore16, memarg),
+            O::I64Store32 { memarg } => store!(istore32, memarg),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Pops the index and returns (machine address, static offset, flags) of the access.
+    fn address(&mut self, memarg: &MemArg) -> (Value, i32, MemFlagsData) {
+        let index = self.pop();
+        let address = self.machine_address(index);
+        let flags = MemFlagsData::new()
+            .with_trap_code(Some(TrapCode::HEAP_OUT_OF_BOUNDS))
+            .with_alias_region(Some(self.memory_region));
+        match i32::try_from(memarg.offset) {
+            Ok(offset) => (address, offset, flags),
+            Err(_) => {
+                let offset = self.builder.ins().iconst(types::I64, memarg.offset as i64);
+                (self.builder.ins().iadd(address, offset), 0, flags)
+            }
+        }
+    }
+
+    /// Where the byte at `index` (32 bits) of linear memory is.
+    pub fn machine_address(&mut self, index: Value) -> Value {
+        let index = self.builder.ins().uextend(types::I64, index);
+        if !self.pinned_base {
+            return index;
+        }
+        let base = self.builder.ins().get_pinned_reg(types::I64);
+        self.builder.ins().iadd(base, index)
+    }
+
+    fn size(&mut self, operator: &Operator<'_>) -> bool {
+        let pages = match operator {
+            Operator::MemorySize { .. } => {
+                let bytes = self.load_state(types::I64, cell::MEMORY_BYTES as i32);
+                let shift = self.builder.ins().iconst(types::I32, 16);
+                self.builder.ins().ushr(bytes, shift)
+            }
+            Operator::MemoryGrow { .. } => {
+                let delta = self.pop();
+                self.runtime(RuntimeOp::MemoryGrow, &[delta])
+            }
+            _ => return false,
+        };
+        let pages = self.builder.ins().ireduce(types::I32, pages);
+        self.stack.push(pages);
+        true
+    }
+}

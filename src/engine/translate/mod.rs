@@ -1,0 +1,507 @@
+//! WebAssembly function bodies to Cranelift IR, instrumented as a plan says.
+//!
+//! Key types: [`Plan`] (what to instrument and specialise), [`Translator`]. The value stack of the body becomes SSA
+//! values; `control` keeps the block structure, the other files one group of operators each. The body was validated
+//! before, so operand types are known to fit. Neighbours: `program` resolves names, `compile` takes the IR.
+
+mod bulk;
+mod call;
+mod control;
+mod memory;
+mod numeric;
+mod probe;
+mod scan;
+mod wrapper;
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use cranelift_codegen::ir::{
+    self, AbiParam, AliasRegion, AliasRegionData, ExtFuncData, ExternalName, FuncRef, Function, GlobalValue,
+    GlobalValueData, InstBuilder, MemFlagsData, Signature, SourceLoc, TrapCode, Type, UserExternalName, UserFuncName,
+    Value, types,
+};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use wasmparser::{FuncType, FunctionBody, Operator, ValType};
+
+use super::layout::RuntimeOp;
+use super::program::{FuncId, FunctionKind, GlobalSlot, Linkage, Program};
+use super::specialise::KernelId;
+use super::tier::Tier;
+use control::Frame;
+
+pub use scan::scan;
+pub use wrapper::{entry_wrapper, host_wrapper};
+
+/// What the names in relocations refer to.
+pub mod namespace {
+    /// Index: function identifier.
+    pub const FUNCTION: u32 = 0;
+    /// Index: see [`super::TRAMPOLINE_RUNTIME`].
+    pub const TRAMPOLINE: u32 = 1;
+    /// State memory; index 0.
+    pub const STATE: u32 = 2;
+    /// Index: kernel identifier.
+    pub const KERNEL: u32 = 3;
+}
+
+/// The trampoline to the engine, as an index of its namespace.
+pub const TRAMPOLINE_RUNTIME: u32 = 0;
+
+/// Traps that are not Cranelift's own.
+pub mod trap_code {
+    use super::TrapCode;
+    pub const UNREACHABLE: TrapCode = TrapCode::unwrap_user(1);
+    pub const TABLE_OUT_OF_BOUNDS: TrapCode = TrapCode::unwrap_user(2);
+    pub const NULL_FUNCTION: TrapCode = TrapCode::unwrap_user(3);
+    pub const SIGNATURE_MISMATCH: TrapCode = TrapCode::unwrap_user(4);
+}
+
+/// How a function is to be compiled.
+pub struct Plan {
+    pub tier: Tier,
+    /// State offset of its call counter.
+    pub calls: usize,
+    /// State offset of the number of calls at which it asks for promotion; none if it never does.
+    pub threshold: Option<usize>,
+    /// Rounds of one loop at which it asks for promotion; baseline only.
+    pub promote_at_rounds: Option<u64>,
+    /// State offset of its first block counter.
+    pub blocks: usize,
+    /// Earlier counts of its blocks, to lay out code by; empty where unknown.
+    pub block_counts: Vec<u64>,
+    pub sites: Vec<SitePlan>,
+}
+
+/// How one site is to be compiled.
+#[derive(Clone, Debug)]
+pub struct SitePlan {
+    /// State offset of the site's cells.
+    pub state: usize,
+    /// Number by which the engine knows the site.
+    pub number: u32,
+    pub probe: Probe,
+    pub specialisation: Option<Specialisation>,
+}
+
+/// How a site records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Every call.
+    Full,
+    /// One call in `SAMPLE_PERIOD`.
+    Sampled,
+}
+
+/// The fast path of a site. The generic path stands behind its guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Specialisation {
+    /// Copies, moves or fills of this many bytes go to a straight-line kernel.
+    Size { bytes: u32, kernel: KernelId },
+    /// Indirect calls that reach this function call it directly.
+    Target(FuncId),
+}
+
+/// Why a body cannot be compiled although it is valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslateError {
+    pub function: String,
+    /// Offset in the module.
+    pub offset: usize,
+    pub what: String,
+}
+
+impl core::fmt::Display for TranslateError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { function, offset, what } = self;
+        write!(f, "cannot compile {function} at offset {offset:#x}: {what}")
+    }
+}
+
+/// What a translation needs besides the body.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    pub program: &'a Program,
+    /// Linear memory starts at the pinned register's address; else at machine address 0.
+    pub pinned_base: bool,
+    pub config: TargetFrontendConfig,
+}
+
+/// Translates the body of `id` into `function`.
+pub fn translate(
+    environment: Environment<'_>,
+    id: FuncId,
+    plan: &Plan,
+    function: &mut Function,
+    context: &mut FunctionBuilderContext,
+) -> Result<(), TranslateError> {
+    let program = environment.program;
+    let FunctionKind::Defined { module, index } = program.info(id).kind else {
+        unreachable!("only defined functions are translated")
+    };
+    let Some(body) = program.modules[module].body(index) else {
+        unreachable!("a defined function has a body")
+    };
+    function.name = function_name(id);
+    function.signature = signature(program.function_type(id));
+    let builder = FunctionBuilder::new(function, context);
+    let mut translator = Translator::new(environment, module, id, plan, builder);
+    translator.body(body).map_err(|Refusal { offset, what }| TranslateError {
+        function: program.info(id).name.clone(),
+        offset,
+        what,
+    })?;
+    translator.builder.seal_all_blocks();
+    translator.builder.finalize(environment.config);
+    Ok(())
+}
+
+fn function_name(id: FuncId) -> UserFuncName {
+    UserFuncName::User(UserExternalName::new(namespace::FUNCTION, id.0))
+}
+
+/// The machine type of a WebAssembly type. References are words: a funcref is its function identifier plus one.
+pub fn machine_type(ty: ValType) -> Type {
+    match ty {
+        ValType::I32 => types::I32,
+        ValType::I64 | ValType::Ref(_) => types::I64,
+        ValType::F32 => types::F32,
+        ValType::F64 => types::F64,
+        ValType::V128 => types::I8X16,
+    }
+}
+
+/// The signature of compiled functions. Cranelift's `tail` convention: any number of results, and tail calls.
+pub fn signature(ty: &FuncType) -> Signature {
+    let mut signature = Signature::new(CallConv::Tail);
+    signature.params = ty.params().iter().map(|ty| AbiParam::new(machine_type(*ty))).collect();
+    signature.returns = ty.results().iter().map(|ty| AbiParam::new(machine_type(*ty))).collect();
+    signature
+}
+
+/// What cannot be translated, and where.
+struct Refusal {
+    offset: usize,
+    what: String,
+}
+
+impl From<wasmparser::BinaryReaderError> for Refusal {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self { offset: error.offset() as usize, what: error.message().to_string() }
+    }
+}
+
+/// The translation of one body.
+struct Translator<'a> {
+    program: &'a Program,
+    linkage: &'a Linkage,
+    module: usize,
+    id: FuncId,
+    plan: &'a Plan,
+    pinned_base: bool,
+    builder: FunctionBuilder<'a>,
+    stack: Vec<Value>,
+    frames: Vec<Frame>,
+    /// Whether the current position can be reached; the operators up to the frame's end are skipped where not.
+    reachable: bool,
+    locals: Vec<Variable>,
+    next_block: usize,
+    next_site: usize,
+    functions: BTreeMap<(u32, u32), FuncRef>,
+    state: GlobalValue,
+    state_region: AliasRegion,
+    memory_region: AliasRegion,
+}
+
+impl<'a> Translator<'a> {
+    fn new(
+        environment: Environment<'a>,
+        module: usize,
+        id: FuncId,
+        plan: &'a Plan,
+        mut builder: FunctionBuilder<'a>,
+    ) -> Self {
+        let state = import_state(&mut builder);
+        let mut region = |user_id, description: &'static str| {
+            builder.func.dfg.alias_regions.insert(AliasRegionData { user_id, description: description.into() })
+        };
+        let state_region = region(0, "state");
+        let memory_region = region(1, "linear memory");
+        Self {
+            program: environment.program,
+            linkage: &environment.program.linkages[module],
+            module,
+            id,
+            plan,
+            pinned_base: environment.pinned_base,
+            builder,
+            stack: Vec::new(),
+            frames: Vec::new(),
+            reachable: true,
+            locals: Vec::new(),
+            next_block: 0,
+            next_site: 0,
+            functions: BTreeMap::new(),
+            state,
+            state_region,
+            memory_region,
+        }
+    }
+
+    fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), Refusal> {
+        self.enter(body)?;
+        let mut reader = body.get_operators_reader()?;
+        while !reader.eof() {
+            let offset = reader.original_position();
+            self.builder.set_srcloc(SourceLoc::new(offset as u32));
+            let operator = reader.read()?;
+            self.operator(&operator, offset as usize)?;
+        }
+        Ok(())
+    }
+
+    /// Entry block, locals, call counter and the frame of the whole body.
+    fn enter(&mut self, body: &FunctionBody<'_>) -> Result<(), Refusal> {
+        let entry = self.builder.create_block();
+        self.builder.append_block_params_for_function_params(entry);
+        self.builder.switch_to_block(entry);
+        self.builder.seal_block(entry);
+        let ty = self.program.function_type(self.id);
+        for (ty, value) in ty.params().iter().zip(self.builder.block_params(entry).to_vec()) {
+            let variable = self.builder.declare_var(machine_type(*ty));
+            self.builder.def_var(variable, value);
+            self.locals.push(variable);
+        }
+        for local in body.get_locals_reader()? {
+            let (count, ty) = local?;
+            let zero = self.zero(machine_type(ty));
+            for _ in 0..count {
+                let variable = self.builder.declare_var(machine_type(ty));
+                self.builder.def_var(variable, zero);
+                self.locals.push(variable);
+            }
+        }
+        self.count_call();
+        let results = ty.results().iter().map(|ty| machine_type(*ty)).collect();
+        self.push_frame(control::FrameKind::Function, Vec::new(), results);
+        Ok(())
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>, offset: usize) -> Result<(), Refusal> {
+        if self.control(operator)? {
+            return Ok(());
+        }
+        if !self.reachable {
+            if scan::site_of(self.program, self.module, operator).is_some() {
+                self.take_site();
+            }
+            return Ok(());
+        }
+        let known = self.variable(operator)
+            || self.numeric(operator)
+            || self.access(operator)
+            || self.bulk(operator)
+            || self.call(operator);
+        if known {
+            return Ok(());
+        }
+        Err(Refusal { offset, what: unsupported(operator) })
+    }
+
+    /// Constants, locals, globals and the operators that only move values.
+    fn variable(&mut self, operator: &Operator<'_>) -> bool {
+        match operator {
+            Operator::I32Const { value } => self.push_const(types::I32, i64::from(*value)),
+            Operator::I64Const { value } => self.push_const(types::I64, *value),
+            Operator::F32Const { value } => {
+                let value = self.builder.ins().f32const(ir::immediates::Ieee32::with_bits(value.bits()));
+                self.stack.push(value);
+            }
+            Operator::F64Const { value } => {
+                let value = self.builder.ins().f64const(ir::immediates::Ieee64::with_bits(value.bits()));
+                self.stack.push(value);
+            }
+            Operator::LocalGet { local_index } => {
+                let value = self.builder.use_var(self.locals[*local_index as usize]);
+                self.stack.push(value);
+            }
+            Operator::LocalSet { local_index } => {
+                let value = self.pop();
+                self.builder.def_var(self.locals[*local_index as usize], value);
+            }
+            Operator::LocalTee { local_index } => {
+                let value = self.top();
+                self.builder.def_var(self.locals[*local_index as usize], value);
+            }
+            Operator::GlobalGet { global_index } => self.global_get(*global_index),
+            Operator::GlobalSet { global_index } => self.global_set(*global_index),
+            Operator::Drop => drop(self.pop()),
+            Operator::Select | Operator::TypedSelect { .. } => {
+                let (condition, otherwise, then) = (self.pop(), self.pop(), self.pop());
+                let value = self.builder.ins().select(condition, then, otherwise);
+                self.stack.push(value);
+            }
+            Operator::RefNull { .. } => self.push_const(types::I64, 0),
+            Operator::RefIsNull => {
+                let reference = self.pop();
+                let zero = self.builder.ins().iconst(types::I64, 0);
+                self.push_condition(ir::condcodes::IntCC::Equal, reference, zero);
+            }
+            Operator::RefFunc { function_index } => {
+                let id = self.program.resolve(self.module, *function_index);
+                self.push_const(types::I64, i64::from(id.0) + 1);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn global_get(&mut self, index: u32) {
+        let ty = self.global_type(index);
+        let value = match self.linkage.globals[index as usize] {
+            GlobalSlot::Constant(bits) => match ty {
+                types::F32 => self.builder.ins().f32const(ir::immediates::Ieee32::with_bits(bits as u32)),
+                types::F64 => self.builder.ins().f64const(ir::immediates::Ieee64::with_bits(bits)),
+                types::I32 => self.builder.ins().iconst(ty, i64::from(bits as u32 as i32)),
+                _ => self.builder.ins().iconst(ty, bits as i64),
+            },
+            GlobalSlot::Cell(offset) => self.load_state(ty, offset as i32),
+        };
+        self.stack.push(value);
+    }
+
+    fn global_set(&mut self, index: u32) {
+        let value = self.pop();
+        if let GlobalSlot::Cell(offset) = self.linkage.globals[index as usize] {
+            self.store_state(value, offset as i32);
+        }
+    }
+
+    fn global_type(&self, index: u32) -> Type {
+        let module = &self.program.modules[self.module];
+        machine_type(module.globals[index as usize].ty.content_type)
+    }
+
+    // Values.
+
+    fn pop(&mut self) -> Value {
+        let Some(value) = self.stack.pop() else { unreachable!("validated: an operand is on the stack") };
+        value
+    }
+
+    fn pop_many(&mut self, count: usize) -> Vec<Value> {
+        self.stack.split_off(self.stack.len() - count)
+    }
+
+    fn top(&mut self) -> Value {
+        let value = self.pop();
+        self.stack.push(value);
+        value
+    }
+
+    fn push_const(&mut self, ty: Type, value: i64) {
+        let value = self.builder.ins().iconst(ty, value);
+        self.stack.push(value);
+    }
+
+    fn zero(&mut self, ty: Type) -> Value {
+        match ty {
+            types::F32 => self.builder.ins().f32const(0.0),
+            types::F64 => self.builder.ins().f64const(0.0),
+            _ => self.builder.ins().iconst(ty, 0),
+        }
+    }
+
+    // State memory.
+
+    fn state_flags(&self) -> MemFlagsData {
+        MemFlagsData::trusted().with_alias_region(Some(self.state_region))
+    }
+
+    fn state_address(&mut self) -> Value {
+        self.builder.ins().symbol_value(types::I64, self.state)
+    }
+
+    fn load_state(&mut self, ty: Type, offset: i32) -> Value {
+        let (base, flags) = (self.state_address(), self.state_flags());
+        self.builder.ins().load(ty, flags, base, offset)
+    }
+
+    fn store_state(&mut self, value: Value, offset: i32) {
+        let (base, flags) = (self.state_address(), self.state_flags());
+        self.builder.ins().store(flags, value, base, offset);
+    }
+
+    // Functions.
+
+    fn function_ref(&mut self, id: FuncId) -> FuncRef {
+        let signature = signature(self.program.function_type(id));
+        self.import(namespace::FUNCTION, id.0, signature)
+    }
+
+    fn import(&mut self, space: u32, index: u32, signature: Signature) -> FuncRef {
+        if let Some(known) = self.functions.get(&(space, index)) {
+            return *known;
+        }
+        let function = import_function(&mut self.builder, space, index, signature);
+        self.functions.insert((space, index), function);
+        function
+    }
+
+    /// Asks the engine for `op`.
+    fn runtime(&mut self, op: RuntimeOp, args: &[Value]) -> Value {
+        let function = self.import(namespace::TRAMPOLINE, TRAMPOLINE_RUNTIME, runtime_signature());
+        call_runtime(&mut self.builder, function, op, args)
+    }
+}
+
+fn unsupported(operator: &Operator<'_>) -> String {
+    let text = alloc::format!("{operator:?}");
+    let name: String = text.split([' ', '{']).next().unwrap_or_default().into();
+    alloc::format!("instruction {name} is not supported")
+}
+
+/// State memory as a symbol that code addresses relative to the instruction pointer.
+fn import_state(builder: &mut FunctionBuilder<'_>) -> GlobalValue {
+    let name = builder.func.declare_imported_user_function(UserExternalName::new(namespace::STATE, 0));
+    builder.create_global_value(GlobalValueData::Symbol {
+        name: ExternalName::User(name),
+        offset: 0.into(),
+        colocated: true,
+        tls: false,
+    })
+}
+
+fn import_function(builder: &mut FunctionBuilder<'_>, space: u32, index: u32, signature: Signature) -> FuncRef {
+    let name = builder.func.declare_imported_user_function(UserExternalName::new(space, index));
+    let signature = builder.import_signature(signature);
+    builder.import_function(ExtFuncData {
+        name: ExternalName::User(name),
+        signature,
+        colocated: true,
+        patchable: false,
+    })
+}
+
+/// (operation, four words) -> word, in the C convention.
+fn runtime_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params = alloc::vec![AbiParam::new(types::I64); 5];
+    signature.returns = alloc::vec![AbiParam::new(types::I64)];
+    signature
+}
+
+/// Calls the engine through `function`; missing arguments are 0, 32-bit ones are zero-extended.
+fn call_runtime(builder: &mut FunctionBuilder<'_>, function: FuncRef, op: RuntimeOp, args: &[Value]) -> Value {
+    let mut words = alloc::vec![builder.ins().iconst(types::I64, op as i64)];
+    for arg in args {
+        let wide = builder.func.dfg.value_type(*arg) == types::I64;
+        words.push(if wide { *arg } else { builder.ins().uextend(types::I64, *arg) });
+    }
+    while words.len() < 5 {
+        words.push(builder.ins().iconst(types::I64, 0));
+    }
+    let call = builder.ins().call(function, &words);
+    builder.inst_results(call)[0]
+}

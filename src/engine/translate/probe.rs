@@ -1,0 +1,143 @@
+//! Counters and value probes: what compiled code writes down about itself.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
+
+use super::{Probe, SitePlan, Translator};
+use crate::engine::layout::{RuntimeOp, site};
+use crate::engine::tier::Tier;
+
+impl Translator<'_> {
+    /// Counts a call of this function and asks for promotion at the plan's threshold.
+    pub fn count_call(&mut self) {
+        let count = self.increment(self.plan.calls);
+        if let Some(offset) = self.plan.threshold {
+            let threshold = self.load_state(types::I64, offset as i32);
+            self.promote_when(count, threshold);
+        }
+    }
+
+    /// The number of the next counted block. Numbered in body order, reachable or not, as `scan` does.
+    pub fn take_block(&mut self) -> usize {
+        self.next_block += 1;
+        self.next_block - 1
+    }
+
+    /// Counts a round of a loop, in the baseline.
+    pub fn count_loop(&mut self, block: usize) {
+        if self.plan.tier != Tier::Baseline {
+            return;
+        }
+        let count = self.increment(self.plan.blocks + 8 * block);
+        if let Some(threshold) = self.plan.promote_at_rounds {
+            let threshold = self.builder.ins().iconst(types::I64, threshold as i64);
+            self.promote_when(count, threshold);
+        }
+    }
+
+    /// Counts an arm of a conditional, in the baseline; above it, moves an arm that never ran out of the way.
+    pub fn count_arm(&mut self, number: usize, block: Block) {
+        if self.plan.tier == Tier::Baseline {
+            self.increment(self.plan.blocks + 8 * number);
+        } else if self.plan.block_counts.get(number) == Some(&0) {
+            self.builder.set_cold_block(block);
+        }
+    }
+
+    fn increment(&mut self, offset: usize) -> Value {
+        let offset = offset as i32;
+        let count = self.load_state(types::I64, offset);
+        let one = self.builder.ins().iconst(types::I64, 1);
+        let count = self.builder.ins().iadd(count, one);
+        self.store_state(count, offset);
+        count
+    }
+
+    fn promote_when(&mut self, count: Value, threshold: Value) {
+        let reached = self.builder.ins().icmp(IntCC::Equal, count, threshold);
+        let id = i64::from(self.id.0);
+        self.rarely(reached, |it| {
+            let id = it.builder.ins().iconst(types::I64, id);
+            it.runtime(RuntimeOp::Promote, &[id]);
+        });
+    }
+
+    /// Runs `then` out of line when `condition` holds.
+    pub fn rarely(&mut self, condition: Value, then: impl FnOnce(&mut Self)) {
+        let (cold, next) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(cold);
+        self.builder.ins().brif(condition, cold, &[], next, &[]);
+        self.builder.seal_block(cold);
+        self.builder.switch_to_block(cold);
+        then(self);
+        self.builder.ins().jump(next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+    }
+
+    /// The plan of the next site. Numbered in body order, as `scan` does.
+    pub fn take_site(&mut self) -> SitePlan {
+        self.next_site += 1;
+        self.plan.sites[self.next_site - 1].clone()
+    }
+
+    /// Records `value` (a word) and the OR of `addresses` (32 bits each) as the site's probe says.
+    pub fn record(&mut self, plan: &SitePlan, value: Value, addresses: &[Value]) {
+        match plan.probe {
+            Probe::Full => self.record_every(plan, value, addresses),
+            Probe::Sampled => self.record_sample(plan, value, addresses),
+        }
+    }
+
+    /// Counts runs of equal values inline; the engine takes over when the value changes.
+    fn record_every(&mut self, plan: &SitePlan, value: Value, addresses: &[Value]) {
+        let state = plan.state as i32;
+        if let Some(bits) = self.union(addresses) {
+            let old = self.load_state(types::I64, state + site::ADDRESS_BITS);
+            let bits = self.builder.ins().bor(old, bits);
+            self.store_state(bits, state + site::ADDRESS_BITS);
+        }
+        let last = self.load_state(types::I64, state + site::VALUE);
+        let changed = self.builder.ins().icmp(IntCC::NotEqual, last, value);
+        let number = i64::from(plan.number);
+        self.rarely(changed, |it| {
+            let number = it.builder.ins().iconst(types::I64, number);
+            it.runtime(RuntimeOp::Record, &[number, value]);
+        });
+        self.increment(plan.state + site::RUN as usize);
+    }
+
+    fn record_sample(&mut self, plan: &SitePlan, value: Value, addresses: &[Value]) {
+        let countdown = plan.state as i32 + site::COUNTDOWN;
+        let left = self.load_state(types::I64, countdown);
+        let one = self.builder.ins().iconst(types::I64, 1);
+        let left = self.builder.ins().isub(left, one);
+        self.store_state(left, countdown);
+        let zero = self.builder.ins().iconst(types::I64, 0);
+        let due = self.builder.ins().icmp(IntCC::SignedLessThanOrEqual, left, zero);
+        let (number, addresses) = (i64::from(plan.number), addresses.to_vec());
+        self.rarely(due, |it| {
+            let bits = it.union(&addresses).unwrap_or(zero);
+            let number = it.builder.ins().iconst(types::I64, number);
+            it.runtime(RuntimeOp::Sample, &[number, value, bits]);
+        });
+    }
+
+    /// Counts a guard's outcome.
+    pub fn count_guard(&mut self, plan: &SitePlan, passed: bool) {
+        let cell = if passed { site::GUARDS_PASSED } else { site::GUARDS_FAILED };
+        self.increment(plan.state + cell as usize);
+    }
+
+    fn union(&mut self, addresses: &[Value]) -> Option<Value> {
+        let mut union = None;
+        for address in addresses {
+            let word = self.builder.ins().uextend(types::I64, *address);
+            union = Some(match union {
+                None => word,
+                Some(bits) => self.builder.ins().bor(bits, word),
+            });
+        }
+        union
+    }
+}

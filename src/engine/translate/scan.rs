@@ -1,0 +1,59 @@
+//! The counted blocks and the sites of a body, found before its first translation.
+
+use alloc::vec::Vec;
+use wasmparser::Operator;
+
+use crate::engine::program::{FuncId, FunctionKind, Program};
+use crate::libc::SizeSite;
+use crate::profile::SiteKind;
+
+/// What a body has to be counted, in body order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    pub blocks: usize,
+    pub sites: Vec<SiteShape>,
+}
+
+/// One site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteShape {
+    pub kind: SiteKind,
+    /// The libc function called, for a size.
+    pub callee: Option<FuncId>,
+}
+
+/// Scans the body of `id`; it was validated.
+pub fn scan(program: &Program, id: FuncId) -> Shape {
+    let mut shape = Shape::default();
+    let FunctionKind::Defined { module, index } = program.info(id).kind else { return shape };
+    let body = program.modules[module].body(index);
+    let Some(Ok(reader)) = body.map(|body| body.get_operators_reader()) else { return shape };
+    for operator in reader.into_iter().map_while(Result::ok) {
+        if counts_block(&operator) {
+            shape.blocks += 1;
+        }
+        shape.sites.extend(site_of(program, module, &operator));
+    }
+    shape
+}
+
+fn counts_block(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::Loop { .. } | Operator::If { .. } | Operator::Else)
+}
+
+/// The site that `operator`, in a body of `module`, is.
+pub fn site_of(program: &Program, module: usize, operator: &Operator<'_>) -> Option<SiteShape> {
+    let callee = match operator {
+        Operator::CallIndirect { .. } => return Some(SiteShape { kind: SiteKind::Target, callee: None }),
+        Operator::MemoryCopy { .. } => program.libc_function("memmove")?,
+        Operator::MemoryFill { .. } => program.libc_function("memset")?,
+        Operator::Call { function_index } => program.resolve(module, *function_index),
+        _ => return None,
+    };
+    sized(program, callee).map(|_| SiteShape { kind: SiteKind::Size, callee: Some(callee) })
+}
+
+/// Which arguments a call of `callee` records, if it records any.
+pub fn sized(program: &Program, callee: FuncId) -> Option<SizeSite> {
+    program.info(callee).libc.and_then(|function| function.site)
+}

@@ -1,0 +1,80 @@
+//! Address space from Linux: the one place that calls `mmap`.
+
+use std::io;
+use std::ptr;
+
+/// A mapping that is given back when dropped.
+pub struct Mapping {
+    address: *mut u8,
+    len_bytes: usize,
+}
+
+/// How the pages of a mapping may be used.
+#[derive(Clone, Copy)]
+pub enum Access {
+    ReadWrite,
+    ReadExecute,
+}
+
+impl Access {
+    const fn protection(self) -> libc::c_int {
+        match self {
+            Self::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+            Self::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
+        }
+    }
+}
+
+impl Mapping {
+    /// Reserves address space; nothing is accessible yet.
+    pub fn reserve(len_bytes: usize) -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new anonymous mapping at an address of the system's choice affects no existing memory.
+        let address = unsafe { libc::mmap(ptr::null_mut(), len_bytes, libc::PROT_NONE, flags, -1, 0) };
+        Self::checked(address, len_bytes)
+    }
+
+    /// Maps `file` from its start, shared.
+    pub fn of_file(file: libc::c_int, len_bytes: usize, access: Access) -> io::Result<Self> {
+        // SAFETY: as in `reserve`.
+        let address =
+            unsafe { libc::mmap(ptr::null_mut(), len_bytes, access.protection(), libc::MAP_SHARED, file, 0) };
+        Self::checked(address, len_bytes)
+    }
+
+    fn checked(address: *mut libc::c_void, len_bytes: usize) -> io::Result<Self> {
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { address: address.cast(), len_bytes })
+    }
+
+    /// Maps `file` over bytes `0..len_bytes` of this reservation, shared.
+    pub fn place_file(&self, file: libc::c_int, len_bytes: usize, access: Access) -> io::Result<()> {
+        assert!(len_bytes <= self.len_bytes);
+        let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+        // SAFETY: the range lies inside this reservation, which nothing else refers to.
+        let address =
+            unsafe { libc::mmap(self.address.cast(), len_bytes, access.protection(), flags, file, 0) };
+        if address == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Changes the access to bytes `start..start + len_bytes`.
+    pub fn protect(&self, start: usize, len_bytes: usize, access: Access) -> io::Result<()> {
+        assert!(start.checked_add(len_bytes).is_some_and(|end| end <= self.len_bytes));
+        // SAFETY: the range lies inside this mapping; slices of it are handed out by owners that only ever open it up.
+        let result = unsafe { libc::mprotect(self.address.add(start).cast(), len_bytes, access.protection()) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    pub fn address(&self) -> *mut u8 {
+        self.address
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and its owner is gone.
+        unsafe { libc::munmap(self.address.cast(), self.len_bytes) };
+    }
+}

@@ -1,0 +1,11 @@
+//! The face as an ordinary Linux process: the same engine on `mmap`, signals and files, for fast tests, benchmarks and
+//! the `bareflow` command.
+
+pub mod disk;
+mod mapping;
+mod platform;
+pub mod qemu;
+mod signals;
+pub mod wasi;
+
+pub use platform::platform;

@@ -1,0 +1,190 @@
+//! The engine's seams on Linux. Compiled code reaches linear memory through the pinned register.
+
+use alloc::boxed::Box;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
+
+use super::mapping::{Access, Mapping};
+use super::signals;
+use crate::engine::cpu::CpuFeatures;
+use crate::engine::seams::{
+    CallStack, CodeMemory, LinearMemory, MemoryBase, OutOfMemory, StateMemory, Ticks, WASM_PAGE_BYTES,
+};
+use crate::engine::{Activation, Platform};
+
+/// Code and state lie in one reservation, so that they are near each other.
+const CODE_BYTES: usize = 256 << 20;
+const STATE_BYTES: usize = 1 << 30;
+
+/// 32-bit index, 32-bit offset, and the widest access.
+const LINEAR_BYTES: usize = (8 << 30) + WASM_PAGE_BYTES as usize;
+
+const STACK_BYTES: usize = 1 << 20;
+const STACK_GUARD_BYTES: usize = 1 << 20;
+
+/// Everything that an engine needs from Linux. `cpu` limits the instructions used; it must be a subset of what this CPU
+/// has.
+pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
+    signals::install();
+    let near = Rc::new(Mapping::reserve(CODE_BYTES + STATE_BYTES)?);
+    let stack = HostStack::new()?;
+    Ok(Platform {
+        code: Box::new(HostCode::new(Rc::clone(&near))?),
+        state: Box::new(HostState { near, ensured: 0 }),
+        memory: Box::new(HostMemory { mapping: Mapping::reserve(LINEAR_BYTES)?, pages: 0, _stack: stack.mapping }),
+        stack: stack.range,
+        ticks: Box::new(TimeStampCounter),
+        cpu,
+        activation: Box::leak(Box::new(Activation::new())),
+        arm: signals::arm,
+    })
+}
+
+struct HostCode {
+    near: Rc<Mapping>,
+    writable: Mapping,
+}
+
+impl HostCode {
+    fn new(near: Rc<Mapping>) -> io::Result<Self> {
+        let name: &CStr = c"bareflow-code";
+        // SAFETY: the name is a C string; the call makes a new descriptor.
+        let file = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+        if file < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is open and nobody else's.
+        let file = unsafe { OwnedFd::from_raw_fd(file) };
+        // SAFETY: plain system call on an open descriptor.
+        if unsafe { libc::ftruncate(file.as_raw_fd(), CODE_BYTES as libc::off_t) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        near.place_file(file.as_raw_fd(), CODE_BYTES, Access::ReadExecute)?;
+        let writable = Mapping::of_file(file.as_raw_fd(), CODE_BYTES, Access::ReadWrite)?;
+        Ok(Self { near, writable })
+    }
+}
+
+impl CodeMemory for HostCode {
+    fn base(&self) -> u64 {
+        self.near.address() as u64
+    }
+
+    fn capacity(&self) -> usize {
+        CODE_BYTES
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), OutOfMemory> {
+        if offset.checked_add(bytes.len()).is_none_or(|end| end > CODE_BYTES) {
+            return Err(OutOfMemory);
+        }
+        // SAFETY: the range was checked to lie in the writable mapping, which no reference points into.
+        let place = unsafe { core::slice::from_raw_parts_mut(self.writable.address().add(offset), bytes.len()) };
+        place.copy_from_slice(bytes);
+        // A write through another address is seen after a serialising instruction (Intel SDM volume 3, 10.1.3).
+        raw_cpuid::cpuid!(0);
+        Ok(())
+    }
+}
+
+struct HostState {
+    near: Rc<Mapping>,
+    ensured: usize,
+}
+
+impl HostState {
+    fn word(&self, offset: usize) -> *mut u64 {
+        assert!(offset.is_multiple_of(8) && offset < self.ensured, "state offset {offset:#x} of {:#x}", self.ensured);
+        self.near.address().wrapping_add(CODE_BYTES + offset).cast()
+    }
+}
+
+impl StateMemory for HostState {
+    fn base(&self) -> u64 {
+        self.near.address() as u64 + CODE_BYTES as u64
+    }
+
+    fn ensure(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        let wanted = len.next_multiple_of(4096);
+        if wanted <= self.ensured {
+            return Ok(());
+        }
+        if wanted > STATE_BYTES {
+            return Err(OutOfMemory);
+        }
+        let added = wanted - self.ensured;
+        self.near.protect(CODE_BYTES + self.ensured, added, Access::ReadWrite).map_err(|_| OutOfMemory)?;
+        self.ensured = wanted;
+        Ok(())
+    }
+
+    fn read(&self, offset: usize) -> u64 {
+        // SAFETY: `word` checks that the aligned word is in the accessible part of the state mapping.
+        unsafe { self.word(offset).read_volatile() }
+    }
+
+    fn write(&mut self, offset: usize, value: u64) {
+        // SAFETY: as in `read`; no Rust reference points into the state mapping.
+        unsafe { self.word(offset).write_volatile(value) }
+    }
+}
+
+struct HostMemory {
+    mapping: Mapping,
+    pages: u64,
+    /// Lives as long as the engine does.
+    _stack: Mapping,
+}
+
+impl LinearMemory for HostMemory {
+    fn base(&self) -> MemoryBase {
+        MemoryBase::Pinned(self.mapping.address() as u64)
+    }
+
+    fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    fn grow(&mut self, delta: u64) -> Result<u64, OutOfMemory> {
+        let before = self.pages;
+        let after = before.checked_add(delta).filter(|pages| *pages <= 1 << 16).ok_or(OutOfMemory)?;
+        let (start, added) = (before * WASM_PAGE_BYTES, delta * WASM_PAGE_BYTES);
+        self.mapping.protect(start as usize, added as usize, Access::ReadWrite).map_err(|_| OutOfMemory)?;
+        self.pages = after;
+        Ok(before)
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        let len = (self.pages * WASM_PAGE_BYTES) as usize;
+        // SAFETY: the first `len` bytes of the mapping are accessible, and compiled code does not run while the engine,
+        // which owns `self`, does.
+        unsafe { core::slice::from_raw_parts_mut(self.mapping.address(), len) }
+    }
+}
+
+struct HostStack {
+    mapping: Mapping,
+    range: CallStack,
+}
+
+impl HostStack {
+    fn new() -> io::Result<Self> {
+        let mapping = Mapping::reserve(STACK_GUARD_BYTES + STACK_BYTES)?;
+        mapping.protect(STACK_GUARD_BYTES, STACK_BYTES, Access::ReadWrite)?;
+        let guard = mapping.address() as u64;
+        let usable = guard + STACK_GUARD_BYTES as u64;
+        let range = CallStack { usable: usable..usable + STACK_BYTES as u64, guard: guard..usable };
+        Ok(Self { mapping, range })
+    }
+}
+
+struct TimeStampCounter;
+
+impl Ticks for TimeStampCounter {
+    fn now(&self) -> u64 {
+        // SAFETY: every x86-64 CPU has RDTSC, and Linux leaves it enabled for processes.
+        unsafe { core::arch::x86_64::_rdtsc() }
+    }
+}

@@ -1,0 +1,344 @@
+//! Boots the kernel in QEMU: what `bareflow boot`, `bareflow bench-boots` and the tests share.
+//!
+//! [`Machine`] describes a machine, [`Running`] is one that was started, [`Outcome`] says how it ended and what it wrote
+//! to its serial port. [`iso`] makes what it boots, [`serial`] reads what it says, [`qmp`] presses its keys.
+
+pub mod iso;
+pub mod qmp;
+pub mod serial;
+
+use self::qmp::Qmp;
+use self::serial::Serial;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::string::String;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::vec::Vec;
+use std::{env, format};
+
+const QEMU: &str = "qemu-system-x86_64";
+/// How long a killed QEMU may take to close its pipes.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How QEMU executes guest instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// QEMU's own translator: works everywhere.
+    Tcg,
+    /// The host CPU, through `/dev/kvm`.
+    Kvm,
+}
+
+/// A PC to boot: SeaBIOS, VGA, PS/2 keyboard, one serial port, an ISO, and perhaps a disk.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub iso: PathBuf,
+    /// Raw image of the first IDE disk, where the kernel looks for its store.
+    pub store: Option<PathBuf>,
+    pub memory_mib: u32,
+    /// QEMU's name for the CPU model.
+    pub cpu: String,
+    /// Makes one tick of the time-stamp counter one retired instruction, the same in every run.
+    pub icount: bool,
+    pub accelerator: Accelerator,
+    /// Further arguments for QEMU, as they are.
+    pub extra: Vec<String>,
+}
+
+/// Why a machine could not be run.
+#[derive(Debug)]
+pub enum QemuError {
+    /// QEMU could not be started at all.
+    Start(io::Error),
+    /// The machine ended without having said what was waited for.
+    Unsaid { text: String, ending: Ending, log: String },
+    /// QEMU's control socket failed, or QEMU refused a command.
+    Control { command: String, reason: String },
+}
+
+/// How a machine came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The guest powered the machine off.
+    PoweredOff,
+    /// The guest wrote this value to the `isa-debug-exit` port.
+    DebugExit(u8),
+    /// It ran for longer than it was allowed to, and was killed.
+    TimedOut,
+    /// It was killed on purpose.
+    Killed,
+    /// QEMU itself failed, with this code if it had any.
+    Failed(Option<i32>),
+}
+
+/// What a machine did.
+#[derive(Debug)]
+pub struct Outcome {
+    pub ending: Ending,
+    pub serial: Serial,
+    /// QEMU's own messages.
+    pub messages: String,
+    pub elapsed: Duration,
+}
+
+impl Machine {
+    /// A machine of 256 MiB with every CPU feature that the translator has, and no disk.
+    pub fn new(iso: impl Into<PathBuf>) -> Self {
+        Machine {
+            iso: iso.into(),
+            store: None,
+            memory_mib: 256,
+            cpu: "max".into(),
+            icount: false,
+            accelerator: Accelerator::Tcg,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Boots and waits for the end, at most `timeout`.
+    pub fn run(&self, timeout: Duration) -> Result<Outcome, QemuError> {
+        Ok(self.start()?.finish(timeout, &mut |_| ()))
+    }
+
+    /// Boots.
+    pub fn start(&self) -> Result<Running, QemuError> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let control = env::temp_dir().join(format!("bareflow-{}-{number}.qmp", std::process::id()));
+        let mut child = Command::new(QEMU)
+            .args(self.arguments(&control))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(QemuError::Start)?;
+        let (sender, events) = channel();
+        forward(child.stdout.take(), sender.clone(), Event::Serial);
+        forward(child.stderr.take(), sender, Event::Message);
+        Ok(Running {
+            child,
+            control,
+            qmp: None,
+            events,
+            serial: Serial::default(),
+            messages: String::new(),
+            started: Instant::now(),
+            cut_short: None,
+        })
+    }
+
+    /// `Kvm` if the environment says `ACCEL=kvm` and a trial boot of this machine, without its disk, reaches a report.
+    ///
+    /// There are hosts whose `/dev/kvm` opens and then fails at the guest's first vector instruction, so that nothing
+    /// short of a boot tells. The text says why KVM is not used although it was asked for.
+    pub fn requested_accelerator(&self) -> (Accelerator, Option<String>) {
+        if env::var_os("ACCEL").is_none_or(|name| name != "kvm") {
+            return (Accelerator::Tcg, None);
+        }
+        let trial = Machine { store: None, icount: false, accelerator: Accelerator::Kvm, ..self.clone() };
+        let said = trial.start().and_then(|mut running| running.wait_for(serial::REPORT, Duration::from_secs(30)));
+        match said {
+            Ok(()) => (Accelerator::Kvm, None),
+            Err(error) => (Accelerator::Tcg, Some(format!("ACCEL=kvm: a trial boot failed, using TCG. {error}"))),
+        }
+    }
+
+    fn arguments(&self, control: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
+        add(&["-nodefaults", "-no-reboot", "-display", "none", "-vga", "std", "-serial", "stdio"]);
+        add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-boot", "d"]);
+        add(&["-cpu", &self.cpu, "-m", &format!("{}M", self.memory_mib)]);
+        add(&["-accel", if self.accelerator == Accelerator::Kvm { "kvm" } else { "tcg" }]);
+        if self.icount {
+            add(&["-icount", "shift=0,sleep=off"]);
+        }
+        add(&["-drive", &drive(&self.iso, "media=cdrom,readonly=on,index=2")]);
+        if let Some(store) = &self.store {
+            add(&["-drive", &drive(store, "index=0")]);
+        }
+        add(&["-qmp", &format!("unix:{},server=on,wait=off", escape_commas(control))]);
+        arguments.extend(self.extra.iter().map(OsString::from));
+        arguments
+    }
+}
+
+fn drive(file: &Path, options: &str) -> String {
+    format!("file={},format=raw,if=ide,{options}", escape_commas(file))
+}
+
+/// QEMU separates options with commas; a doubled one stands for itself.
+fn escape_commas(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+enum Event {
+    Serial(Vec<u8>),
+    Message(Vec<u8>),
+}
+
+/// Sends what `source` yields as events, from a thread that ends with it.
+fn forward(source: Option<impl Read + Send + 'static>, events: Sender<Event>, event: fn(Vec<u8>) -> Event) {
+    let Some(mut source) = source else { return };
+    thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(length @ 1..) = source.read(&mut chunk) {
+            if events.send(event(chunk[..length].to_vec())).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+/// A machine that was started. It is killed when this is dropped.
+pub struct Running {
+    child: Child,
+    control: PathBuf,
+    qmp: Option<Qmp>,
+    events: Receiver<Event>,
+    serial: Serial,
+    messages: String,
+    started: Instant,
+    /// Set once it was killed from here, and why.
+    cut_short: Option<Ending>,
+}
+
+impl Running {
+    /// Waits until the serial port has said `text`; kills the machine if that takes longer than `timeout`.
+    pub fn wait_for(&mut self, text: &str, timeout: Duration) -> Result<(), QemuError> {
+        let deadline = Instant::now() + timeout;
+        while !self.serial.text().contains(text) {
+            if let Some(ending) = self.receive(deadline, &mut |_| ()) {
+                if self.serial.text().contains(text) {
+                    break;
+                }
+                let log = format!("{}{}", self.serial.text(), self.messages);
+                return Err(QemuError::Unsaid { text: text.into(), ending, log });
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that the serial port has said so far.
+    pub fn serial(&self) -> &Serial {
+        &self.serial
+    }
+
+    /// Presses and releases keys, by QEMU's names joined with `-`: `a`, `ret`, `shift-a`.
+    pub fn send_key(&mut self, keys: &str) -> Result<(), QemuError> {
+        self.qmp()?.send_key(keys)
+    }
+
+    /// Writes what the screen shows to `path`, as a portable pixmap.
+    pub fn screendump(&mut self, path: &Path) -> Result<(), QemuError> {
+        self.qmp()?.screendump(path)
+    }
+
+    /// Runs any QMP command; returns what it returned.
+    pub fn control(&mut self, command: serde_json::Value) -> Result<serde_json::Value, QemuError> {
+        self.qmp()?.execute(command)
+    }
+
+    /// Ends QEMU at once, as a power failure would end a machine.
+    pub fn kill(mut self) -> Outcome {
+        self.cut_short(Ending::Killed);
+        self.finish(KILL_PATIENCE, &mut |_| ())
+    }
+
+    /// Waits for the end, at most `timeout` from now; gives `on_line` each complete line that the serial port says.
+    pub fn finish(mut self, timeout: Duration, on_line: &mut dyn FnMut(&str)) -> Outcome {
+        let deadline = Instant::now() + timeout;
+        let ending = loop {
+            if let Some(ending) = self.receive(deadline, on_line) {
+                break ending;
+            }
+        };
+        self.serial.finish(on_line);
+        Outcome {
+            ending,
+            serial: std::mem::take(&mut self.serial),
+            messages: std::mem::take(&mut self.messages),
+            elapsed: self.started.elapsed(),
+        }
+    }
+
+    fn qmp(&mut self) -> Result<&mut Qmp, QemuError> {
+        match self.qmp {
+            Some(ref mut qmp) => Ok(qmp),
+            None => Ok(self.qmp.insert(Qmp::connect(&self.control)?)),
+        }
+    }
+
+    /// Takes in one event, and kills the machine once `deadline` is over. Says how the machine ended, once it has and
+    /// everything it said is taken in.
+    fn receive(&mut self, deadline: Instant, on_line: &mut dyn FnMut(&str)) -> Option<Ending> {
+        let patience = match self.cut_short {
+            Some(_) => KILL_PATIENCE,
+            None => deadline.saturating_duration_since(Instant::now()),
+        };
+        match self.events.recv_timeout(patience) {
+            Ok(Event::Serial(bytes)) => self.serial.push(&bytes, on_line),
+            Ok(Event::Message(bytes)) => self.messages.push_str(&String::from_utf8_lossy(&bytes)),
+            Err(RecvTimeoutError::Timeout) if self.cut_short.is_none() => self.cut_short(Ending::TimedOut),
+            Err(_) => return Some(self.cut_short.unwrap_or_else(|| Ending::of(self.child.wait().ok()))),
+        }
+        None
+    }
+
+    fn cut_short(&mut self, ending: Ending) {
+        self.cut_short = Some(ending);
+        let _ = self.child.kill(); // Fails only if it has ended by itself just now.
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.control);
+    }
+}
+
+impl Ending {
+    fn of(status: Option<ExitStatus>) -> Self {
+        match status.and_then(|status| status.code()) {
+            Some(0) => Ending::PoweredOff,
+            // The device ends QEMU with (value << 1) | 1; the kernel never writes 0, since 1 is QEMU's own failure.
+            Some(code @ 3..=255) if code & 1 == 1 => Ending::DebugExit((code >> 1) as u8),
+            code => Ending::Failed(code),
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::PoweredOff => write!(f, "the machine powered itself off"),
+            Ending::DebugExit(value) => write!(f, "the kernel ended the machine with code {value}"),
+            Ending::TimedOut => write!(f, "the machine ran out of time and was killed"),
+            Ending::Killed => write!(f, "the machine was killed"),
+            Ending::Failed(Some(code)) => write!(f, "QEMU failed with code {code}"),
+            Ending::Failed(None) => write!(f, "QEMU was ended by a signal"),
+        }
+    }
+}
+
+impl fmt::Display for QemuError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QemuError::Start(error) => write!(f, "cannot start {QEMU} ({error}): install qemu-system-x86"),
+            QemuError::Unsaid { text, ending, log } => {
+                write!(f, "{ending} without having said {text:?}; it said:\n{log}")
+            }
+            QemuError::Control { command, reason } => write!(f, "QEMU's control socket, {command}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for QemuError {}

@@ -1,0 +1,157 @@
+//! What the loader passed (Multiboot2 specification 2.0, section 3.6): the memory map, the command line, the modules and
+//! the kernel's own symbols.
+//!
+//! Modules and command lines are the user's: whatever they hold, reading them does not fail.
+//!
+//! Key types: [`BootInformation`], [`Module`].
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use multiboot2::{MaybeDynSized, MemoryAreaType};
+
+use super::{BootError, command_line};
+use crate::arch::symbols::SymbolTable;
+use crate::memory::layout::{PAGE_BYTES, PHYSICAL_MAP};
+use crate::memory::ranges::{Ranges, TooManyRanges};
+use crate::memory::{image_range, physical_bytes};
+
+/// Below 1 MiB is firmware's and the screen's memory.
+const LOW_MEMORY_END: u64 = 1 << 20;
+/// Physical memory that the map of the loader's modules covers.
+const REACHABLE: u64 = 4 << 30;
+
+/// ELF section types (System V ABI, figure 4-9).
+const SYMBOL_TABLE_SECTION: u32 = 2;
+
+/// The loader's information, in place.
+pub struct BootInformation {
+    information: multiboot2::BootInformation<'static>,
+    range: Range<u64>,
+}
+
+/// A file that the loader put into memory. The command line is empty if it is not UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub struct Module {
+    pub bytes: &'static [u8],
+    pub command_line: &'static str,
+}
+
+impl Module {
+    /// The words of the command line: a name by convention, then arguments.
+    pub fn words(&self) -> Vec<String> {
+        command_line::words(self.command_line)
+    }
+}
+
+impl BootInformation {
+    /// The information at physical address `address`.
+    ///
+    /// # Safety
+    /// It is what a Multiboot2 loader left there, the physical map covers it, and nothing writes to it or to the
+    /// modules that it names.
+    pub unsafe fn load(address: u32) -> Result<Self, BootError> {
+        let address = u64::from(address);
+        let pointer = (PHYSICAL_MAP + address) as *const multiboot2::BootInformationHeader;
+        // SAFETY: the caller's.
+        let information = unsafe { multiboot2::BootInformation::load(pointer) };
+        let information = information.map_err(|_| BootError::MalformedBootInformation)?;
+        let range = address..address + information.total_size() as u64;
+        Ok(Self { information, range })
+    }
+
+    /// The kernel's command line; empty if there is none or if it is not UTF-8.
+    pub fn command_line(&self) -> &'static str {
+        forever(self.information.command_line_tag().and_then(|tag| tag.cmdline().ok()).unwrap_or_default())
+    }
+
+    /// The value of the last `name=value` on the command line.
+    pub fn option(&self, name: &str) -> Option<String> {
+        command_line::option(self.command_line(), name)
+    }
+
+    /// Whether `word` stands alone on the command line.
+    pub fn has_word(&self, word: &str) -> bool {
+        command_line::words(self.command_line()).iter().any(|other| other == word)
+    }
+
+    /// The modules, in the order of the loader's configuration.
+    pub fn modules(&self) -> impl Iterator<Item = Module> {
+        self.information.module_tags().map(|tag| {
+            let start = u64::from(tag.start_address());
+            let end = u64::from(tag.end_address()).max(start);
+            // SAFETY: 32-bit addresses are in the initial physical map; the loader put the module there, and
+            // `free_memory` leaves it out.
+            let bytes = unsafe { physical_bytes(start, end - start) };
+            Module { bytes, command_line: forever(tag.cmdline().unwrap_or_default()) }
+        })
+    }
+
+    /// A copy of the ACPI root pointer (RSDP), the newer kind if the loader found both.
+    pub fn acpi_root_pointer(&self) -> Option<&[u8]> {
+        /// Bytes of each kind (ACPI Specification 6.5, section 5.2.5.3).
+        const LENGTHS: [usize; 2] = [36, 20];
+        let newer = self.information.rsdp_v2_tag().map(|tag| tag.payload());
+        let older = self.information.rsdp_v1_tag().map(|tag| tag.payload());
+        [newer, older].into_iter().zip(LENGTHS).find_map(|(bytes, length)| bytes?.get(..length))
+    }
+
+    /// The kernel's symbol table, if the loader kept it.
+    pub fn symbols(&self) -> Option<SymbolTable> {
+        let (symbols, names) = self.symbol_sections()?;
+        // SAFETY: `symbol_sections` checked that both are in the initial physical map; the loader put them there, and
+        // `free_memory` leaves them out.
+        let [symbols, names] =
+            [symbols, names].map(|range| unsafe { physical_bytes(range.start, range.end - range.start) });
+        Some(SymbolTable { symbols, names })
+    }
+
+    /// The memory that the loader reports as available, less everything in it that is in use; in whole frames.
+    pub fn free_memory(&self) -> Result<Ranges, BootError> {
+        let areas = self.information.memory_map_tag().ok_or(BootError::NoMemoryMap)?.memory_areas();
+        let (mut available, mut taken) = (Ranges::new(), self.taken()?);
+        for area in areas {
+            let range = area.start_address()..area.end_address();
+            match area.typ() {
+                MemoryAreaType::Available => available.add(range)?,
+                _ => taken.add(range)?,
+            }
+        }
+        Ok(available.without(taken, PAGE_BYTES)?)
+    }
+
+    /// Memory that is in use although the map calls it available.
+    fn taken(&self) -> Result<Ranges, TooManyRanges> {
+        let mut taken = Ranges::new();
+        taken.add(0..LOW_MEMORY_END)?;
+        taken.add(image_range())?;
+        taken.add(self.range.clone())?;
+        for tag in self.information.module_tags() {
+            taken.add(u64::from(tag.start_address())..u64::from(tag.end_address()))?;
+        }
+        if let Some((symbols, names)) = self.symbol_sections() {
+            taken.add(symbols)?;
+            taken.add(names)?;
+        }
+        Ok(taken)
+    }
+
+    /// Where the loader put `.symtab` and the string table that it links to.
+    fn symbol_sections(&self) -> Option<(Range<u64>, Range<u64>)> {
+        let sections = self.information.elf_sections_tag()?;
+        let symbols = sections.sections().find(|section| section.sh_type == SYMBOL_TABLE_SECTION)?;
+        let names = sections.sections().nth(symbols.sh_link as usize)?;
+        let [symbols, names] = [symbols, names].map(|section| {
+            let end = section.sh_addr.checked_add(section.sh_size)?;
+            (section.sh_addr != 0 && end <= REACHABLE).then_some(section.sh_addr..end)
+        });
+        symbols.zip(names)
+    }
+}
+
+/// `text`, which lies in the loader's information, for as long as that is there.
+fn forever(text: &str) -> &'static str {
+    // SAFETY: see `BootInformation::load`: the information is neither freed nor written to.
+    unsafe { &*(text as *const str) }
+}

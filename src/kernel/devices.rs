@@ -1,0 +1,119 @@
+//! The machine's devices, brought up and adapted to the seams of the layers above.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::terminal::Terminal;
+use super::{BootInformation, FirmwareMemory};
+use crate::arch::interrupts;
+use crate::drivers::ata::{self, ChannelPorts};
+use crate::drivers::clock::Clock;
+use crate::drivers::console::{Console, VgaText};
+use crate::drivers::keyboard::Keyboard;
+use crate::drivers::pci::{self, ConfigPorts};
+use crate::drivers::power::{RootTable, SoftOff};
+use crate::drivers::serial::Serial;
+use crate::drivers::{entropy, pic};
+use crate::memory::layout::PHYSICAL_MAP;
+use crate::store::{BlockDevice, BlockError};
+use crate::wasi;
+
+/// Everything that was found.
+pub struct Devices {
+    pub terminal: Terminal,
+    pub clock: Clock,
+    pub disks: Vec<AtaDisk>,
+    pub soft_off: Option<SoftOff>,
+    /// What did not work, for people.
+    pub problems: Vec<String>,
+}
+
+impl Devices {
+    /// Brings up what the machine has and lets interrupts in. Called once.
+    pub fn start(boot: &BootInformation) -> Self {
+        pic::initialize();
+        let mut problems = Vec::new();
+        // SAFETY: from here on only exceptions and panics, which end the machine, use COM1 besides this.
+        let serial = unsafe { Serial::open_com1() };
+        let address = (PHYSICAL_MAP + VgaText::PHYSICAL_ADDRESS) as usize;
+        // SAFETY: the physical map covers the screen, GRUB was told to leave text mode, and nobody else writes to it.
+        let screen = Console::new(unsafe { VgaText::new(address) });
+        // SAFETY: called once, after the interrupt controllers were set up.
+        let keyboard = unsafe { Keyboard::open() };
+        let keyboard = keyboard.map_err(|error| problems.push(error.to_string())).ok();
+        let clock = Clock::start();
+        let disks = find_disks(clock.hz(), &mut problems);
+        let soft_off = find_soft_off(boot).map_err(|error| problems.push(error)).ok();
+        interrupts::enable();
+        Self { terminal: Terminal::new(serial, screen, keyboard), clock, disks, soft_off, problems }
+    }
+}
+
+fn find_disks(tick_hz: u64, problems: &mut Vec<String>) -> Vec<AtaDisk> {
+    // SAFETY: nothing else uses the configuration ports.
+    let devices = pci::devices(&unsafe { ConfigPorts::new() });
+    // SAFETY: nothing else uses the channels; the rate is the clock's.
+    let found = unsafe { ata::find(&devices, tick_hz) };
+    let usable = |result: Result<_, ata::AtaError>| result.map_err(|error| problems.push(error.to_string())).ok();
+    found.into_iter().filter_map(usable).map(AtaDisk).collect()
+}
+
+fn find_soft_off(boot: &BootInformation) -> Result<SoftOff, String> {
+    let bytes = boot.acpi_root_pointer().ok_or("the loader found no ACPI tables")?;
+    let root = RootTable::from_root_pointer(bytes).map_err(|error| error.to_string())?;
+    // SAFETY: the loader says where the machine's root table is; firmware keeps its tables where `FirmwareMemory` reaches.
+    unsafe { SoftOff::find(root, &FirmwareMemory) }.map_err(|error| error.to_string())
+}
+
+/// An ATA disk as the store sees it.
+pub struct AtaDisk(pub ata::Disk<ChannelPorts>);
+
+fn failed(operation: &'static str, sector: u64) -> impl Fn(ata::AtaError) -> BlockError {
+    move |error| BlockError { operation, sector, reason: format!("{error}") }
+}
+
+impl BlockDevice for AtaDisk {
+    fn sectors(&self) -> u64 {
+        self.0.sectors()
+    }
+
+    fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), BlockError> {
+        self.0.read(first, buffer).map_err(failed("read", first))
+    }
+
+    fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), BlockError> {
+        self.0.write(first, bytes).map_err(failed("write", first))
+    }
+
+    fn flush(&mut self) -> Result<(), BlockError> {
+        self.0.flush().map_err(failed("flush", 0))
+    }
+}
+
+impl wasi::Clock for Clock {
+    fn realtime_ns(&mut self) -> u64 {
+        self.unix_ns().unwrap_or(0)
+    }
+
+    fn monotonic_ns(&mut self) -> u64 {
+        Clock::monotonic_ns(self)
+    }
+
+    fn cpu_ns(&mut self) -> u64 {
+        Clock::monotonic_ns(self)
+    }
+
+    fn resolution_ns(&self) -> u64 {
+        (1_000_000_000 / self.hz()).max(1)
+    }
+}
+
+/// The CPU's random numbers, or jitter.
+pub struct MachineEntropy;
+
+impl wasi::Entropy for MachineEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        entropy::fill(bytes);
+    }
+}

@@ -1,0 +1,113 @@
+//! The top layer of the kernel face: the boot sequence, as a list.
+//!
+//! Key types: [`System`], what the boot sequence has brought up; [`BootError`], why it could not. Neighbours: everything
+//! below.
+
+mod boot_information;
+mod command_line;
+mod devices;
+mod error;
+pub mod faults;
+mod program;
+mod sampler;
+mod seams;
+mod selftest;
+mod terminal;
+
+pub use boot_information::{BootInformation, Module};
+pub use error::BootError;
+pub use seams::{FirmwareMemory, TimeStampCounter};
+
+use core::fmt::Write;
+
+use crate::arch::cpu::{self, Features};
+use crate::arch::early_console::{self, EarlyConsole};
+use crate::arch::{ExitCode, interrupts, power_off_after_failure, segments, symbols, ticks};
+use crate::memory::{self, Regions, layout};
+use devices::Devices;
+
+/// Physical address of the text screen's cells.
+const TEXT_SCREEN: u64 = 0xb8000;
+
+/// The machine, once it is up.
+pub struct System {
+    /// Ticks when the loader handed over.
+    pub ticks_at_entry: u64,
+    pub features: Features,
+    pub boot: BootInformation,
+    pub regions: Regions,
+    pub devices: Devices,
+    /// The kernel command line has the word `verbose`.
+    pub verbose: bool,
+}
+
+/// Boots. `boot_information` is the physical address that the loader passed.
+pub fn start(boot_information: u32, ticks_at_entry: u64) -> ! {
+    catch_failures();
+    match bring_up(boot_information, ticks_at_entry) {
+        Ok(system) => run(system),
+        Err(error) => {
+            say(format_args!("cannot boot: {error}"));
+            power_off_after_failure(ExitCode::CannotBoot)
+        }
+    }
+}
+
+/// From here on, whatever goes wrong is printed.
+fn catch_failures() {
+    // SAFETY: the boot tables map the screen at its place in the physical map, where the kernel's own keep it.
+    unsafe { early_console::set_screen((layout::PHYSICAL_MAP + TEXT_SCREEN) as *mut u16) };
+    segments::load();
+    interrupts::load();
+}
+
+fn bring_up(boot_information: u32, ticks_at_entry: u64) -> Result<System, BootError> {
+    assert_long_mode()?;
+    let features = cpu::enable_features();
+    // SAFETY: the loader's information lies below 4 GiB, which the boot tables map, and is never freed.
+    let boot = unsafe { BootInformation::load(boot_information) }?;
+    if let Some(table) = boot.symbols() {
+        symbols::install(table);
+    }
+    let regions = memory::initialise(boot.free_memory()?, features.gigabyte_pages)?;
+    let verbose = boot.has_word("verbose");
+    let devices = Devices::start(&boot);
+    let system = System { ticks_at_entry, features, boot, regions, devices, verbose };
+    if verbose {
+        describe(&system);
+    }
+    Ok(system)
+}
+
+/// What the machine is for.
+fn run(mut system: System) -> ! {
+    if let Some(name) = system.boot.option("selftest") {
+        selftest::run(&name, &mut system);
+    }
+    program::run(system)
+}
+
+fn assert_long_mode() -> Result<(), BootError> {
+    let mode = cpu::long_mode();
+    if mode.active && mode.code_is_64_bit { Ok(()) } else { Err(BootError::NotInLongMode(mode)) }
+}
+
+fn describe(system: &System) {
+    let ticks = ticks::now() - system.ticks_at_entry;
+    let mode = cpu::long_mode();
+    say(format_args!("up after {ticks} ticks"));
+    let memory = memory::statistics();
+    say(format_args!("long mode: EFER.LMA={} CS.L={}", u8::from(mode.active), u8::from(mode.code_is_64_bit)));
+    say(format_args!("cpu: {}", system.features));
+    say(format_args!("memory: {} of {} MiB free", memory.free >> 20, memory.total >> 20));
+    say(format_args!("command line: {}", system.boot.command_line()));
+    for module in system.boot.modules() {
+        say(format_args!("module: {} bytes, {:?}", module.bytes.len(), module.command_line));
+    }
+}
+
+/// Prints a line before there are drivers.
+fn say(line: core::fmt::Arguments) {
+    // The console never fails.
+    let _ = writeln!(EarlyConsole::new(), "bareflow: {line}");
+}

@@ -1,0 +1,133 @@
+//! The program: found among the modules, run as a session, its faults turned into traps, its end into a power-off.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use super::devices::{AtaDisk, MachineEntropy};
+use super::terminal::{Streams, Terminal};
+use super::{BootInformation, Module, System, TimeStampCounter, faults, sampler};
+use crate::arch::{ExitCode, ticks};
+use crate::drivers::clock::Clock;
+use crate::drivers::power;
+use crate::engine::cpu::CpuFeatures;
+use crate::engine::seams::Imports;
+use crate::engine::tier::{Promotion, Thresholds};
+use crate::engine::{Activation, Engine, Options, Platform};
+use crate::memory::Regions;
+use crate::session::Session;
+use crate::store::{BlockDevice, Store};
+use crate::wasi::Wasi;
+
+/// The one engine's code, for the exception handler.
+static ACTIVATION: Activation = Activation::new();
+
+/// Runs the first module as the program and switches the machine off.
+pub fn run(system: System) -> ! {
+    let System { ticks_at_entry, boot, regions, devices, .. } = system;
+    let terminal = Rc::new(RefCell::new(devices.terminal));
+    let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
+    devices.problems.iter().for_each(|problem| say(problem));
+    let prepared = prepare(&boot, &terminal, devices.clock, &say);
+    let (session, imports) = match prepared {
+        Ok(prepared) => prepared,
+        Err(problem) => {
+            say(&problem);
+            power::off(devices.soft_off.as_ref(), ExitCode::NoProgram)
+        }
+    };
+    let mut disks = devices.disks;
+    let disk = choose_disk(&mut disks);
+    let session = Session { ticks_before: ticks::now() - ticks_at_entry, ..session };
+    let ticks_per_sample = sampler::start(devices.clock.hz());
+    let samples = |engine: &mut Engine| {
+        sampler::stop().for_each(|(place, count)| engine.add_sample(place, count.saturating_mul(ticks_per_sample)));
+    };
+    let report = session.run(platform(regions), imports, disk, samples, &mut |line: &str| say(line));
+    terminal.borrow_mut().report(&report.line());
+    let code = match (report.event, report.row.exit_code) {
+        ("exit", 0) => ExitCode::Success,
+        ("exit", _) => ExitCode::ProgramFailed,
+        ("trap", _) => ExitCode::ProgramTrapped,
+        _ => ExitCode::NoProgram,
+    };
+    power::off(devices.soft_off.as_ref(), code)
+}
+
+/// The session for the first module, and what it may import.
+fn prepare(
+    boot: &BootInformation,
+    terminal: &Rc<RefCell<Terminal>>,
+    clock: Clock,
+    say: &dyn Fn(&str),
+) -> Result<(Session, Box<dyn Imports>), String> {
+    let mut modules = boot.modules();
+    let program = modules
+        .next()
+        .ok_or("there is no program: give GRUB one with the line `module2 /boot/program.wasm program.wasm`")?;
+    let mut words = program.words();
+    if words.is_empty() {
+        words.push("program".to_string());
+    }
+    let name = words[0].clone();
+    let mut wasi = words.into_iter().fold(Wasi::builder(), |wasi, word| wasi.arg(word));
+    for module in modules {
+        let path = file_name(&module)?;
+        wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
+    }
+    let imports = wasi.build(Streams(Rc::clone(terminal)), clock, MachineEntropy);
+    let options = options(boot, say);
+    Ok((Session { name, bytes: program.bytes, options, ticks_before: 0 }, Box::new(imports)))
+}
+
+fn file_name(module: &Module) -> Result<String, String> {
+    let bytes = module.bytes.len();
+    module
+        .words()
+        .into_iter()
+        .next()
+        .ok_or_else(|| format!("a module of {bytes} bytes has no name: add one in grub.cfg"))
+}
+
+/// What the command line asks for; words that make no sense are said and passed over.
+fn options(boot: &BootInformation, say: &dyn Fn(&str)) -> Options {
+    let mut options = Options::default();
+    match boot.option("promote").as_deref() {
+        None | Some("flight") => {}
+        Some("boots") => options.promotion = Promotion::Boots,
+        Some(other) => say(&format!("promote={other} is not known; it can be flight or boots")),
+    }
+    if let Some(text) = boot.option("thresholds") {
+        let numbers: Vec<u64> = text.split(',').filter_map(|number| number.parse().ok()).collect();
+        match numbers[..] {
+            [optimise, specialise, settle] if optimise <= specialise && specialise <= settle => {
+                options.thresholds = Thresholds { optimise, specialise, settle };
+            }
+            _ => say(&format!("thresholds={text} is not three rising numbers such as 100,1000,10000")),
+        }
+    }
+    options
+}
+
+/// The first disk with a store; without one the first disk, so that the user learns what is wrong with it.
+fn choose_disk(disks: &mut [AtaDisk]) -> Option<&mut dyn BlockDevice> {
+    let is_store = |disk: &mut AtaDisk| Store::open(disk as &mut dyn BlockDevice).is_ok();
+    let index = disks.iter_mut().position(is_store).unwrap_or(0);
+    disks.get_mut(index).map(|disk| disk as &mut dyn BlockDevice)
+}
+
+fn platform(regions: Regions) -> Platform {
+    Platform {
+        stack: (&regions.call_stack).into(),
+        code: Box::new(regions.code),
+        state: Box::new(regions.state),
+        memory: Box::new(regions.linear),
+        ticks: Box::new(TimeStampCounter),
+        cpu: CpuFeatures::detect(),
+        activation: &ACTIVATION,
+        arm: faults::arm,
+    }
+}

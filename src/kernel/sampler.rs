@@ -1,0 +1,64 @@
+//! Where the program spends its time: the timer interrupt looks at the interrupted instruction.
+
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::arch::interrupts::{self, TrapFrame};
+use crate::drivers::pic::Irq;
+use crate::drivers::{self, timer};
+use crate::memory::layout::{CODE_BASE, CODE_BYTES};
+
+/// Samples per second: often enough to see a run of a second, rarely enough to cost about a thousandth.
+const SAMPLES_PER_SECOND: u32 = 1_000;
+
+/// Functions begin at multiples of this, so that the samples of one slot belong to one function.
+const GRANULE_BYTES: u64 = 64;
+
+const SLOTS: usize = 4096;
+const CODE: Range<u64> = CODE_BASE..CODE_BASE + CODE_BYTES;
+
+/// One place in the code and how often it was interrupted. The place is 0 while the slot is free.
+struct Slot {
+    place: AtomicU64,
+    count: AtomicU64,
+}
+
+/// An open-addressed table, written by the interrupt handler only: static, because it has no other way to it.
+static SLOTS_TABLE: [Slot; SLOTS] = [const { Slot { place: AtomicU64::new(0), count: AtomicU64::new(0) } }; SLOTS];
+
+/// Starts sampling; returns the ticks that a sample stands for.
+pub fn start(tick_hz: u64) -> u64 {
+    timer::start(SAMPLES_PER_SECOND);
+    interrupts::set_handler(Irq::Timer.vector(), on_timer);
+    tick_hz / u64::from(SAMPLES_PER_SECOND)
+}
+
+/// Stops sampling; every place that was interrupted, with how often.
+pub fn stop() -> impl Iterator<Item = (u64, u64)> {
+    timer::stop();
+    let used = SLOTS_TABLE.iter().map(|slot| (slot.place.load(Ordering::Relaxed), slot.count.load(Ordering::Relaxed)));
+    used.filter(|(place, _)| *place != 0)
+}
+
+fn on_timer(frame: &mut TrapFrame) {
+    if CODE.contains(&frame.rip) {
+        count(frame.rip & !(GRANULE_BYTES - 1));
+    }
+    drivers::handle_interrupt(frame.vector as u8);
+}
+
+/// Counts `place`; drops the sample when the table is full.
+fn count(place: u64) {
+    let first = (place / GRANULE_BYTES) as usize;
+    for step in 0..SLOTS {
+        let slot = &SLOTS_TABLE[(first + step) % SLOTS];
+        let found = slot.place.load(Ordering::Relaxed);
+        if found == 0 {
+            slot.place.store(place, Ordering::Relaxed);
+        }
+        if found == 0 || found == place {
+            slot.count.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+    }
+}

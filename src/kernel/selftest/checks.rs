@@ -1,0 +1,86 @@
+//! Self-tests of page permissions and of interrupt entries.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::Verdict;
+use crate::arch::probe::{self, Attempt};
+use crate::arch::stacks;
+use crate::kernel::System;
+use crate::memory::layout::{CODE_BASE, PHYSICAL_MAP, STATE_BASE};
+
+/// The return instruction.
+const RETURN: u8 = 0xc3;
+
+/// Something in the read-only data.
+pub static READ_ONLY: [u8; 16] = [RETURN; 16];
+
+/// Something in the data.
+static DATA: core::sync::atomic::AtomicU8 = core::sync::atomic::AtomicU8::new(RETURN);
+
+/// Calls a byte of data.
+pub fn execute_data() {
+    // SAFETY: the byte is a return instruction.
+    unsafe { probe::call(DATA.as_ptr() as u64) };
+}
+
+/// Calls a byte of the heap.
+pub fn execute_heap() {
+    let byte = Box::new(RETURN);
+    // SAFETY: as above.
+    unsafe { probe::call(&raw const *byte as u64) };
+}
+
+/// Tries every kind of access to every kind of memory.
+pub fn permissions(system: &mut System) -> Result<Verdict, Verdict> {
+    system.regions.code.write(0, &[RETURN]).map_err(|error| format!("{error}"))?;
+    system.regions.state.ensure(1).map_err(|error| format!("{error}"))?;
+    system.regions.state.write(0, u64::from(RETURN));
+    let heap = Box::new(RETURN);
+    let [frame] = [0x7000]; // low memory, in nobody's use, where the loader left data
+    // SAFETY: conventional memory that nobody uses.
+    unsafe { ((PHYSICAL_MAP + frame) as *mut u8).write_volatile(RETURN) };
+    // Memory, and whether it may be read, written and executed.
+    let mut expectations: Vec<(&str, u64, [bool; 3])> = alloc::vec![
+        ("text", permissions as *const () as u64, [true, false, true]),
+        ("read-only data", READ_ONLY.as_ptr() as u64, [true, false, false]),
+        ("data", DATA.as_ptr() as u64, [true, true, false]),
+        ("heap", &raw const *heap as u64, [true, true, false]),
+        ("physical map", PHYSICAL_MAP + frame, [true, true, false]),
+        ("code", CODE_BASE, [true, false, true]),
+        ("state", STATE_BASE, [true, true, false]),
+        ("call stack", system.regions.call_stack.usable().start, [true, true, false]),
+        ("call stack guard", system.regions.call_stack.guard().end - 1, [false; 3]),
+        ("linear memory, empty", 0, [false; 3]),
+    ];
+    expectations.extend(stacks::guards().map(|(name, guard)| (name, guard.end - 1, [false; 3])));
+    for (name, address, expected) in &expectations {
+        check(name, *address, *expected)?;
+    }
+    Ok(format!("{} kinds of memory", expectations.len()))
+}
+
+fn check(name: &str, address: u64, expected: [bool; 3]) -> Result<(), Verdict> {
+    for (attempt, expected) in [Attempt::Read, Attempt::Write, Attempt::Execute].into_iter().zip(expected) {
+        // What may be executed is a whole function, not one that may be called by a probe, except for code.
+        if expected && attempt == Attempt::Execute && name != "code" {
+            continue;
+        }
+        if probe::succeeds(attempt, address) != expected {
+            return Err(format!("{name} at {address:#x}: {attempt:?} should be {expected}"));
+        }
+    }
+    Ok(())
+}
+
+/// A registered handler runs and returns, and the vector registers survive it.
+pub fn interrupts(system: &mut System) -> Result<Verdict, Verdict> {
+    if !probe::interrupt_preserves_vectors() {
+        return Err("XMM0 was not preserved, or RAX was not changed".into());
+    }
+    if system.features.avx && !probe::interrupt_preserves_wide_vectors() {
+        return Err("the upper half of YMM0 was not preserved".into());
+    }
+    Ok(format!("{} bytes of vector state preserved", system.features.vector_state_bytes))
+}

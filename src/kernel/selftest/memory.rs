@@ -1,0 +1,162 @@
+//! Self-tests of the frame allocator, the heap and the regions.
+
+use alloc::vec::Vec;
+use alloc::{format, vec};
+
+use super::Verdict;
+use crate::arch::probe::{Attempt, call, succeeds};
+use crate::kernel::System;
+use crate::memory::layout::{CODE_BASE, LARGE_PAGE_BYTES, LINEAR_GUARD_END};
+use crate::memory::{self, LargeFrame, heap as kernel_heap};
+
+/// Turns a failed expectation into a verdict.
+fn expect(holds: bool, what: &str) -> Result<(), Verdict> {
+    if holds { Ok(()) } else { Err(what.into()) }
+}
+
+/// Allocates and frees several times as much as there is, of all sizes, and one block as large as half of it.
+pub fn heap(_: &mut System) -> Result<Verdict, Verdict> {
+    const BLOCKS: usize = 64;
+    let before = memory::statistics().free;
+    let goal = (4 * before).min(2 << 30);
+    let largest = before / 2 / BLOCKS as u64;
+    let mut blocks: Vec<Vec<u8>> = vec![Vec::new(); BLOCKS];
+    let (mut allocated, mut seed) = (0, 1_u64);
+    while allocated < goal {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let index = (seed >> 58) as usize;
+        let size = ((seed >> 20) % largest) as usize + 1;
+        let block = &mut blocks[index];
+        expect(block.iter().step_by(509).all(|&byte| byte == index as u8), "a block was overwritten")?;
+        *block = Vec::new();
+        *block = vec![index as u8; size];
+        allocated += size as u64;
+    }
+    drop(blocks);
+    drop(vec![1_u8; (before / 2) as usize]);
+    let kept = kernel_heap::mapped_bytes();
+    expect(kept <= 32 << 20, "the heap kept more than 32 MiB when all was free")?;
+    expect(memory::statistics().free + kept + (1 << 20) >= before, "frames were lost")?;
+    Ok(format!("{} MiB allocated and freed in {} MiB; {} MiB kept", allocated >> 20, before >> 20, kept >> 20))
+}
+
+/// Allocates without end.
+pub fn exhaust_heap() {
+    let mut blocks = Vec::new();
+    loop {
+        blocks.push(vec![0_u8; 1 << 20]);
+    }
+}
+
+/// Allocates many small frames and then all large ones, all distinct and none of them part of a module, and frees them.
+pub fn frames(system: &mut System) -> Result<Verdict, Verdict> {
+    let modules_before = sum_of_modules(system);
+    let wanted = (memory::statistics().free / 2 / 4096).min(100_000) as usize;
+    let mut small = Vec::with_capacity(wanted);
+    let mut large = Vec::with_capacity((memory::statistics().free / LARGE_PAGE_BYTES) as usize);
+    let before = memory::statistics();
+    for _ in 0..wanted {
+        small.push(memory::allocate_frame().map_err(|error| format!("{error}"))?);
+    }
+    while let Ok(frame) = memory::allocate_large_frame() {
+        large.push(frame);
+    }
+    let count = large.len();
+    expect(large.iter().all(|frame| frame.address().is_multiple_of(LARGE_PAGE_BYTES)), "a large frame is not aligned")?;
+    write_to(small.iter().map(|frame| frame.address()), |address| address);
+    write_to(sample(&large), |_| u64::MAX);
+    expect(small.iter().all(|frame| read_from(frame.address()) == frame.address()), "two frames are the same")?;
+    expect(sum_of_modules(system) == modules_before, "a module was overwritten")?;
+    small.into_iter().for_each(memory::free_frame);
+    large.into_iter().for_each(memory::free_large_frame);
+    // Each GiB beyond 4 has cost the physical map a page table, in a chunk that stays split.
+    let tables = before.total / (1 << 30) * 2 * 4096;
+    expect(memory::statistics().free + tables >= before.free, "frames were lost")?;
+    Ok(format!("{wanted} small and {count} large frames; {} MiB free as before", before.free >> 20))
+}
+
+/// The addresses of the large frames that start a 64 MiB unit: enough to touch every part of memory.
+fn sample(frames: &[LargeFrame]) -> impl Iterator<Item = u64> {
+    frames.iter().map(|frame| frame.address()).filter(|address| address.is_multiple_of(64 << 20))
+}
+
+/// Writes a word to the start of each frame.
+fn write_to(frames: impl Iterator<Item = u64>, word: fn(u64) -> u64) {
+    for address in frames {
+        // SAFETY: the caller owns the frames.
+        unsafe { memory::frame_pointer::<u64>(address).write_volatile(word(address)) };
+    }
+}
+
+/// The word at the start of a frame.
+fn read_from(address: u64) -> u64 {
+    // SAFETY: the caller owns the frame.
+    unsafe { memory::frame_pointer::<u64>(address).read_volatile() }
+}
+
+fn sum_of_modules(system: &System) -> u64 {
+    system.boot.modules().flat_map(|module| module.bytes).map(|&byte| u64::from(byte)).sum()
+}
+
+/// Grows linear memory across chunks and to the end of memory; checks both ways to it and its border.
+pub fn linear(system: &mut System) -> Result<Verdict, Verdict> {
+    let linear = &mut system.regions.linear;
+    for (delta, before) in [(1, 0), (2, 1), (29, 3), (1, 32), (0, 33), (70, 33)] {
+        expect(linear.grow(delta) == Ok(before), "growth returned something else than the number before")?;
+        expect(linear.bytes().iter().all(|&byte| byte == 0), "new memory is not zero")?;
+        let end = linear.bytes().len() as u64;
+        expect(end == (before + delta) * 65536, "the number of bytes is wrong")?;
+        expect(succeeds(Attempt::Write, end - 1), "the last byte cannot be written")?;
+        expect(!succeeds(Attempt::Read, end), "the byte after the last can be read")?;
+        expect(!succeeds(Attempt::Execute, 0), "linear memory can be executed")?;
+    }
+    expect(!succeeds(Attempt::Read, LINEAR_GUARD_END - 1), "the guard can be read")?;
+    linear.bytes()[65537] = 7;
+    expect(crate::arch::probe::read(65537) == 7, "the alias shows other memory")?;
+    let free = memory::statistics().free;
+    expect(linear.grow(1 << 40).is_err() && linear.grow(65536).is_err(), "more than 4 GiB were granted")?;
+    expect(memory::statistics().free == free, "a failed growth took memory")?;
+    // All that is left, page by page of the heap's largest power of two, until refused.
+    let mut step = 16384;
+    while step > 0 {
+        if linear.grow(step).is_err() {
+            step /= 2;
+        }
+    }
+    expect(memory::statistics().free >= 8 << 20 || linear.pages() == 65536, "nothing was left to the kernel")?;
+    Ok(format!("{} pages of 64 KiB, {} MiB left", linear.pages(), memory::statistics().free >> 20))
+}
+
+/// Writes a function, calls it, and replaces it.
+pub fn code(system: &mut System) -> Result<Verdict, Verdict> {
+    /// Far enough to need another large page.
+    const OFFSET: usize = (2 << 20) + 4090;
+    let code = &mut system.regions.code;
+    let state = &mut system.regions.state;
+    state.ensure(8).map_err(|error| format!("{error}"))?;
+    for value in [42_u8, 43] {
+        // mov rax, state; mov byte ptr [rax], value; ret
+        let mut bytes = vec![0x48, 0xb8];
+        bytes.extend(state.base().to_le_bytes());
+        bytes.extend([0xc6, 0x00, value, 0xc3]);
+        code.write(OFFSET, &bytes).map_err(|error| format!("{error}"))?;
+        // SAFETY: the function was just written, changes a byte of the state and returns.
+        unsafe { call(CODE_BASE + OFFSET as u64) };
+        expect(state.read(0) == u64::from(value), "the code was not executed as written")?;
+    }
+    expect(code.write(code.capacity(), &[0]).is_err(), "code was written beyond the region")?;
+    Ok(format!("{} MiB of code memory at {:#x}", code.capacity() >> 20, code.base()))
+}
+
+/// Words of the engine's state are zero at first and hold what is written.
+pub fn state(system: &mut System) -> Result<Verdict, Verdict> {
+    const BYTES: usize = 3 << 20;
+    let state = &mut system.regions.state;
+    state.ensure(BYTES).map_err(|error| format!("{error}"))?;
+    let words = (0..BYTES).step_by(4096 + 8);
+    expect(words.clone().all(|offset| state.read(offset) == 0), "new state is not zero")?;
+    words.clone().for_each(|offset| state.write(offset, offset as u64));
+    expect(words.clone().all(|offset| state.read(offset) == offset as u64), "state was lost")?;
+    expect(state.ensure(usize::MAX).is_err(), "more state was granted than there is room for")?;
+    Ok(format!("{} MiB of state at {:#x}", BYTES >> 20, state.base()))
+}

@@ -1,0 +1,92 @@
+//! Where the machine and its program say things: the serial line and the screen.
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+use core::fmt::{self, Write};
+
+use uart_16550::backend::PioBackend;
+
+use crate::drivers::console::{Console, VgaText};
+use crate::drivers::keyboard::Keyboard;
+use crate::drivers::serial::Serial;
+use crate::wasi;
+
+/// Both outputs and both inputs.
+pub struct Terminal {
+    serial: Option<Serial<PioBackend>>,
+    screen: Console<VgaText>,
+    keyboard: Option<Keyboard>,
+    /// The last byte written did not end a line.
+    in_line: bool,
+}
+
+impl Terminal {
+    pub fn new(serial: Option<Serial<PioBackend>>, screen: Console<VgaText>, keyboard: Option<Keyboard>) -> Self {
+        Self { serial, screen, keyboard, in_line: false }
+    }
+
+    /// Writes `bytes` to both outputs.
+    pub fn write_bytes(&mut self, bytes: &[u8]) {
+        self.write_serial(bytes);
+        self.screen.write_bytes(bytes);
+    }
+
+    /// Writes a line of the kernel's own to both outputs, at the start of a line.
+    pub fn say(&mut self, line: fmt::Arguments<'_>) {
+        self.end_line();
+        // Neither output fails.
+        let _ = writeln!(self, "bareflow: {line}");
+    }
+
+    /// Writes a line for programs that read the serial port.
+    pub fn report(&mut self, line: &str) {
+        self.end_line();
+        self.write_serial(line.as_bytes());
+        self.write_serial(b"\n");
+    }
+
+    /// A byte that was typed or sent, if there is one.
+    pub fn read_byte(&mut self) -> Option<u8> {
+        let typed = self.keyboard.as_mut().and_then(Keyboard::read_key);
+        match typed {
+            Some(key) => u8::try_from(key).ok(),
+            None => self.serial.as_mut().and_then(Serial::try_read),
+        }
+    }
+
+    fn end_line(&mut self) {
+        if self.in_line {
+            self.write_bytes(b"\n");
+        }
+    }
+
+    fn write_serial(&mut self, bytes: &[u8]) {
+        if let Some(serial) = &mut self.serial {
+            serial.write_bytes(bytes);
+        }
+        self.in_line = bytes.last().map_or(self.in_line, |last| *last != b'\n');
+    }
+}
+
+impl Write for Terminal {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write_bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// The terminal as the program's standard streams.
+pub struct Streams(pub Rc<RefCell<Terminal>>);
+
+impl wasi::Console for Streams {
+    fn write(&mut self, _: wasi::Stream, bytes: &[u8]) -> Result<(), wasi::WriteFailed> {
+        self.0.borrow_mut().write_bytes(bytes);
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let mut terminal = self.0.borrow_mut();
+        let typed = buffer.iter_mut().map_while(|place| terminal.read_byte().map(|byte| *place = byte));
+        typed.count()
+    }
+}

@@ -1,0 +1,98 @@
+//! The functions of the libc as data: name, signature, family, sites and contract.
+
+use wasmparser::ValType;
+
+/// One function of the libc.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LibcFunction {
+    /// Its C name, under which the module exports it.
+    pub name: &'static str,
+    pub params: &'static [ValType],
+    pub results: &'static [ValType],
+    pub family: Family,
+    /// What to record where it is called, if it takes a size.
+    pub site: Option<SizeSite>,
+    /// What callers may rely on, in one line.
+    pub contract: &'static str,
+}
+
+/// Functions that are interposed by the same rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Blocks of bytes with a size. Each is interposed by itself.
+    Memory,
+    /// Strings that end at their first zero byte. Each is interposed by itself.
+    String,
+    /// The heap. Interposed as a whole or not at all.
+    Allocation,
+}
+
+/// Which arguments of a call are worth recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeSite {
+    /// Index of the argument that is a size in bytes.
+    pub size: usize,
+    /// Indices of the arguments that are addresses of bytes read or written.
+    pub addresses: &'static [usize],
+}
+
+/// Every function of the libc, family by family.
+pub fn functions() -> &'static [LibcFunction] {
+    &FUNCTIONS
+}
+
+/// The function of this C name.
+pub fn find(name: &str) -> Option<&'static LibcFunction> {
+    FUNCTIONS.iter().find(|function| function.name == name)
+}
+
+const I1: &[ValType] = &[ValType::I32];
+const I2: &[ValType] = &[ValType::I32; 2];
+const I3: &[ValType] = &[ValType::I32; 3];
+
+static FUNCTIONS: [LibcFunction; 18] = [
+    memory("memcpy", &[0, 1], "copies n bytes, overlap allowed; returns dst"),
+    memory("memmove", &[0, 1], "copies n bytes, overlap allowed; returns dst"),
+    memory("memset", &[0], "stores the low byte of its second argument n times; returns dst"),
+    memory("memcmp", &[0, 1], "the difference of the first bytes that differ within n, as unsigned char; 0 if none"),
+    memory("memchr", &[0], "the address of the first such byte within n; 0 if none"),
+    string("strlen", I1, None, "the number of bytes before the terminator"),
+    string("strcmp", I2, None, "the difference of the first bytes that differ, as unsigned char; 0 if none"),
+    string("strncmp", I3, BOUND, "strcmp of at most n bytes"),
+    string("strcpy", I2, None, "copies up to and with the terminator; returns dst"),
+    string("strncpy", I3, BOUND, "writes n bytes: the string's, then zeros; returns dst"),
+    string("strcat", I2, None, "strcpy to the end of dst; returns dst"),
+    string("strchr", I2, None, "the address of the first such byte, terminator included; 0 if none"),
+    string("strrchr", I2, None, "the address of the last such byte, terminator included; 0 if none"),
+    string("strstr", I2, None, "where the second string first begins in the first; 0 if nowhere"),
+    allocation("malloc", I1, I1, Some(SizeSite { size: 0, addresses: &[] }), "n bytes at 16-byte alignment; 0 if none"),
+    allocation("calloc", I2, I1, None, "count * size zero bytes at 16-byte alignment; 0 if none or on overflow"),
+    allocation("realloc", I2, I1, Some(SizeSite { size: 1, addresses: &[0] }), "resizes a block; 0 if memory ran out"),
+    allocation("free", I1, &[], None, "gives a block back; ignores 0"),
+];
+
+const BOUND: Option<SizeSite> = Some(SizeSite { size: 2, addresses: &[0, 1] });
+
+const fn memory(name: &'static str, addresses: &'static [usize], contract: &'static str) -> LibcFunction {
+    let site = Some(SizeSite { size: 2, addresses });
+    LibcFunction { name, params: I3, results: I1, family: Family::Memory, site, contract }
+}
+
+const fn string(
+    name: &'static str,
+    params: &'static [ValType],
+    site: Option<SizeSite>,
+    contract: &'static str,
+) -> LibcFunction {
+    LibcFunction { name, params, results: I1, family: Family::String, site, contract }
+}
+
+const fn allocation(
+    name: &'static str,
+    params: &'static [ValType],
+    results: &'static [ValType],
+    site: Option<SizeSite>,
+    contract: &'static str,
+) -> LibcFunction {
+    LibcFunction { name, params, results, family: Family::Allocation, site, contract }
+}

@@ -1,0 +1,150 @@
+use super::*;
+use std::collections::BTreeMap;
+use std::string::{String, ToString};
+use std::vec::Vec;
+use wasmparser::{FuncType, KnownCustom, Name, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures};
+
+/// What the tests look at of the libc's module.
+#[derive(Default)]
+struct Sections {
+    imports: Vec<String>,
+    types: Vec<FuncType>,
+    functions: Vec<u32>,
+    exports: BTreeMap<String, u32>,
+    names: BTreeMap<u32, String>,
+}
+
+impl Sections {
+    fn of_the_libc() -> Self {
+        let mut sections = Self::default();
+        Parser::new(0).parse_all(MODULE).for_each(|payload| sections.read(payload.unwrap()));
+        sections
+    }
+
+    fn read(&mut self, payload: Payload) {
+        match payload {
+            Payload::TypeSection(types) => self.types = types.into_iter_err_on_gc_types().map(Result::unwrap).collect(),
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports().map(Result::unwrap) {
+                    assert!(matches!(import.ty, TypeRef::Memory(memory) if memory.initial == 0));
+                    self.imports.push([import.module, ".", import.name].concat());
+                }
+            }
+            Payload::FunctionSection(types) => self.functions = types.into_iter().map(Result::unwrap).collect(),
+            Payload::ExportSection(exports) => {
+                let exports = exports.into_iter().map(Result::unwrap);
+                self.exports = exports.map(|export| (export.name.to_string(), export.index)).collect();
+            }
+            Payload::CustomSection(section) => {
+                let KnownCustom::Name(names) = section.as_known() else { return };
+                for name in names.into_iter().map(Result::unwrap) {
+                    let Name::Function(functions) = name else { continue };
+                    let functions = functions.into_iter().map(Result::unwrap);
+                    self.names = functions.map(|naming| (naming.index, naming.name.to_string())).collect();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_module_is_webassembly_1_0_with_sign_extension() {
+    let features = WasmFeatures::WASM1 | WasmFeatures::SIGN_EXTENSION;
+    Validator::new_with_features(features).validate_all(MODULE).unwrap();
+}
+
+#[test]
+fn the_module_exports_what_the_registry_lists() {
+    let sections = Sections::of_the_libc();
+    assert_eq!(sections.imports, ["program.memory"]);
+    assert_eq!(sections.exports.len(), functions().len());
+    for function in functions() {
+        let index = sections.exports[function.name];
+        let signature = &sections.types[sections.functions[index as usize] as usize];
+        assert_eq!((signature.params(), signature.results()), (function.params, function.results), "{}", function.name);
+        assert_eq!(sections.names[&index], function.name);
+        assert_eq!(find(function.name), Some(function));
+    }
+}
+
+#[test]
+fn sites_name_arguments_of_their_function() {
+    for function in functions() {
+        let Some(site) = function.site else { continue };
+        assert!(site.addresses.iter().chain([&site.size]).all(|argument| *argument < function.params.len()));
+    }
+    assert_eq!(find("memcpy").unwrap().site, Some(SizeSite { size: 2, addresses: &[0, 1] }));
+    assert_eq!(find("printf"), None);
+}
+
+/// A program's functions, indices from 0, of the libc's signatures where the libc has one of the name.
+fn program<'a>(names: &[&'a str]) -> Vec<NamedFunction<'a>> {
+    let functions = names.iter().enumerate().map(|(index, name)| {
+        let (params, results) =
+            find(name).map_or((&[] as &[ValType], &[] as &[ValType]), |own| (own.params, own.results));
+        NamedFunction { index: index as u32, name, params, results }
+    });
+    functions.collect()
+}
+
+/// Names of those that are replaced; `calls` are pairs of names.
+fn replaced<'a>(functions: &[NamedFunction<'a>], calls: &[(&str, &str)]) -> Vec<&'static str> {
+    let index = |name: &str| functions.iter().find(|function| function.name == name).map(|function| function.index);
+    let references = calls.iter().map(|(from, to)| Reference { from: index(from), to: index(to).unwrap() });
+    interpositions(functions.iter().copied(), references).into_iter().map(|(_, own)| own.name).collect()
+}
+
+/// What wasi-libc's heap looks like in a program.
+const DLMALLOC: [&str; 7] = ["main", "malloc", "dlmalloc", "free", "dlfree", "calloc", "realloc"];
+const INSIDE: [(&str, &str); 4] =
+    [("malloc", "dlmalloc"), ("free", "dlfree"), ("calloc", "dlmalloc"), ("realloc", "dlfree")];
+
+#[test]
+fn functions_are_replaced_by_name_and_signature() {
+    let mut functions = program(&["main", "strlen", "memcpy", "memcpy_s", "strcmp"]);
+    functions[4].params = &[ValType::I64, ValType::I64];
+    assert_eq!(replaced(&functions, &[]), ["strlen", "memcpy"]);
+    let indices: Vec<u32> = interpositions(functions, []).into_iter().map(|(index, _)| index).collect();
+    assert_eq!(indices, [1, 2]);
+}
+
+#[test]
+fn a_name_that_occurs_twice_is_not_replaced() {
+    assert_eq!(replaced(&program(&["memcpy", "strlen", "memcpy", "memcpy"]), &[]), ["strlen"]);
+    assert_eq!(replaced(&program(&["malloc", "free", "free"]), &[]), [""; 0]);
+}
+
+#[test]
+fn the_heap_is_replaced_as_a_whole() {
+    assert_eq!(replaced(&program(&DLMALLOC), &INSIDE), ["malloc", "free", "calloc", "realloc"]);
+    assert_eq!(replaced(&program(&["malloc", "free"]), &[]), ["malloc", "free"]);
+    let mut functions = program(&["malloc", "free", "realloc", "memset"]);
+    functions[2].results = &[];
+    assert_eq!(replaced(&functions, &[]), ["memset"]);
+}
+
+#[test]
+fn a_heap_without_malloc_or_free_is_kept() {
+    assert_eq!(replaced(&program(&["malloc", "calloc"]), &[]), [""; 0]);
+    assert_eq!(replaced(&program(&["free", "realloc"]), &[]), [""; 0]);
+}
+
+#[test]
+fn a_heap_with_other_entrances_is_kept() {
+    for entrance in ["aligned_alloc", "posix_memalign", "malloc_usable_size", "__libc_free", "emmalloc_realloc"] {
+        let functions = [&DLMALLOC[..], &[entrance]].concat();
+        assert_eq!(replaced(&program(&functions), &INSIDE), [""; 0], "{entrance}");
+    }
+    let functions = [&DLMALLOC[..], &["reallocarray", "strdup"]].concat();
+    assert_eq!(replaced(&program(&functions), &INSIDE).len(), 4);
+}
+
+#[test]
+fn a_heap_whose_inside_others_reach_is_kept() {
+    let inlined = [&INSIDE[..], &[("main", "dlmalloc")]].concat();
+    assert_eq!(replaced(&program(&DLMALLOC), &inlined), [""; 0]);
+    // From a table, an export or a function without a name.
+    let tabled = [&INSIDE[..], &[("", "dlfree")]].concat();
+    assert_eq!(replaced(&program(&DLMALLOC), &tabled), [""; 0]);
+}

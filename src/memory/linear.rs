@@ -1,0 +1,123 @@
+//! The program's linear memory, at address 0 in large pages, and the alias through which Rust reads and writes it.
+//!
+//! A *chunk* is 2 MiB of it. Behind each is one large frame, as long as there are any. A chunk in use as a whole is a
+//! large page; of the last chunk only the small pages in use are mapped, so that the first byte beyond the end faults.
+//!
+//! Key type: [`Linear`].
+
+use super::frames::Frames;
+use super::layout::{LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_BASE, LINEAR_BYTES, PAGE_BYTES};
+use super::space::{Access, AddressSpace};
+use super::{Memory, MemoryError, statistics, with_memory};
+
+/// Bytes in a WebAssembly page, the unit of growth.
+pub const LINEAR_PAGE_BYTES: u64 = 65536;
+/// Physical memory that a growing program leaves to the compiler and the kernel.
+const RESERVE_BYTES: u64 = 8 << 20;
+
+/// What is behind the last, partly used chunk.
+#[derive(Debug)]
+enum Tail {
+    /// The large frame at this physical address.
+    LargeFrame(u64),
+    /// Small frames: there was no large one left.
+    SmallFrames,
+}
+
+/// Linear memory: the first bytes are mapped, at 0 and at the alias; everything up to the end of the guard is not.
+#[derive(Debug)]
+pub struct Linear {
+    bytes: u64,
+    tail: Tail,
+}
+
+impl Linear {
+    pub(super) fn new() -> Self {
+        Self { bytes: 0, tail: Tail::SmallFrames }
+    }
+
+    /// Mapped pages of 64 KiB.
+    pub fn pages(&self) -> u64 {
+        self.bytes / LINEAR_PAGE_BYTES
+    }
+
+    /// The mapped bytes.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the first `bytes` bytes of the alias are mapped, writable memory that only this region hands out; the
+        // program, which runs on the same CPU, does not run while Rust holds the slice.
+        unsafe { core::slice::from_raw_parts_mut(LINEAR_ALIAS as *mut u8, self.bytes as usize) }
+    }
+
+    /// Maps `delta` more zeroed pages and returns the number before; on failure nothing has changed.
+    pub fn grow(&mut self, delta: u64) -> Result<u64, MemoryError> {
+        let before = self.bytes;
+        let end = delta.checked_mul(LINEAR_PAGE_BYTES).and_then(|more| before.checked_add(more));
+        let full = MemoryError::RegionFull { base: LINEAR_BASE, capacity: LINEAR_BYTES };
+        let end = end.filter(|&end| end <= LINEAR_BYTES).ok_or(full)?;
+        // Counted beforehand, so that nothing below can run out half-way.
+        if end > before && statistics().free < self.bytes_needed(end) + RESERVE_BYTES {
+            return Err(MemoryError::OutOfFrames);
+        }
+        with_memory(|memory| {
+            while self.bytes < end {
+                let chunk_end = (self.bytes / LARGE_PAGE_BYTES + 1) * LARGE_PAGE_BYTES;
+                self.grow_in_chunk(memory, end.min(chunk_end))?;
+            }
+            Ok(before / LINEAR_PAGE_BYTES)
+        })
+    }
+
+    /// Physical memory that growth to `end` takes: whole chunks, what is missing in a last chunk of small frames, and a
+    /// page table for each.
+    fn bytes_needed(&self, end: u64) -> u64 {
+        let tail_end = self.bytes.next_multiple_of(LARGE_PAGE_BYTES);
+        let chunks = end.saturating_sub(tail_end).div_ceil(LARGE_PAGE_BYTES);
+        let in_tail = match self.tail {
+            Tail::LargeFrame(_) => 0,
+            Tail::SmallFrames => end.min(tail_end) - self.bytes,
+        };
+        in_tail + chunks * (LARGE_PAGE_BYTES + PAGE_BYTES)
+    }
+
+    /// Grows to `end`, which lies in or at the end of the chunk after the last byte.
+    fn grow_in_chunk(&mut self, memory: &mut Memory, end: u64) -> Result<(), MemoryError> {
+        let Memory { frames, space } = memory;
+        if self.bytes.is_multiple_of(LARGE_PAGE_BYTES) {
+            let frame = frames.allocate_large();
+            self.tail = frame.map_or(Tail::SmallFrames, |frame| Tail::LargeFrame(frame.address()));
+        }
+        match self.tail {
+            Tail::LargeFrame(frame) => map_in_large_frame(space, frames, frame, self.bytes, end)?,
+            Tail::SmallFrames => map_small_frames(space, frames, self.bytes, end)?,
+        }
+        self.bytes = end;
+        Ok(())
+    }
+}
+
+/// Maps bytes `start..end` of one chunk to the same offsets of the large frame at `frame`.
+fn map_in_large_frame(
+    space: &mut AddressSpace,
+    frames: &mut Frames,
+    frame: u64,
+    start: u64,
+    end: u64,
+) -> Result<(), MemoryError> {
+    let offset = start % LARGE_PAGE_BYTES;
+    frames.zero(frame + offset, end - start);
+    if end.is_multiple_of(LARGE_PAGE_BYTES) {
+        return space.replace_by_large(frames, LINEAR_BASE + end - LARGE_PAGE_BYTES, frame, Access::ReadWrite);
+    }
+    for page in (0..end - start).step_by(PAGE_BYTES as usize) {
+        space.map(frames, LINEAR_BASE + start + page, frame + offset + page, Access::ReadWrite)?;
+    }
+    Ok(())
+}
+
+fn map_small_frames(space: &mut AddressSpace, frames: &mut Frames, start: u64, end: u64) -> Result<(), MemoryError> {
+    for page in (start..end).step_by(PAGE_BYTES as usize) {
+        let frame = frames.allocate_zeroed()?;
+        space.map(frames, LINEAR_BASE + page, frame.address(), Access::ReadWrite)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Physical memory, the address space, the heap, and the regions that the engine works in.
+//!
+//! [`initialise`] builds it all from what the loader reports and hands out the [`Regions`], each of which exists once.
+//! The frame allocator and the page tables sit behind one lock, because the global heap must reach them from wherever
+//! something is allocated. An interrupt handler must not allocate.
+//!
+//! Key types: [`Regions`], [`frames::Frames`], [`space::AddressSpace`], [`heap::KernelHeap`]. Neighbours: `arch` below;
+//! `kernel::seams` wraps the regions for the engine.
+
+pub mod frames;
+pub mod heap;
+mod image;
+pub mod layout;
+mod linear;
+mod physical;
+pub mod ranges;
+mod region;
+mod space;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+use spin::Mutex;
+
+pub use frames::{Frame, LargeFrame, Statistics};
+pub use image::image_range;
+pub use linear::Linear;
+pub use region::{CallStackRegion, CodeRegion, Region, StateRegion};
+pub use space::Access;
+
+use frames::Frames;
+use layout::{LINEAR_ALIAS, LINEAR_BASE, PHYSICAL_MAP};
+use physical::PhysicalMap;
+use ranges::Ranges;
+use space::AddressSpace;
+
+/// Why memory could not be had or arranged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryError {
+    /// No physical frame is left.
+    OutOfFrames,
+    /// The region at `base` cannot grow beyond its `capacity` bytes.
+    RegionFull { base: u64, capacity: u64 },
+    /// Something is already mapped at `page`.
+    AlreadyMapped { page: u64 },
+    /// Memory was asked for before there was any.
+    NotInitialised,
+}
+
+impl fmt::Display for MemoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfFrames => write!(f, "out of physical memory: give the machine more"),
+            Self::RegionFull { base, capacity } => {
+                write!(f, "the region at {base:#x} is full ({} MiB): the program is too large", capacity >> 20)
+            }
+            Self::AlreadyMapped { page } => write!(f, "the page at {page:#x} is already in use: a bug in the kernel"),
+            Self::NotInitialised => write!(f, "memory is used before it is set up: a bug in the kernel"),
+        }
+    }
+}
+
+impl core::error::Error for MemoryError {}
+
+/// What every change to memory needs.
+pub(crate) struct Memory {
+    frames: Frames,
+    space: AddressSpace,
+}
+
+/// Reached by the global heap. Never held while something is allocated on the heap.
+static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
+
+/// The parts of the address space that the engine works in. There is one of each.
+pub struct Regions {
+    pub code: CodeRegion,
+    pub state: StateRegion,
+    pub linear: Linear,
+    pub call_stack: CallStackRegion,
+}
+
+/// Takes over `free` (whole, disjoint, ascending frames), replaces the boot tables by the kernel's own, in which
+/// nothing is mapped below the upper half, and makes the heap usable.
+///
+/// Called once, on a kernel stack, with the boot tables active.
+pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<Regions, MemoryError> {
+    let mut frames = Frames::new(free, PhysicalMap::fixed(PHYSICAL_MAP));
+    let mut space = AddressSpace::new(&mut frames, gigabyte_pages)?;
+    space.share_slot(&mut frames, LINEAR_BASE, LINEAR_ALIAS)?;
+    image::map(&mut space, &mut frames)?;
+    // SAFETY: the space maps the kernel image, in which code, data and stacks lie, and all physical memory that was
+    // mapped before.
+    unsafe { space.activate() };
+    *MEMORY.lock() = Some(Memory { frames, space });
+    Ok(Regions {
+        code: CodeRegion::new(),
+        state: StateRegion::new(),
+        linear: Linear::new(),
+        call_stack: CallStackRegion::new()?,
+    })
+}
+
+/// How much physical memory there is; zeros before [`initialise`].
+pub fn statistics() -> Statistics {
+    MEMORY.lock().as_ref().map(|memory| memory.frames.statistics()).unwrap_or_default()
+}
+
+/// A frame of 4 KiB with arbitrary contents.
+pub fn allocate_frame() -> Result<Frame, MemoryError> {
+    with_memory(|memory| memory.frames.allocate())
+}
+
+/// A frame of 2 MiB, aligned and contiguous, with arbitrary contents.
+pub fn allocate_large_frame() -> Result<LargeFrame, MemoryError> {
+    with_memory(|memory| memory.frames.allocate_large())
+}
+
+/// Gives back a frame.
+pub fn free_frame(frame: Frame) {
+    // There is a frame, so memory is initialised.
+    let _ = with_memory(|memory| {
+        memory.frames.free(frame);
+        Ok(())
+    });
+}
+
+/// Gives back a large frame.
+pub fn free_large_frame(frame: LargeFrame) {
+    // As above.
+    let _ = with_memory(|memory| {
+        memory.frames.free_large(frame);
+        Ok(())
+    });
+}
+
+/// Where the frame at physical address `address` can be read and written.
+pub fn frame_pointer<T>(address: u64) -> *mut T {
+    (PHYSICAL_MAP + address) as *mut T
+}
+
+/// The `bytes` bytes at physical address `address`, below 4 GiB.
+///
+/// # Safety
+/// They are memory that nothing writes from now on.
+pub unsafe fn physical_bytes(address: u64, bytes: u64) -> &'static [u8] {
+    // SAFETY: the physical map covers the first 4 GiB at all times; the caller vouches for the contents.
+    unsafe { core::slice::from_raw_parts((PHYSICAL_MAP + address) as *const u8, bytes as usize) }
+}
+
+/// Runs `change` on the frames and the tables.
+fn with_memory<T>(change: impl FnOnce(&mut Memory) -> Result<T, MemoryError>) -> Result<T, MemoryError> {
+    change(MEMORY.lock().as_mut().ok_or(MemoryError::NotInitialised)?)
+}

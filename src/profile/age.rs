@@ -1,0 +1,212 @@
+//! Forgetting: counts decay by a constant factor per boot.
+//!
+//! With a half-life of `h` boots, one ageing multiplies every count by `f = 2^(-1/h)` and rounds down, but never to
+//! zero: that a function was ever called is not forgotten. Shares (a count by its total) stay as they were, up to
+//! rounding. Addresses seen (`address_bits`) and boot rows do not age.
+//!
+//! A boot ages the profile that it started from and then adds its own counts. If every boot counts `n`, the sum after
+//! `k` boots is about `n (1 - f^k) / (1 - f)`. It only ever rises, comes within 1 % of `n / (1 - f)`, about
+//! `(1.44 h + 0.5) n`, after `6.7 h` boots, and stops in the end: rounding gives it an exact fixed point. With a
+//! half-life of 8 that is `12 n`, nearly reached after 54 boots. So with equal boots a count crosses a threshold at
+//! most once, upwards, and what is decided by thresholds on counts or on shares cannot oscillate. When behaviour
+//! changes, old counts halve every `h` boots. (Counts of a full histogram near its floor are estimates, and may take
+//! turns.)
+
+use super::{FunctionRecord, Profile, SiteRecord, ValueHistogram};
+
+/// Bits after the binary point of a decay factor.
+const FRACTION_BITS: u32 = 32;
+
+impl Profile {
+    /// Lets every count decay by one boot, so that it halves in `half_life_boots` boots. 0 switches ageing off.
+    pub fn age(&mut self, half_life_boots: u32) {
+        if half_life_boots == 0 {
+            return;
+        }
+        let decay = Decay::of_half_life(half_life_boots);
+        self.functions.iter_mut().for_each(|function| decay.function(function));
+    }
+}
+
+/// A factor in `0.5 ..= 1`, in units of `2^-FRACTION_BITS`.
+#[derive(Clone, Copy)]
+struct Decay(u64);
+
+impl Decay {
+    /// The greatest factor whose `half_life_boots`-th power is at most one half.
+    fn of_half_life(half_life_boots: u32) -> Self {
+        let one = 1u64 << FRACTION_BITS;
+        let (mut enough, mut too_much) = (0, one);
+        while too_much - enough > 1 {
+            let middle = enough + (too_much - enough) / 2;
+            if power(middle, half_life_boots) <= one / 2 {
+                enough = middle;
+            } else {
+                too_much = middle;
+            }
+        }
+        Self(enough)
+    }
+
+    fn function(self, function: &mut FunctionRecord) {
+        self.count(&mut function.calls);
+        self.count(&mut function.ticks);
+        function.blocks.iter_mut().for_each(|count| self.count(count));
+        function.sites.iter_mut().for_each(|site| self.site(site));
+    }
+
+    fn site(self, site: &mut SiteRecord) {
+        self.histogram(&mut site.values);
+        self.count(&mut site.guards_passed);
+        self.count(&mut site.guards_failed);
+    }
+
+    /// Counts that become equal, or that stay at 1 while the total falls, leave the slots to be put right.
+    fn histogram(self, values: &mut ValueHistogram) {
+        values.slots.iter_mut().for_each(|slot| self.count(&mut slot.count));
+        self.count(&mut values.total);
+        values.restore();
+    }
+
+    fn count(self, count: &mut u64) {
+        if *count > 0 {
+            *count = scaled(*count, self.0).max(1);
+        }
+    }
+}
+
+/// `factor` to the power of `exponent`, each product rounded down.
+fn power(factor: u64, mut exponent: u32) -> u64 {
+    let (mut result, mut square) = (1 << FRACTION_BITS, factor);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            result = scaled(result, square);
+        }
+        square = scaled(square, square);
+        exponent >>= 1;
+    }
+    result
+}
+
+/// `value` times `factor`, at most 1, rounded down.
+fn scaled(value: u64, factor: u64) -> u64 {
+    ((u128::from(value) * u128::from(factor)) >> FRACTION_BITS) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{profile, seen_values};
+    use super::super::{FunctionKey, SiteKind};
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn called(calls: u64) -> Profile {
+        let function = FunctionRecord { calls, ..FunctionRecord::default() };
+        Profile { functions: vec![function], ..Profile::default() }
+    }
+
+    fn calls(profile: &Profile) -> u64 {
+        profile.find(FunctionKey::default()).map_or(0, |function| function.calls)
+    }
+
+    /// The profile of a run of equal boots, after each of them.
+    fn equal_boots(boot: Profile, half_life: u32, boots: usize) -> impl Iterator<Item = Profile> {
+        let mut profile = Profile::default();
+        (0..boots).map(move |_| {
+            profile.age(half_life);
+            profile.merge(&boot);
+            profile.clone()
+        })
+    }
+
+    #[test]
+    fn counts_halve_in_the_half_life() {
+        for half_life in [1, 2, 3, 8, 50, 1000] {
+            let mut profile = called(1 << 40);
+            (0..half_life).for_each(|_| profile.age(half_life));
+            assert!(calls(&profile).abs_diff(1 << 39) < 1 << 20, "half-life {half_life}: {}", calls(&profile));
+        }
+    }
+
+    #[test]
+    fn ageing_is_off_at_half_life_zero() {
+        let mut profile = called(77);
+        profile.age(0);
+        assert_eq!(calls(&profile), 77);
+    }
+
+    #[test]
+    fn function_once_called_is_never_forgotten() {
+        let mut profile = called(u64::MAX);
+        (0..500).for_each(|_| profile.age(2));
+        assert_eq!(calls(&profile), 1);
+    }
+
+    #[test]
+    fn every_half_life_is_safe_and_lowers_counts() {
+        for half_life in [1, 7, 65_537, u32::MAX] {
+            let mut profile = called(u64::MAX);
+            profile.age(half_life);
+            assert!((u64::MAX / 2..u64::MAX).contains(&calls(&profile)));
+        }
+    }
+
+    #[test]
+    fn equal_boots_reach_a_fixed_point_from_below() {
+        for (half_life, n) in [(1, 1000), (8, 1), (8, 90), (8, 1_000_000), (30, 12_345)] {
+            let all: vec::Vec<u64> = equal_boots(called(n), half_life, 2000).map(|p| calls(&p)).collect();
+            assert!(all.is_sorted(), "half-life {half_life}, {n} calls");
+            assert_eq!(all[1000], all[1999]);
+            let settled = (6.7 * f64::from(half_life)) as usize + 1;
+            let limit = (n as f64 / (1.0 - 0.5f64.powf(1.0 / f64::from(half_life)))) as u64;
+            assert!(all[1999] <= limit && all[settled] + limit / 90 + u64::from(half_life) * 2 >= limit);
+        }
+    }
+
+    #[test]
+    fn dominant_share_stays_where_it_is_when_boots_are_equal() {
+        let mut values = ValueHistogram::default();
+        (0..20).for_each(|size| values.record(size, 20));
+        values.record(512, 600);
+        let (first, share) = values.dominant().expect("512 was recorded");
+        let site = SiteRecord { kind: SiteKind::Size, values, address_bits: 0, guards_passed: 0, guards_failed: 0 };
+        let boot = Profile {
+            functions: vec![FunctionRecord { sites: vec![site], ..Default::default() }],
+            ..Default::default()
+        };
+        for profile in equal_boots(boot, 8, 300) {
+            let (value, now) = profile.functions[0].sites[0].values.dominant().expect("nothing is forgotten");
+            assert_eq!(value.value, first.value);
+            assert!(now.abs_diff(share) <= 2, "{now} was {share}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn shares_survive_ageing(seen in seen_values(40), half_life in 1..40u32) {
+            let mut values = ValueHistogram::default();
+            seen.into_iter().for_each(|(value, count)| values.record(value, count));
+            let before = values.clone();
+            Decay::of_half_life(half_life).histogram(&mut values);
+            prop_assert!(values.is_well_formed());
+            // Each count is at most 1 off, and so is the total, unless all counts are tiny.
+            let tolerance = 2 + 1000 * (ValueHistogram::SLOTS as u64 + 1) / values.total.max(1);
+            for slot in &before.slots {
+                prop_assert!(u64::from(before.share(slot.value).abs_diff(values.share(slot.value))) <= tolerance);
+            }
+        }
+
+        #[test]
+        fn ageing_never_raises_a_count(mut profile in profile(), half_life in 1..40u32) {
+            let before = profile.clone();
+            profile.age(half_life);
+            for (old, new) in before.functions.iter().zip(&profile.functions) {
+                prop_assert!(new.calls <= old.calls && (new.calls > 0) == (old.calls > 0));
+                for (new, old) in new.blocks.iter().zip(&old.blocks) {
+                    prop_assert!(new <= old && (*new > 0) == (*old > 0));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What was recorded about a program, and how records are merged, aged and encoded.
+//!
+//! Key types: [`Profile`] (one program's memory), [`FunctionRecord`], [`SiteRecord`], [`ValueHistogram`], [`BootRow`].
+//! Neighbours: the engine fills and reads records; the store keeps the encoded bytes.
+//! Nothing here can affect correctness: a wrong profile makes a program slower, never different.
+//!
+//! Counts saturate and every merge is commutative, so that profiles of many machines may be merged in any order.
+
+#![forbid(unsafe_code)]
+
+mod age;
+mod encode;
+mod histogram;
+mod history;
+mod merge;
+mod record;
+#[cfg(test)]
+mod testing;
+
+pub use encode::{ProfileError, SCHEMA};
+pub use record::*;

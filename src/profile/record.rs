@@ -1,0 +1,111 @@
+//! The records of a profile.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// xxh3-64 of a module's bytes or of a function's type and body.
+pub type Hash = u64;
+
+/// Everything remembered about one program, across boots.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Hash of the module that ran last.
+    pub program: Hash,
+    /// Feature bits of the CPU that ran it last (`engine::cpu`); informative, since code is never stored.
+    pub cpu: u64,
+    /// One record per function ever seen, sorted by key.
+    pub functions: Vec<FunctionRecord>,
+    /// One row per boot, oldest first.
+    pub boots: Vec<BootRow>,
+}
+
+/// Names a function across rebuilds of its program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FunctionKey {
+    /// Hash of the function's type and body.
+    pub hash: Hash,
+    /// Distinguishes functions of one module with equal bodies: 0 for the first.
+    pub ordinal: u32,
+}
+
+/// What was seen of one function.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionRecord {
+    pub key: FunctionKey,
+    /// Saturating count of calls.
+    pub calls: u64,
+    /// Ticks attributed by sampling.
+    pub ticks: u64,
+    /// Executions of each counted basic block (loop headers and arms of conditionals), in body order.
+    pub blocks: Vec<u64>,
+    /// One record per site, in body order.
+    pub sites: Vec<SiteRecord>,
+}
+
+/// What kind of value a site remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SiteKind {
+    /// Size in bytes of a memory copy, move, fill or comparison.
+    Size,
+    /// Function index in the program that an indirect call reached.
+    Target,
+}
+
+/// What was seen at one site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SiteRecord {
+    pub kind: SiteKind,
+    pub values: ValueHistogram,
+    /// OR of the addresses passed: its trailing zeros are the alignment common to all calls.
+    pub address_bits: u64,
+    /// Calls that took the specialised path.
+    pub guards_passed: u64,
+    /// Calls that a guard sent to the generic path.
+    pub guards_failed: u64,
+}
+
+/// The most frequent exact values with their counts, by the space-saving algorithm
+/// (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent and top-k elements in data streams", 2005).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ValueHistogram {
+    /// At most [`ValueHistogram::SLOTS`] distinct values, most frequent first.
+    pub slots: Vec<ValueCount>,
+    /// Count of all values recorded, saturating.
+    pub total: u64,
+}
+
+/// One value and how often it was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueCount {
+    pub value: u64,
+    pub count: u64,
+}
+
+/// One boot: the columns of the report and of `boots.csv`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BootRow {
+    /// 1 for the first boot recorded on this store.
+    pub boot: u64,
+    /// Generation of the store that this boot started from; 0 when it was empty or missing.
+    pub generation: u64,
+    pub program: String,
+    pub exit_code: i32,
+    /// Kernel entry to the first program instruction.
+    pub ticks_boot: u64,
+    /// The program's run, compiling excluded.
+    pub ticks_program: u64,
+    pub ticks_compile: u64,
+    pub functions_total: u64,
+    pub functions_called: u64,
+    /// Functions whose newest code is of this tier.
+    pub functions_baseline: u64,
+    pub functions_optimised: u64,
+    pub functions_specialised: u64,
+    pub functions_compiled_this_boot: u64,
+    pub code_bytes: u64,
+    /// Encoded size of the profile that this boot started from.
+    pub profile_bytes: u64,
+    pub guards_passed: u64,
+    pub guards_failed: u64,
+}

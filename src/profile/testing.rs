@@ -1,0 +1,56 @@
+//! Random records for the tests of this layer.
+
+use super::*;
+use alloc::vec::Vec;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Up to `most` values with counts, some values far more frequent than others.
+pub fn seen_values(most: usize) -> impl Strategy<Value = Vec<(u64, u64)>> {
+    let value = prop_oneof![3 => 0..4u64, 2 => 0..30u64];
+    vec((value, prop_oneof![4 => 1..3u64, 1 => 1..1000u64]), 0..=most)
+}
+
+/// A histogram as recording leaves it; counts at times near saturation.
+pub fn histogram() -> impl Strategy<Value = ValueHistogram> {
+    let count = prop_oneof![8 => 1..50u64, 1 => Just(u64::MAX - 1)];
+    vec((0..14u64, count), 0..30).prop_map(|values| {
+        let mut histogram = ValueHistogram::default();
+        values.iter().for_each(|&(value, count)| histogram.record(value, count));
+        histogram
+    })
+}
+
+fn site() -> impl Strategy<Value = SiteRecord> {
+    let kind = prop_oneof![Just(SiteKind::Size), Just(SiteKind::Target)];
+    (kind, histogram(), any::<[u64; 3]>()).prop_map(|(kind, values, [address_bits, guards_passed, guards_failed])| {
+        SiteRecord { kind, values, address_bits, guards_passed, guards_failed }
+    })
+}
+
+/// A record with one of few keys, so that two of them often meet.
+pub fn function() -> impl Strategy<Value = FunctionRecord> {
+    let key = (0..6u64, 0..2u32).prop_map(|(hash, ordinal)| FunctionKey { hash, ordinal });
+    (key, any::<u64>(), 0..9u64, vec(any::<u64>(), 0..4), vec(site(), 0..3))
+        .prop_map(|(key, calls, ticks, blocks, sites)| FunctionRecord { key, calls, ticks, blocks, sites })
+}
+
+pub fn boot_row() -> impl Strategy<Value = BootRow> {
+    (0..20u64, 0..3u64, "[a-z]{0,6}", any::<i32>()).prop_map(|(boot, ticks_program, program, exit_code)| BootRow {
+        boot,
+        ticks_program,
+        program,
+        exit_code,
+        ..BootRow::default()
+    })
+}
+
+/// A well-formed profile.
+pub fn profile() -> impl Strategy<Value = Profile> {
+    (0..3u64, 0..3u64, vec(function(), 0..8), vec(boot_row(), 0..8)).prop_map(|(program, cpu, functions, boots)| {
+        let mut profile = Profile { program, cpu, ..Profile::default() };
+        functions.into_iter().for_each(|function| profile.upsert(function));
+        boots.into_iter().for_each(|row| profile.push_boot(row));
+        profile
+    })
+}

@@ -1,0 +1,125 @@
+//! One boot's work, the same on every face: recall, run, learn, remember, report.
+//!
+//! Key types: [`Session`] (what to run and how), [`Report`]. Neighbours: the faces call [`Session::run`] with their
+//! platform and disk; `engine`, `profile` and `store` do the parts.
+
+#![forbid(unsafe_code)]
+
+mod memory;
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use serde::Serialize;
+
+use crate::engine::seams::Imports;
+use crate::engine::tier::Tier;
+use crate::engine::{Ending, Engine, EngineError, Options, Platform, Statistics};
+use crate::profile::BootRow;
+use crate::store::BlockDevice;
+use memory::Recalled;
+
+/// Boots in a row that may end without saving before code above the baseline is distrusted.
+const MOST_UNCLEAN_BOOTS: u32 = 3;
+
+/// What to run and how.
+pub struct Session {
+    /// The program's name for people.
+    pub name: String,
+    pub bytes: &'static [u8],
+    pub options: Options,
+    /// Ticks since the machine or process was entered, when the session begins.
+    pub ticks_before: u64,
+}
+
+/// The report of a boot: one line of JSON after `BAREFLOW `.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// `exit`, `trap` or `error`.
+    pub event: &'static str,
+    #[serde(flatten)]
+    pub row: BootRow,
+    /// The trap or error in words; empty after an exit.
+    pub reason: String,
+    /// Where the profile went: `saved`, `none` (there is no store) or `failed`.
+    pub store: &'static str,
+}
+
+impl Report {
+    /// The line for the serial port.
+    pub fn line(&self) -> String {
+        // Numbers and strings always serialise.
+        format!("BAREFLOW {}", serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+impl Session {
+    /// Recalls what `disk` knows, runs the program, and saves what was learned. `note` is told what happens as it
+    /// happens; `samples` adds the timer's samples to the engine once the program ended.
+    pub fn run(
+        mut self,
+        platform: Platform,
+        imports: Box<dyn Imports>,
+        disk: Option<&mut dyn BlockDevice>,
+        samples: impl FnOnce(&mut Engine),
+        note: &mut dyn FnMut(&str),
+    ) -> Report {
+        let ticks_started = platform.ticks.now();
+        let mut recalled = Recalled::open(disk, note);
+        if recalled.unclean_boots >= MOST_UNCLEAN_BOOTS {
+            note("the last boots did not end; running without optimised code this time");
+            self.options.highest = Tier::Baseline;
+        }
+        let mut row = recalled.row(&self.name);
+        let earlier = core::mem::take(&mut recalled.profile);
+        let boots = earlier.boots.clone();
+        let engine = Engine::new(self.bytes, platform, imports, self.options, earlier);
+        let mut engine = match engine {
+            Ok(engine) => engine,
+            Err(error) => return failed(row, &error, note),
+        };
+        row.ticks_boot = self.ticks_before + engine.now().saturating_sub(ticks_started);
+        let ending = engine.run();
+        samples(&mut engine);
+        fill(&mut row, &engine.statistics());
+        let ending = match ending {
+            Ok(ending) => ending,
+            Err(error) => return failed(row, &error, note),
+        };
+        row.exit_code = ending.exit_code();
+        let mut profile = engine.learned();
+        profile.boots = boots;
+        profile.push_boot(row.clone());
+        let store = recalled.save(&profile, note);
+        let (event, reason) = match &ending {
+            Ending::Exit(_) => ("exit", String::new()),
+            Ending::Trap(trap) => ("trap", trap.to_string()),
+        };
+        if !reason.is_empty() {
+            note(&reason);
+        }
+        Report { event, row, reason, store }
+    }
+}
+
+/// The program did not start, or the engine could not go on; nothing is saved.
+fn failed(mut row: BootRow, error: &EngineError, note: &mut dyn FnMut(&str)) -> Report {
+    let reason = error.to_string();
+    note(&reason);
+    row.exit_code = 126;
+    Report { event: "error", row, reason, store: "none" }
+}
+
+fn fill(row: &mut BootRow, sums: &Statistics) {
+    row.ticks_program = sums.ticks_program;
+    row.ticks_compile = sums.ticks_compile;
+    row.functions_total = sums.functions_total;
+    row.functions_called = sums.functions_called;
+    row.functions_baseline = sums.functions_baseline;
+    row.functions_optimised = sums.functions_optimised;
+    row.functions_specialised = sums.functions_specialised;
+    row.functions_compiled_this_boot = sums.functions_compiled;
+    row.code_bytes = sums.code_bytes;
+    row.guards_passed = sums.guards_passed;
+    row.guards_failed = sums.guards_failed;
+}

@@ -1,0 +1,79 @@
+//! Making a payload the newest generation.
+
+use super::layout::{SLOTS, SlotHeader};
+use super::recover::zeroed_sectors;
+use super::sector::Sector;
+use super::{BlockDevice, InUse, SECTOR_BYTES, Store, StoreError};
+use alloc::vec::Vec;
+
+impl<D: BlockDevice> Store<D> {
+    /// Writes `payload` as the newest generation and returns its number, once it is on the medium and was read back.
+    ///
+    /// The generation in use is not touched: after an error or a crash at any point, the store holds it or, whole,
+    /// the new one. If nothing was loaded before, the newest intact generation counts as in use.
+    pub fn commit(&mut self, payload: &[u8]) -> Result<u64, StoreError> {
+        self.ensure_loaded();
+        let (slot, generation) = self.next()?;
+        self.check_size(slot, payload.len() as u64)?;
+        let header = SlotHeader {
+            store: self.superblock.id,
+            generation,
+            payload_bytes: payload.len() as u64,
+            payload_crc: crc32fast::hash(payload),
+        };
+        self.write_payload(slot, payload)?;
+        self.device.flush()?;
+        // Checked before the header makes it count: a bad copy must not become the newest generation.
+        if self.read_payload(slot, header.payload_bytes)? != payload {
+            return Err(StoreError::NotWritten { sector: self.superblock.payload_sector(slot) });
+        }
+        self.write_header(slot, &header)?;
+        self.in_use = InUse::Slot { slot, header };
+        Ok(generation)
+    }
+
+    /// The slot that does not hold the generation in use, and a number above all that the headers show.
+    fn next(&mut self) -> Result<(usize, u64), StoreError> {
+        let headers = self.newest_first(&mut Vec::new());
+        // A header that cannot be read just now must not bring the number in use back.
+        let highest = headers.first().map_or(0, |(_, header)| header.generation).max(self.generation());
+        let slot = match self.in_use {
+            InUse::Slot { slot, .. } => SLOTS - 1 - slot,
+            // Nothing is usable: spare what looks newest, a later BareFlow may be able to read it.
+            InUse::Nothing | InUse::Unknown => headers.first().map_or(0, |(slot, _)| SLOTS - 1 - slot),
+        };
+        // A slot that is about to be overwritten may hold the last number there is; the one in use is enough then.
+        let generation = highest.checked_add(1).or(self.generation().checked_add(1));
+        Ok((slot, generation.ok_or(StoreError::NoGenerationLeft)?))
+    }
+
+    /// Whether `bytes` fit into `slot`, also when the disk was cut short.
+    fn check_size(&self, slot: usize, bytes: u64) -> Result<(), StoreError> {
+        let sectors_left = self.device.sectors().saturating_sub(self.superblock.payload_sector(slot));
+        let capacity = self.superblock.payload_bytes().min(sectors_left.saturating_mul(SECTOR_BYTES as u64));
+        if bytes > capacity {
+            return Err(StoreError::PayloadTooLarge { bytes, capacity });
+        }
+        Ok(())
+    }
+
+    /// Writes `payload`, filled up with zeros to a whole sector.
+    fn write_payload(&mut self, slot: usize, payload: &[u8]) -> Result<(), StoreError> {
+        if payload.is_empty() {
+            return Ok(());
+        }
+        let mut sectors = zeroed_sectors(payload.len() as u64)?;
+        sectors[..payload.len()].copy_from_slice(payload);
+        Ok(self.device.write(self.superblock.payload_sector(slot), &sectors)?)
+    }
+
+    fn write_header(&mut self, slot: usize, header: &SlotHeader) -> Result<(), StoreError> {
+        let (number, sector) = (self.superblock.header_sector(slot), header.encode());
+        self.device.write(number, sector.bytes())?;
+        self.device.flush()?;
+        if Sector::read(&mut self.device, number)? != sector {
+            return Err(StoreError::NotWritten { sector: number });
+        }
+        Ok(())
+    }
+}

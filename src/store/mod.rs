@@ -1,0 +1,93 @@
+//! The crash-safe region of a disk that keeps generations of one payload (the encoded profile).
+//!
+//! Key types: [`BlockDevice`] (the seam), [`Store`], [`Recovered`] (what a boot starts from). `FORMAT.md` beside this
+//! file describes every byte and the assumptions about the disk.
+//! Neighbours: `drivers` and `host` supply disks; the payload's meaning is `profile`'s.
+//!
+//! Two slots take turns. A commit writes the slot that does not hold the generation in use, and makes it count by one
+//! atomic sector at the very end, so that a crash at any point leaves the old or the new generation whole.
+
+#![forbid(unsafe_code)]
+
+mod attempts;
+mod commit;
+mod device;
+mod error;
+#[cfg(test)]
+mod fake;
+mod layout;
+mod recover;
+mod sector;
+#[cfg(test)]
+mod tests;
+
+pub use device::*;
+pub use error::{Fault, Note, StoreError};
+pub use layout::StoreId;
+pub use recover::Recovered;
+
+use layout::{SLOTS, SlotHeader, Superblock};
+use sector::Sector;
+
+/// An opened store.
+#[derive(Debug)]
+pub struct Store<D: BlockDevice> {
+    device: D,
+    superblock: Superblock,
+    /// The generation that [`Store::load_with`] chose or [`Store::commit`] wrote last; no commit touches its slot.
+    in_use: InUse,
+}
+
+/// What later commits must leave alone.
+#[derive(Clone, Copy, Debug)]
+enum InUse {
+    /// Nothing was loaded yet.
+    Unknown,
+    /// The store holds nothing usable.
+    Nothing,
+    Slot {
+        slot: usize,
+        header: SlotHeader,
+    },
+}
+
+impl<D: BlockDevice> Store<D> {
+    /// Prepares `device` as an empty store, discarding what it holds. `id` must differ from that of every other store
+    /// (16 random bytes), so that remains of an earlier store are never taken for this one's.
+    pub fn format(mut device: D, id: StoreId) -> Result<Self, StoreError> {
+        let superblock = Superblock::for_disk(device.sectors(), id)?;
+        // The superblock comes last: until it is there, a crash leaves the earlier store, empty, or no store.
+        for slot in 0..SLOTS {
+            device.write(superblock.header_sector(slot), Sector::ZERO.bytes())?;
+        }
+        device.write(layout::ATTEMPTS_SECTOR, Sector::ZERO.bytes())?;
+        device.flush()?;
+        device.write(layout::SUPERBLOCK_SECTOR, superblock.encode().bytes())?;
+        device.flush()?;
+        Ok(Self { device, superblock, in_use: InUse::Nothing })
+    }
+
+    /// Finds the store on `device`. Reads one sector and writes nothing.
+    pub fn open(mut device: D) -> Result<Self, StoreError> {
+        if device.sectors() == 0 {
+            return Err(StoreError::TooSmall { sectors: device.sectors(), needed: layout::LEAST_SECTORS });
+        }
+        let sector = Sector::read(&mut device, layout::SUPERBLOCK_SECTOR)?;
+        Ok(Self { device, superblock: Superblock::decode(&sector)?, in_use: InUse::Unknown })
+    }
+
+    /// The bytes that tell this store from others.
+    pub fn id(&self) -> StoreId {
+        self.superblock.id
+    }
+
+    /// Most bytes that a payload may have.
+    pub fn capacity(&self) -> u64 {
+        self.superblock.payload_bytes()
+    }
+
+    /// Gives the disk back.
+    pub fn into_device(self) -> D {
+        self.device
+    }
+}

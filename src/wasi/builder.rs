@@ -1,0 +1,54 @@
+//! What a program is started with.
+
+use super::Wasi;
+use super::fds::Descriptors;
+use super::seams::{Clock, Console, Entropy};
+use super::tree::{FileError, Tree};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Collects arguments, environment and files; [`WasiBuilder::build`] adds the seams.
+///
+/// Strings end at their first NUL as far as a C program can see.
+pub struct WasiBuilder<'a> {
+    args: Vec<Vec<u8>>,
+    environ: Vec<Vec<u8>>,
+    tree: Tree<'a>,
+}
+
+impl<'a> WasiBuilder<'a> {
+    pub(super) fn new() -> Self {
+        Self { args: Vec::new(), environ: Vec::new(), tree: Tree::new() }
+    }
+
+    /// Adds an argument. The first is the program's name.
+    pub fn arg(mut self, arg: impl Into<Vec<u8>>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environ.push([name, "=", value].concat().into_bytes());
+        self
+    }
+
+    /// Adds a file that the program can read at `/path`; the directories on the way are made.
+    pub fn file(mut self, path: &str, content: impl Into<Cow<'a, [u8]>>) -> Result<Self, FileError> {
+        self.tree.add_file(path, content.into())?;
+        Ok(self)
+    }
+
+    pub fn build(self, console: impl Console + 'a, clock: impl Clock + 'a, entropy: impl Entropy + 'a) -> Wasi<'a> {
+        Wasi {
+            args: self.args,
+            environ: self.environ,
+            tree: self.tree,
+            descriptors: Descriptors::new(),
+            console: Box::new(console),
+            clock: Box::new(clock),
+            entropy: Box::new(entropy),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The descriptor table: small numbers that name what the program has open, and what it may do with each.
+
+use super::abi::{Errno, FdFlags, Filetype, Rights};
+use super::seams::Stream;
+use super::tree::NodeId;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Most descriptors open at once.
+const DESCRIPTORS_MAX: usize = 1024;
+
+/// The name under which a program finds the directory that it starts with.
+pub const ROOT_NAME: &str = "/";
+
+/// What a descriptor leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Input,
+    Output(Stream),
+    File {
+        node: NodeId,
+        /// Where the next read begins.
+        offset: u64,
+    },
+    Directory {
+        node: NodeId,
+        /// The name of a directory that was open before the program started.
+        preopened: Option<&'static str>,
+    },
+}
+
+/// Something open.
+#[derive(Clone, Copy, Debug)]
+pub struct Descriptor {
+    pub target: Target,
+    pub rights: Rights,
+    /// Most rights of what is opened through it.
+    pub inheriting: Rights,
+    pub flags: FdFlags,
+}
+
+impl Descriptor {
+    pub fn new(target: Target, rights: Rights, inheriting: Rights) -> Self {
+        Self { target, rights, inheriting, flags: FdFlags::empty() }
+    }
+
+    /// Fails unless it has all of `rights`.
+    pub fn require(&self, rights: Rights) -> Result<(), Errno> {
+        if self.rights.contains(rights) { Ok(()) } else { Err(Errno::Notcapable) }
+    }
+
+    pub fn filetype(&self) -> Filetype {
+        match self.target {
+            // Without the rights to seek and tell, this is how C libraries recognise a terminal.
+            Target::Input | Target::Output(_) => Filetype::CharacterDevice,
+            Target::File { .. } => Filetype::RegularFile,
+            Target::Directory { .. } => Filetype::Directory,
+        }
+    }
+
+    /// The node of a file or directory.
+    pub fn node(&self) -> Option<NodeId> {
+        match self.target {
+            Target::File { node, .. } | Target::Directory { node, .. } => Some(node),
+            Target::Input | Target::Output(_) => None,
+        }
+    }
+}
+
+/// All descriptors of a program.
+pub struct Descriptors {
+    slots: Vec<Option<Descriptor>>,
+}
+
+impl Descriptors {
+    /// Standard input, output and error as 0, 1 and 2, and the root directory as 3.
+    pub fn new() -> Self {
+        let stream = |target, rights| Descriptor::new(target, rights, Rights::empty());
+        let root = Target::Directory { node: NodeId::ROOT, preopened: Some(ROOT_NAME) };
+        let slots = vec![
+            Some(stream(Target::Input, Rights::OF_INPUT)),
+            Some(stream(Target::Output(Stream::Stdout), Rights::OF_OUTPUT)),
+            Some(stream(Target::Output(Stream::Stderr), Rights::OF_OUTPUT)),
+            Some(Descriptor::new(root, Rights::OF_DIRECTORY, Rights::OF_DIRECTORY | Rights::OF_FILE)),
+        ];
+        Self { slots }
+    }
+
+    pub fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
+        self.slots.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::Badf)
+    }
+
+    pub fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
+        self.slots.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::Badf)
+    }
+
+    /// The node of the directory `fd`, if the program may do `rights` there.
+    pub fn directory(&self, fd: u32, rights: Rights) -> Result<NodeId, Errno> {
+        let descriptor = self.get(fd)?;
+        match descriptor.target {
+            Target::Directory { node, .. } => descriptor.require(rights).map(|()| node),
+            _ => Err(Errno::Notdir),
+        }
+    }
+
+    /// The node and offset of the file `fd`, if it is one and the program may do `rights` to it.
+    pub fn file_position(&mut self, fd: u32, rights: Rights) -> Result<(NodeId, &mut u64), Errno> {
+        let descriptor = self.get_mut(fd)?;
+        let held = descriptor.require(rights);
+        match &mut descriptor.target {
+            Target::File { node, offset } => held.map(|()| (*node, offset)),
+            Target::Directory { .. } => Err(Errno::Badf),
+            Target::Input | Target::Output(_) => Err(Errno::Spipe),
+        }
+    }
+
+    /// Gives `descriptor` the lowest free number.
+    pub fn open(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
+        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        if free >= DESCRIPTORS_MAX {
+            return Err(Errno::Mfile);
+        }
+        if free == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.slots[free] = Some(descriptor);
+        Ok(free as u32)
+    }
+
+    pub fn close(&mut self, fd: u32) -> Result<(), Errno> {
+        self.get(fd)?;
+        self.slots[fd as usize] = None;
+        Ok(())
+    }
+
+    /// Moves `from` to the number `to`, which is closed first. Both must be open.
+    pub fn renumber(&mut self, from: u32, to: u32) -> Result<(), Errno> {
+        self.get(to)?;
+        let descriptor = *self.get(from)?;
+        self.close(from)?;
+        self.slots[to as usize] = Some(descriptor);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> Descriptor {
+        let target = Target::File { node: NodeId::ROOT, offset: 0 };
+        Descriptor::new(target, Rights::OF_FILE, Rights::empty())
+    }
+
+    #[test]
+    fn reuses_the_lowest_free_number() {
+        let mut fds = Descriptors::new();
+        assert_eq!(fds.open(file()), Ok(4));
+        assert_eq!(fds.open(file()), Ok(5));
+        fds.close(4).unwrap();
+        fds.close(1).unwrap();
+        assert_eq!(fds.open(file()), Ok(1));
+        assert_eq!(fds.open(file()), Ok(4));
+        assert_eq!(fds.open(file()), Ok(6));
+    }
+
+    #[test]
+    fn a_closed_number_is_bad() {
+        let mut fds = Descriptors::new();
+        fds.close(0).unwrap();
+        assert_eq!(fds.get(0).err(), Some(Errno::Badf));
+        assert_eq!(fds.close(0), Err(Errno::Badf));
+        assert_eq!(fds.close(u32::MAX), Err(Errno::Badf));
+    }
+
+    #[test]
+    fn stops_at_the_limit() {
+        let mut fds = Descriptors::new();
+        while fds.open(file()).is_ok() {}
+        assert_eq!(fds.slots.len(), DESCRIPTORS_MAX);
+        assert_eq!(fds.open(file()), Err(Errno::Mfile));
+    }
+
+    #[test]
+    fn renumbering_onto_itself_keeps_it_open() {
+        let mut fds = Descriptors::new();
+        assert_eq!(fds.renumber(3, 3), Ok(()));
+        assert!(fds.get(3).is_ok());
+        assert_eq!(fds.renumber(3, 1), Ok(()));
+        assert_eq!(fds.get(3).err(), Some(Errno::Badf));
+        assert_eq!(fds.get(1).map(Descriptor::filetype), Ok(Filetype::Directory));
+    }
+}

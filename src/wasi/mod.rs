@@ -1,0 +1,123 @@
+//! WASI preview 1: the operating system that a program sees.
+//!
+//! [`Wasi`] holds a program's arguments, environment, files and open descriptors and implements the engine's
+//! [`Imports`] for the module `wasi_snapshot_preview1`. It is built by [`WasiBuilder`] on three seams that each face
+//! implements: [`Console`], [`Clock`] and [`Entropy`].
+//!
+//! A program starts with its standard streams open as 0, 1 and 2 and the read-only directory `/` as 3. It reaches
+//! nothing else. It can pass any number as an address, length or descriptor; none of them makes this layer panic.
+//!
+//! One table (`table`) lists every function with its types; the handlers are methods of [`Wasi`], grouped by what they
+//! work on: `process`, `clock`, `poll`, `fd_io`, `fd_state`, `directory`, `path_calls`, `sockets`.
+//! Below them are `memory` (checked access to the program's memory), `fds`, `path`, `tree` and `abi` (numbers).
+//!
+//! The older module `wasi_unstable` is not offered: its seek origins and file records have other layouts.
+
+#![forbid(unsafe_code)]
+
+mod abi;
+mod arguments;
+mod builder;
+mod clock;
+mod directory;
+mod fd_io;
+mod fd_state;
+mod fds;
+mod memory;
+mod path;
+mod path_calls;
+mod poll;
+mod process;
+mod seams;
+mod sockets;
+mod table;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::WasiBuilder;
+pub use seams::{Clock, Console, Entropy, Stream, WriteFailed};
+pub use tree::FileError;
+
+use crate::engine::seams::{HostFunction, Imports, Stop};
+use abi::Errno;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+use arguments::Words;
+use fds::Descriptors;
+use memory::GuestMemory;
+use table::{FUNCTIONS, Function};
+use tree::Tree;
+
+/// The name under which programs import these functions.
+pub const MODULE: &str = "wasi_snapshot_preview1";
+
+/// One program's operating system.
+pub struct Wasi<'a> {
+    args: Vec<Vec<u8>>,
+    /// `NAME=value` each.
+    environ: Vec<Vec<u8>>,
+    tree: Tree<'a>,
+    descriptors: Descriptors,
+    console: Box<dyn Console + 'a>,
+    clock: Box<dyn Clock + 'a>,
+    entropy: Box<dyn Entropy + 'a>,
+}
+
+impl<'a> Wasi<'a> {
+    /// Starts with no arguments, environment or files.
+    pub fn builder() -> WasiBuilder<'a> {
+        WasiBuilder::new()
+    }
+}
+
+impl Imports for Wasi<'_> {
+    fn find(&self, module: &str, name: &str) -> Option<HostFunction> {
+        if module != MODULE {
+            return None;
+        }
+        let index = FUNCTIONS.iter().position(|function| function.name == name)?;
+        let Function { params, results, .. } = FUNCTIONS[index];
+        Some(HostFunction { id: index as u32, params, results })
+    }
+
+    fn call(&mut self, id: u32, args: &[u64], results: &mut [u64], memory: &mut [u8]) -> Result<(), Stop> {
+        let function = FUNCTIONS.get(id as usize).ok_or_else(|| {
+            Stop::Trap(format!("{MODULE} has no function number {id}: this is a fault of the engine"))
+        })?;
+        if (args.len(), results.len()) != (function.params.len(), function.results.len()) {
+            return Err(Stop::Trap(format!(
+                "{MODULE}.{} was called with {} arguments for {} results: this is a fault of the engine",
+                function.name,
+                args.len(),
+                results.len()
+            )));
+        }
+        let errno = match (function.handler)(self, &mut GuestMemory::new(memory), &mut Words::new(args)) {
+            Ok(()) => Errno::SUCCESS,
+            Err(Failure::Errno(errno)) => errno as u64,
+            Err(Failure::Stop(stop)) => return Err(stop),
+        };
+        results.fill(errno);
+        Ok(())
+    }
+}
+
+/// What a handler returns: its results are in the program's memory.
+type Outcome = Result<(), Failure>;
+
+/// Why a function did not do what it was asked to.
+enum Failure {
+    /// Returned to the program.
+    Errno(Errno),
+    /// Ends the program.
+    Stop(Stop),
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}

@@ -1,0 +1,182 @@
+//! Boots the kernel in QEMU for a test: describe a [`Guest`], run it, look at the [`Outcome`].
+//!
+//! The kernel and the sample programs have to be built already: `./just test` does that first.
+
+#![allow(dead_code)] // Each file of tests uses its own part.
+
+use bareflow::host::qemu::iso::{self, Module};
+use bareflow::host::qemu::{Ending, Machine, Outcome, Running};
+use bareflow::profile::BootRow;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Longer than any boot here takes, even on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(180);
+
+/// A machine with what it boots. By default 256 MiB, `-cpu max`, no disk, and ticks that follow real time.
+pub struct Guest {
+    folder: TempDir,
+    kernel: PathBuf,
+    words: String,
+    modules: Vec<Module>,
+    machine: Machine,
+}
+
+impl Guest {
+    /// A kernel without a program.
+    pub fn bare() -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let machine = Machine::new(folder.path().join("guest.iso"));
+        Guest { folder, kernel: built("kernel"), words: String::new(), modules: Vec::new(), machine }
+    }
+
+    /// The sample program `name` with arguments.
+    pub fn program(name: &str, args: &[&str]) -> Self {
+        let wasm = format!("{name}.wasm");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/programs").join(&wasm);
+        assert!(path.is_file(), "{} is missing: run these tests with ./just test", path.display());
+        Guest::bare().module(path, &[&[wasm.as_str()], args].concat())
+    }
+
+    /// `bytes` as a program named `name`, whatever they are.
+    pub fn program_bytes(name: &str, bytes: &[u8]) -> Self {
+        Guest::bare().file(name, bytes)
+    }
+
+    /// The sample program that counts words, with a real text of at least 100 kB.
+    pub fn concordance() -> Self {
+        Guest::program("concordance", &["text.txt"]).file("text.txt", &text())
+    }
+
+    /// One more module. The first is the program, each other one a file.
+    pub fn module(mut self, path: impl Into<PathBuf>, words: &[&str]) -> Self {
+        self.modules.push(Module { path: path.into(), words: words.iter().map(|&word| word.into()).collect() });
+        self
+    }
+
+    /// One more module, of these bytes.
+    pub fn file(self, name: &str, bytes: &[u8]) -> Self {
+        let path = self.folder.path().join(format!("module{}", self.modules.len()));
+        fs::write(&path, bytes).expect("the temporary folder can be written");
+        self.module(path, &[name])
+    }
+
+    /// More words for the kernel's command line.
+    pub fn words(mut self, words: &str) -> Self {
+        self.words += &format!(" {words}");
+        self
+    }
+
+    pub fn store(mut self, image: &Path) -> Self {
+        self.machine.store = Some(image.into());
+        self
+    }
+
+    pub fn cpu(mut self, model: &str) -> Self {
+        self.machine.cpu = model.into();
+        self
+    }
+
+    pub fn memory_mib(mut self, memory_mib: u32) -> Self {
+        self.machine.memory_mib = memory_mib;
+        self
+    }
+
+    /// Makes a tick one retired instruction, the same in every run. Costs each boot two seconds: GRUB waits for a timer.
+    pub fn counting_instructions(mut self) -> Self {
+        self.machine.icount = true;
+        self
+    }
+
+    /// More arguments for QEMU.
+    pub fn qemu(mut self, arguments: &[&str]) -> Self {
+        self.machine.extra.extend(arguments.iter().map(|&argument| argument.into()));
+        self
+    }
+
+    /// Boots and waits for the machine to end by itself; fails the test if it does not.
+    pub fn run(&self) -> Boot {
+        self.make_iso();
+        let outcome = self.machine.run(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+        let boot = Boot { outcome };
+        let ended = matches!(boot.outcome.ending, Ending::PoweredOff | Ending::DebugExit(_));
+        assert!(ended, "{}", boot.log());
+        boot
+    }
+
+    /// Boots; the test goes on beside the machine, and keeps the guest, whose files the machine uses.
+    pub fn start(self) -> (Guest, Running) {
+        self.make_iso();
+        let running = self.machine.start().unwrap_or_else(|error| panic!("{error}"));
+        (self, running)
+    }
+
+    fn make_iso(&self) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("grub/make-iso.sh");
+        iso::make(&script, &self.machine.iso, &self.kernel, self.words.trim(), &self.modules)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// A boot that ended by itself.
+pub struct Boot {
+    pub outcome: Outcome,
+}
+
+impl Boot {
+    /// The boot's row; fails the test if there is none.
+    pub fn row(&self) -> BootRow {
+        self.outcome.serial.boot_row().unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
+    }
+
+    /// What the program printed.
+    pub fn output(&self) -> String {
+        self.outcome.serial.program_output()
+    }
+
+    /// What the kernel and the program said.
+    pub fn text(&self) -> String {
+        self.outcome.serial.kernel_text()
+    }
+
+    /// Fails the test if the machine did not say `text`.
+    pub fn expect(&self, text: &str) -> &Self {
+        assert!(self.text().contains(text), "expected {text:?}\n{}", self.log());
+        self
+    }
+
+    /// How it ended and all that was said, for the message of a failing test.
+    pub fn log(&self) -> String {
+        let Outcome { ending, serial, messages, elapsed } = &self.outcome;
+        format!("{ending} after {:.1} s; it said:\n{}\n{messages}", elapsed.as_secs_f64(), serial.text())
+    }
+}
+
+/// A formatted store in `folder`.
+pub fn fresh_store(folder: &TempDir) -> PathBuf {
+    let path = folder.path().join("store.img");
+    let output = Command::new(built("bareflow")).args(["store", "format"]).arg(&path).output();
+    let output = output.expect("the bareflow command can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    path
+}
+
+/// A real English text of at least 100 kB.
+pub fn text() -> Vec<u8> {
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let path = folder.path().join("text.txt");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/text.sh");
+    let output = Command::new(script).arg(&path).output().expect("programs/text.sh can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::read(path).expect("programs/text.sh writes the file")
+}
+
+/// A binary of this package: all lie in the folder of the command that cargo built for these tests.
+fn built(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_bareflow")).with_file_name(name);
+    assert!(path.is_file(), "{} is missing: run these tests with ./just test", path.display());
+    path
+}

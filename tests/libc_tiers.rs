@@ -1,0 +1,104 @@
+//! The contracts of the libc, compiled by the engine: at every tier, with and without AVX, and specialised for sizes
+//! that the calls then do not have.
+
+#[path = "common/engine.rs"]
+mod engine;
+#[path = "common/libc_suite/mod.rs"]
+#[macro_use]
+mod libc_suite;
+
+use bareflow::engine::cpu::CpuFeatures;
+use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::{Engine, Options};
+use bareflow::libc::functions;
+use bareflow::profile::Profile;
+use libc_suite::{INITIAL_PAGES, LibcUnderTest, MAXIMUM_PAGES};
+
+/// The libc behind a program that calls each function at one site.
+struct Compiled {
+    engine: Engine,
+}
+
+/// A program whose exports call the libc's functions of the same names.
+fn program() -> String {
+    let mut imports = String::new();
+    let mut wrappers = String::new();
+    for function in functions() {
+        let name = function.name;
+        let params = "i32 ".repeat(function.params.len());
+        let results = "i32 ".repeat(function.results.len());
+        let ty = format!("(param {params}) (result {results})");
+        let args: String = (0..function.params.len()).map(|index| format!("local.get {index} ")).collect();
+        imports += &format!("(import \"libc\" \"{name}\" (func ${name} {ty}))\n");
+        wrappers += &format!("(func (export \"{name}\") {ty} {args} call ${name})\n");
+    }
+    format!(
+        "(module {imports} (memory {INITIAL_PAGES} {MAXIMUM_PAGES}) {wrappers}
+         (func (export \"grow\") (param i32) (result i32) local.get 0 memory.grow))"
+    )
+}
+
+impl Compiled {
+    fn at(lowest: Tier, highest: Tier) -> Self {
+        let options = Options { lowest, highest, promotion: Promotion::Boots, ..Options::default() };
+        Self { engine: engine::engine(&program(), options, Profile::default()) }
+    }
+
+    /// Specialised for blocks of `bytes`, on `cpu`.
+    fn specialised(cpu: CpuFeatures, bytes: u64) -> Self {
+        let options = Options { promotion: Promotion::Boots, ..Options::default() };
+        let mut first = engine::engine_on(cpu, &program(), options, Profile::default());
+        for _ in 0..200 {
+            engine::call(&mut first, "memcpy", &[4096, 0, bytes]);
+            engine::call(&mut first, "memmove", &[4096, 0, bytes]);
+            engine::call(&mut first, "memset", &[4096, 7, bytes]);
+        }
+        let mut second = engine::engine_on(cpu, &program(), options, first.learned());
+        let copied = engine::call(&mut second, "memcpy", &[4096, 0, bytes]);
+        assert_eq!(copied, [4096]);
+        let sums = second.statistics();
+        assert_eq!((sums.functions_specialised, sums.guards_passed), (1, 1));
+        second.memory()[..8192].fill(0);
+        Self { engine: second }
+    }
+}
+
+impl LibcUnderTest for Compiled {
+    fn call(&mut self, name: &str, args: &[i32]) -> i32 {
+        let args: Vec<u64> = args.iter().map(|arg| u64::from(*arg as u32)).collect();
+        engine::call(&mut self.engine, name, &args).first().map_or(0, |result| *result as u32 as i32)
+    }
+
+    fn memory(&mut self) -> &mut [u8] {
+        self.engine.memory()
+    }
+
+    fn grow(&mut self, pages: u32) {
+        assert_ne!(engine::call(&mut self.engine, "grow", &[pages.into()])[0] as u32, u32::MAX);
+    }
+}
+
+mod baseline {
+    use super::*;
+    libc_contracts!(Compiled::at(Tier::Baseline, Tier::Baseline));
+}
+
+mod optimised {
+    use super::*;
+    libc_contracts!(Compiled::at(Tier::Optimised, Tier::Optimised));
+}
+
+mod specialised_for_512_bytes {
+    use super::*;
+    libc_contracts!(Compiled::specialised(CpuFeatures::detect(), 512));
+}
+
+mod specialised_for_37_bytes {
+    use super::*;
+    libc_contracts!(Compiled::specialised(CpuFeatures::detect(), 37));
+}
+
+mod specialised_without_avx {
+    use super::*;
+    libc_contracts!(Compiled::specialised(CpuFeatures::empty(), 100));
+}
