@@ -22,7 +22,8 @@ fn assemble_libc(root: &Path, out: &Path) {
         .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
         .collect();
     sources.sort();
-    let fields: String = sources.iter().map(|path| fs::read_to_string(path).expect("a .wat file can be read")).collect();
+    let fields: String =
+        sources.iter().map(|path| fs::read_to_string(path).expect("a .wat file can be read")).collect();
     let module = format!("(module $libc\n{fields}\n)");
     let bytes = wat::parse_str(&module).unwrap_or_else(|error| panic!("src/libc/*.wat: {error}"));
     fs::write(out.join("libc.wasm"), bytes).expect("OUT_DIR can be written");

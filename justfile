@@ -25,7 +25,8 @@ bench-boots N *WORDS: _boot_packages programs _kernel _command _text
 # Make target/bareflow.iso, which boots the sample program on a real machine
 iso: _boot_packages programs _kernel _text
     grub/make-iso.sh target/bareflow.iso {{ kernel }} '' \
-        --module {{ concordance }} concordance.wasm text.txt --module {{ text }} text.txt
+        --module {{ concordance }} concordance.wasm text.txt --module {{ text }} text.txt \
+        --module profiles/concordance.bfprof concordance.bfprof
 
 # Compile the sample programs to WebAssembly, into target/programs
 programs:

@@ -32,6 +32,8 @@ pub struct CodeSpace {
     next: usize,
     pub trampolines: Trampolines,
     kernels: BTreeMap<KernelId, u64>,
+    /// Functions whose code will not be replaced, with its address: calls need not go through the entry.
+    settled: BTreeMap<FuncId, u64>,
     /// Placed code, ascending by address.
     placed: Vec<Placed>,
     /// Bytes of functions, wrappers and kernels.
@@ -74,8 +76,8 @@ impl CodeSpace {
         let trampolines = trampoline::assemble(memory.base(), state_base, pinned)
             .map_err(|error| EngineError::Codegen(alloc::format!("trampolines: {error}")))?;
         let next = entry_offset(functions as u32).next_multiple_of(FUNCTION_ALIGN);
-        let (kernels, placed) = (BTreeMap::new(), Vec::new());
-        let mut space = Self { memory, state_base, next, trampolines, kernels, placed, bytes: 0 };
+        let (kernels, settled, placed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut space = Self { memory, state_base, next, trampolines, kernels, settled, placed, bytes: 0 };
         space.write(0, &space.trampolines.bytes.clone())?;
         let mut entries = Vec::with_capacity(functions * ENTRY_BYTES);
         for function in 0..functions as u32 {
@@ -126,8 +128,11 @@ impl CodeSpace {
         Ok(address)
     }
 
-    /// From now on calls of `function` go to `address`.
-    pub fn patch_entry(&mut self, function: FuncId, address: u64) -> Result<(), EngineError> {
+    /// From now on calls of `function` go to `address`; `settled` says that they will for ever.
+    pub fn patch_entry(&mut self, function: FuncId, address: u64, settled: bool) -> Result<(), EngineError> {
+        if settled {
+            self.settled.insert(function, address);
+        }
         let offset = entry_offset(function.0);
         let jump = near(NEAR_JUMP, offset, (address - self.base()) as usize);
         self.write(offset, &jump)
@@ -152,7 +157,7 @@ impl CodeSpace {
 
     fn target(&self, relocation: &Relocation) -> Result<u64, EngineError> {
         Ok(match relocation.target {
-            Symbol::Function(id) => self.entry(id),
+            Symbol::Function(id) => self.settled.get(&id).copied().unwrap_or_else(|| self.entry(id)),
             Symbol::RuntimeTrampoline => self.base() + self.trampolines.runtime as u64,
             Symbol::State => self.state_base,
             Symbol::Kernel(id) => self.kernels[&id],

@@ -193,10 +193,7 @@ enum ConstantValue {
     Function(u32),
 }
 
-fn evaluate(
-    expression: &ConstExpr<'_>,
-    global: impl Fn(u32) -> Option<u64>,
-) -> Result<ConstantValue, EngineError> {
+fn evaluate(expression: &ConstExpr<'_>, global: impl Fn(u32) -> Option<u64>) -> Result<ConstantValue, EngineError> {
     let bad = |message: &str| EngineError::ConstantExpression { message: message.to_string() };
     let operator = expression.get_operators_reader().read().map_err(|error| bad(error.message()))?;
     let bits = match operator {
@@ -206,7 +203,9 @@ fn evaluate(
         Operator::F64Const { value } => value.bits(),
         Operator::RefNull { .. } => 0,
         Operator::RefFunc { function_index } => return Ok(ConstantValue::Function(function_index)),
-        Operator::GlobalGet { global_index } => global(global_index).ok_or_else(|| bad("a global it names is not known"))?,
+        Operator::GlobalGet { global_index } => {
+            global(global_index).ok_or_else(|| bad("a global it names is not known"))?
+        }
         other => return Err(bad(&format!("{other:?} is not supported"))),
     };
     Ok(ConstantValue::Bits(bits))
@@ -218,11 +217,7 @@ fn function_states(program: &Program, earlier: &Profile) -> Vec<FunctionState> {
 }
 
 /// Numbers functions, interns types, and gives globals and tables their places.
-fn link(
-    modules: Vec<Module>,
-    imports: &dyn Imports,
-    allocator: &mut StateAllocator,
-) -> Result<Program, EngineError> {
+fn link(modules: Vec<Module>, imports: &dyn Imports, allocator: &mut StateAllocator) -> Result<Program, EngineError> {
     let mut interner = SignatureInterner::default();
     let mut linkages = Vec::new();
     let mut first_function = 0;
@@ -356,7 +351,9 @@ fn references(module: &Module) -> impl Iterator<Item = Reference> + '_ {
         let from = Some(module.imported_functions + index as u32);
         let operators = body.get_operators_reader().into_iter().flatten();
         operators.map_while(Result::ok).filter_map(move |operator| match operator {
-            Operator::Call { function_index: to } | Operator::RefFunc { function_index: to } => Some(Reference { from, to }),
+            Operator::Call { function_index: to } | Operator::RefFunc { function_index: to } => {
+                Some(Reference { from, to })
+            }
             _ => None,
         })
     });

@@ -9,9 +9,7 @@ use super::program::{FuncId, FunctionKind, PROGRAM};
 use super::seams::MemoryBase;
 use super::specialise::KernelId;
 use super::tier::{self, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
-use super::translate::{
-    Environment, Plan, Probe, SitePlan, Specialisation, host_wrapper, scan, translate,
-};
+use super::translate::{Environment, Plan, Probe, SitePlan, Specialisation, host_wrapper, scan, translate};
 use super::{Engine, EngineError, Observed, SiteState, Statistics};
 use crate::profile::{FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord, ValueHistogram};
 
@@ -23,9 +21,7 @@ impl Engine {
     /// Compiles a function that was not called before in this boot, in the tier that its record deserves.
     pub(super) fn compile_for_first_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
         self.observe(id)?;
-        let record = self.functions[id.0 as usize].earlier.as_ref();
-        let hot = record.is_some_and(|record| tier::is_hot(record, &self.options.thresholds));
-        let tier = if hot { Tier::Optimised } else { Tier::Baseline };
+        let tier = if self.is_hot(id) { Tier::Optimised } else { Tier::Baseline };
         self.compile_function(id, tier, SITE_MINIMUM)
     }
 
@@ -39,8 +35,8 @@ impl Engine {
             self.set_threshold(id);
             return Ok(());
         }
-        let address = self.compile_function(id, Tier::Optimised, self.options.thresholds.specialise / 2)?;
-        self.code.patch_entry(id, address)
+        self.compile_function(id, Tier::Optimised, self.options.thresholds.specialise / 2)?;
+        Ok(())
     }
 
     /// The wrapper through which compiled code calls a host function.
@@ -51,10 +47,12 @@ impl Engine {
             host_wrapper(environment, id, function, context);
             Ok::<(), EngineError>(())
         })?;
-        self.code.place(code, Some(id))
+        let address = self.code.place(code, Some(id))?;
+        self.code.patch_entry(id, address, true)?;
+        Ok(address)
     }
 
-    /// Compiles `id`; above the baseline, sites with at least `minimum` recorded calls may be specialised.
+    /// Compiles `id` and sends its calls there; above the baseline, sites with at least `minimum` recorded calls may be specialised.
     fn compile_function(&mut self, id: FuncId, wanted: Tier, minimum: u64) -> Result<u64, EngineError> {
         let tier = wanted.clamp(self.options.lowest.min(Tier::Optimised), self.options.highest.min(Tier::Optimised));
         let choices = if tier == Tier::Baseline { Vec::new() } else { self.choices(id, minimum) };
@@ -66,6 +64,7 @@ impl Engine {
             translate(environment, id, &plan, function, context).map_err(EngineError::from)
         })?;
         let address = self.code.place(code, Some(id))?;
+        self.code.patch_entry(id, address, plan.threshold.is_none())?;
         let state = &mut self.functions[id.0 as usize];
         state.tier = Some(tier);
         state.choices = choices;

@@ -22,32 +22,40 @@ pub fn address(call: LibCall) -> Option<u64> {
 }
 
 extern "C" fn ceil_f32(x: f32) -> f32 {
-    libm::ceilf(x)
+    quiet_f32(x, libm::ceilf)
 }
 extern "C" fn ceil_f64(x: f64) -> f64 {
-    libm::ceil(x)
+    quiet_f64(x, libm::ceil)
 }
 extern "C" fn floor_f32(x: f32) -> f32 {
-    libm::floorf(x)
+    quiet_f32(x, libm::floorf)
 }
 extern "C" fn floor_f64(x: f64) -> f64 {
-    libm::floor(x)
+    quiet_f64(x, libm::floor)
 }
 extern "C" fn trunc_f32(x: f32) -> f32 {
-    libm::truncf(x)
+    quiet_f32(x, libm::truncf)
 }
 extern "C" fn trunc_f64(x: f64) -> f64 {
-    libm::trunc(x)
+    quiet_f64(x, libm::trunc)
 }
 extern "C" fn nearest_f32(x: f32) -> f32 {
-    libm::roundevenf(x)
+    quiet_f32(x, libm::roundevenf)
 }
 extern "C" fn nearest_f64(x: f64) -> f64 {
-    libm::roundeven(x)
+    quiet_f64(x, libm::roundeven)
 }
 extern "C" fn fma_f32(x: f32, y: f32, z: f32) -> f32 {
     libm::fmaf(x, y, z)
 }
 extern "C" fn fma_f64(x: f64, y: f64, z: f64) -> f64 {
     libm::fma(x, y, z)
+}
+
+/// `round(x)`; a NaN comes out quiet, as WebAssembly wants it (specification, 4.3.3) and the instruction gives it.
+fn quiet_f32(x: f32, round: fn(f32) -> f32) -> f32 {
+    if x.is_nan() { f32::from_bits(x.to_bits() | 1 << 22) } else { round(x) }
+}
+fn quiet_f64(x: f64, round: fn(f64) -> f64) -> f64 {
+    if x.is_nan() { f64::from_bits(x.to_bits() | 1 << 51) } else { round(x) }
 }

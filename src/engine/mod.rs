@@ -24,6 +24,7 @@ pub mod tier;
 mod trampoline;
 mod translate;
 mod trap;
+mod warm_up;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -88,16 +89,32 @@ pub enum EngineError {
     /// Functions that the program imports and nobody offers, as `module.name`.
     UnknownImports(Vec<String>),
     /// Offered under that name, but with another signature.
-    ImportSignature { name: String, wanted: String, offered: String },
+    ImportSignature {
+        name: String,
+        wanted: String,
+        offered: String,
+    },
     /// A memory, table or global import.
-    UnsupportedImport { name: String, what: &'static str },
+    UnsupportedImport {
+        name: String,
+        what: &'static str,
+    },
     /// No function of this name is exported.
-    NoEntry { name: String },
+    NoEntry {
+        name: String,
+    },
     /// A data or element segment lies outside its memory or table.
-    SegmentOutOfBounds { what: &'static str, index: usize },
+    SegmentOutOfBounds {
+        what: &'static str,
+        index: usize,
+    },
     /// A constant expression that is not supported.
-    ConstantExpression { message: String },
-    OutOfMemory { what: &'static str },
+    ConstantExpression {
+        message: String,
+    },
+    OutOfMemory {
+        what: &'static str,
+    },
     Translate(TranslateError),
     Codegen(String),
 }

@@ -68,7 +68,10 @@ impl fmt::Display for ModuleError {
                  give a file made with --target=wasm32-wasi"
             ),
             Self::Invalid { offset, message } => {
-                write!(f, "the program is not valid WebAssembly at offset {offset:#x}: {message}; rebuild or copy it again")
+                write!(
+                    f,
+                    "the program is not valid WebAssembly at offset {offset:#x}: {message}; rebuild or copy it again"
+                )
             }
             Self::Unsupported { what } => write!(f, "the program uses {what}, which is not supported"),
         }

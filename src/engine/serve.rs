@@ -53,15 +53,13 @@ impl Engine {
                 Ok(())
             }
             RuntimeOp::TableSet => self.table_set(module, what, second as u32, third).ok_or(TrapKind::TableOutOfBounds),
-            RuntimeOp::TableFill => self
-                .table_fill(module, what, second as u32, third, fourth as u32)
-                .ok_or(TrapKind::TableOutOfBounds),
+            RuntimeOp::TableFill => {
+                self.table_fill(module, what, second as u32, third, fourth as u32).ok_or(TrapKind::TableOutOfBounds)
+            }
             RuntimeOp::TableCopy => {
                 self.table_copy(module, table, segment as u32, range).ok_or(TrapKind::TableOutOfBounds)
             }
-            RuntimeOp::TableInit => {
-                self.table_init(module, table, segment, range).ok_or(TrapKind::TableOutOfBounds)
-            }
+            RuntimeOp::TableInit => self.table_init(module, table, segment, range).ok_or(TrapKind::TableOutOfBounds),
         };
         if let Err(kind) = done {
             self.abandon(Pending::Trap(kind));
@@ -76,14 +74,12 @@ impl Engine {
     }
 
     fn compile_first(&mut self, id: FuncId) -> Result<u64, EngineError> {
-        let address = match self.program.info(id).kind {
-            FunctionKind::Host { .. } => self.compile_host_wrapper(id)?,
-            FunctionKind::Defined { .. } => self.compile_for_first_call(id)?,
+        match self.program.info(id).kind {
+            FunctionKind::Host { .. } => self.compile_host_wrapper(id),
+            FunctionKind::Defined { .. } => self.compile_for_first_call(id),
             // Everyone who could call it was given the target instead.
-            FunctionKind::Alias(target) => self.code.entry(target),
-        };
-        self.code.patch_entry(id, address)?;
-        Ok(address)
+            FunctionKind::Alias(target) => Ok(self.code.entry(target)),
+        }
     }
 
     fn promote(&mut self, id: FuncId) -> u64 {

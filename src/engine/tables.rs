@@ -55,12 +55,23 @@ impl Engine {
                 self.platform.state.write(to + word, value);
             }
         };
-        if destination <= source { (0..length).for_each(&mut copy) } else { (0..length).rev().for_each(&mut copy) }
+        if destination <= source {
+            (0..length).for_each(&mut copy)
+        } else {
+            (0..length).rev().for_each(&mut copy)
+        }
         Some(())
     }
 
     /// `table.fill`: (index, length) with one reference.
-    pub(super) fn table_fill(&mut self, module: usize, table: u32, index: u32, reference: u64, length: u32) -> Option<()> {
+    pub(super) fn table_fill(
+        &mut self,
+        module: usize,
+        table: u32,
+        index: u32,
+        reference: u64,
+        length: u32,
+    ) -> Option<()> {
         self.check_table(module, table, index, length)?;
         (index..index + length).for_each(|index| self.set_entry(module, table, index, reference));
         Some(())

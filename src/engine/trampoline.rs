@@ -63,12 +63,7 @@ fn at(offset: usize) -> AsmMemoryOperand {
 
 /// rdi = wrapper, rsi = code, rdx = values. With the return address and six registers saved, 8 more bytes align the
 /// engine's stack for its own calls.
-fn enter(
-    assembler: &mut CodeAssembler,
-    labels: &mut Labels,
-    state_base: u64,
-    pinned: bool,
-) -> Result<(), IcedError> {
+fn enter(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64, pinned: bool) -> Result<(), IcedError> {
     assembler.set_label(&mut labels.enter)?;
     for register in CALLEE_SAVED {
         assembler.push(register)?;
@@ -106,11 +101,7 @@ const FLOAT_ARGUMENTS: [AsmRegisterXmm; 8] = [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5
 
 /// Called from a function's entry: the return address on the stack tells which. Keeps the arguments, lets the engine
 /// compile, and goes on in the code it answers with.
-fn compile(
-    assembler: &mut CodeAssembler,
-    labels: &mut Labels,
-    state_base: u64,
-) -> Result<(), IcedError> {
+fn compile(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) -> Result<(), IcedError> {
     assembler.set_label(&mut labels.compile)?;
     // A frame like any other, so that backtraces go through; the return address is the entry's.
     assembler.pop(rax)?;
@@ -145,11 +136,7 @@ fn compile(
 }
 
 /// (operation, four words) -> word. Shifts the arguments by one to make room for the context.
-fn runtime(
-    assembler: &mut CodeAssembler,
-    labels: &mut Labels,
-    state_base: u64,
-) -> Result<(), IcedError> {
+fn runtime(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) -> Result<(), IcedError> {
     assembler.set_label(&mut labels.runtime)?;
     assembler.push(rbp)?;
     assembler.mov(rbp, rsp)?;

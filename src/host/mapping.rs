@@ -37,8 +37,7 @@ impl Mapping {
     /// Maps `file` from its start, shared.
     pub fn of_file(file: libc::c_int, len_bytes: usize, access: Access) -> io::Result<Self> {
         // SAFETY: as in `reserve`.
-        let address =
-            unsafe { libc::mmap(ptr::null_mut(), len_bytes, access.protection(), libc::MAP_SHARED, file, 0) };
+        let address = unsafe { libc::mmap(ptr::null_mut(), len_bytes, access.protection(), libc::MAP_SHARED, file, 0) };
         Self::checked(address, len_bytes)
     }
 
@@ -54,8 +53,7 @@ impl Mapping {
         assert!(len_bytes <= self.len_bytes);
         let flags = libc::MAP_SHARED | libc::MAP_FIXED;
         // SAFETY: the range lies inside this reservation, which nothing else refers to.
-        let address =
-            unsafe { libc::mmap(self.address.cast(), len_bytes, access.protection(), flags, file, 0) };
+        let address = unsafe { libc::mmap(self.address.cast(), len_bytes, access.protection(), flags, file, 0) };
         if address == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 

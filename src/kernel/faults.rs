@@ -3,25 +3,23 @@
 //!
 //! Neighbours: `arch::interrupts` calls the hook; the engine arms it before it runs code.
 
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use spin::Mutex;
 
 use crate::arch::interrupts::{self, TrapFrame, vector};
 use crate::engine::{Activation, Fault};
 
 /// Reached by the exception handler.
-static ACTIVATION: AtomicPtr<Activation> = AtomicPtr::new(ptr::null_mut());
+static ACTIVATION: Mutex<Option<&'static Activation>> = Mutex::new(None);
 
 /// From now on, faults in the code of `activation` are its own.
 pub fn arm(activation: &'static Activation) {
-    ACTIVATION.store(ptr::from_ref(activation).cast_mut(), Ordering::Release);
+    *ACTIVATION.lock() = Some(activation);
     interrupts::set_fault_hook(catch);
 }
 
-/// The fault hook.
+/// The fault hook. The lock is free, unless the fault was in `arm`, which is not compiled code.
 fn catch(frame: &mut TrapFrame) -> bool {
-    // SAFETY: null, or stored by `arm` from a shared reference that never ends.
-    let activation = unsafe { ACTIVATION.load(Ordering::Acquire).as_ref() };
+    let activation = ACTIVATION.try_lock().and_then(|activation| *activation);
     let resume = activation.and_then(|activation| activation.catch(fault(frame)));
     if let Some(address) = resume {
         frame.rip = address;

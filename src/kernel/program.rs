@@ -25,6 +25,9 @@ use crate::wasi::Wasi;
 /// The one engine's code, for the exception handler.
 static ACTIVATION: Activation = Activation::new();
 
+/// A module whose name ends like this is an exported profile, not a file of the program.
+const PROFILE_SUFFIX: &str = ".bfprof";
+
 /// Runs the first module as the program and switches the machine off.
 pub fn run(system: System) -> ! {
     let System { ticks_at_entry, boot, regions, devices, .. } = system;
@@ -74,13 +77,18 @@ fn prepare(
     }
     let name = words[0].clone();
     let mut wasi = words.into_iter().fold(Wasi::builder(), |wasi, word| wasi.arg(word));
+    let mut shipped = None;
     for module in modules {
         let path = file_name(&module)?;
+        if path.ends_with(PROFILE_SUFFIX) {
+            shipped = Some(module.bytes);
+            continue;
+        }
         wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
     }
     let imports = wasi.build(Streams(Rc::clone(terminal)), clock, MachineEntropy);
     let options = options(boot, say);
-    Ok((Session { name, bytes: program.bytes, options, ticks_before: 0 }, Box::new(imports)))
+    Ok((Session { name, bytes: program.bytes, options, shipped, ticks_before: 0 }, Box::new(imports)))
 }
 
 fn file_name(module: &Module) -> Result<String, String> {

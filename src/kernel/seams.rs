@@ -81,6 +81,6 @@ impl PhysicalMemory for FirmwareMemory {
     fn pointer(&self, physical: u64, len_bytes: usize) -> Option<NonNull<u8>> {
         const END: u64 = 4 << 30;
         let end = physical.checked_add(len_bytes as u64)?;
-        if end <= END { NonNull::new(memory::frame_pointer(physical)) } else { None }
+        if end <= END { NonNull::new(memory::physical_pointer(physical)) } else { None }
     }
 }

@@ -4,6 +4,7 @@
 //! [`ExitCode::SelfTestPassed`] or [`ExitCode::SelfTestFailed`]. `selftest=list` prints all names.
 
 mod checks;
+mod devices;
 mod memory;
 
 use super::{System, say};
@@ -20,7 +21,7 @@ enum Test {
 /// A line for people.
 type Verdict = alloc::string::String;
 
-const TESTS: [(&str, Test); 18] = [
+const TESTS: [(&str, Test); 23] = [
     ("divide", Test::Fatal(|_| probe::divide_by_zero())),
     ("undefined", Test::Fatal(|_| probe::undefined_instruction())),
     ("page-fault", Test::Fatal(|_| _ = probe::read(0x10))),
@@ -37,8 +38,13 @@ const TESTS: [(&str, Test); 18] = [
     ("heap", Test::Verdict(memory::heap)),
     ("frames", Test::Verdict(memory::frames)),
     ("linear", Test::Verdict(memory::linear)),
+    ("linear-small", Test::Verdict(memory::linear_without_large_frames)),
     ("code", Test::Verdict(memory::code)),
     ("state", Test::Verdict(memory::state)),
+    ("keyboard", Test::Verdict(devices::keyboard)),
+    ("timer", Test::Verdict(devices::timer)),
+    ("disk", Test::Verdict(devices::disk)),
+    ("power-off", Test::Fatal(devices::power_off)),
 ];
 
 /// Runs the test `name` and stops the machine.

@@ -9,7 +9,7 @@
 //! [`super::physical`] makes frames beyond 4 GiB reachable.
 
 use super::MemoryError;
-use super::layout::{GIB, LARGE_PAGE_BYTES, PAGE_BYTES};
+use super::layout::{GIB, LARGE_PAGE_BYTES, PAGE_BYTES, PHYSICAL_MAP};
 use super::physical::PhysicalMap;
 use super::ranges::Ranges;
 
@@ -27,6 +27,12 @@ impl Frame {
         self.0
     }
 
+    /// What is in it.
+    pub fn bytes(&mut self) -> &mut [u8; PAGE_BYTES as usize] {
+        // SAFETY: the holder of a frame alone uses it, and the physical map covers all frames that were handed out.
+        unsafe { &mut *((PHYSICAL_MAP + self.0) as *mut [u8; PAGE_BYTES as usize]) }
+    }
+
     /// Takes back the frame whose address was kept in a page table.
     pub(super) fn from_address(address: u64) -> Self {
         Self(address)
@@ -37,6 +43,12 @@ impl LargeFrame {
     /// Physical address of the first byte.
     pub fn address(&self) -> u64 {
         self.0
+    }
+
+    /// What is in it.
+    pub fn bytes(&mut self) -> &mut [u8; LARGE_PAGE_BYTES as usize] {
+        // SAFETY: the holder of a frame alone uses it, and the physical map covers all frames that were handed out.
+        unsafe { &mut *((PHYSICAL_MAP + self.0) as *mut [u8; LARGE_PAGE_BYTES as usize]) }
     }
 
     /// Takes back the frame whose address was kept in a page table.

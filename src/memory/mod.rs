@@ -134,8 +134,8 @@ pub fn free_large_frame(frame: LargeFrame) {
     });
 }
 
-/// Where the frame at physical address `address` can be read and written.
-pub fn frame_pointer<T>(address: u64) -> *mut T {
+/// Where physical address `address` is mapped, if it is below 4 GiB or was handed out.
+pub fn physical_pointer<T>(address: u64) -> *mut T {
     (PHYSICAL_MAP + address) as *mut T
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use crate::profile::{BootRow, Profile};
 use crate::store::{BlockDevice, Store};
@@ -50,6 +51,22 @@ impl<'d> Recalled<'d> {
             Err(error) => note(&format!("{error}; this boot will not be remembered")),
         }
         recalled
+    }
+
+    /// Starts from the exported profile `bytes`, unless the store already holds one. The boots in it were another
+    /// machine's.
+    pub fn start_from(&mut self, bytes: &[u8], note: &mut dyn FnMut(&str)) {
+        if self.generation > 0 {
+            return;
+        }
+        match Profile::decode(bytes) {
+            Ok(profile) => {
+                note(&format!("starting from the shipped profile of {} functions", profile.functions.len()));
+                self.profile = Profile { boots: Vec::new(), ..profile };
+                self.profile_bytes = bytes.len() as u64;
+            }
+            Err(error) => note(&format!("the shipped profile is not used: {error}")),
+        }
     }
 
     /// The row of this boot as far as it is known before the program runs.

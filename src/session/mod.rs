@@ -28,6 +28,8 @@ pub struct Session {
     pub name: String,
     pub bytes: &'static [u8],
     pub options: Options,
+    /// An exported profile to start from while the store holds none.
+    pub shipped: Option<&'static [u8]>,
     /// Ticks since the machine or process was entered, when the session begins.
     pub ticks_before: u64,
 }
@@ -66,6 +68,9 @@ impl Session {
     ) -> Report {
         let ticks_started = platform.ticks.now();
         let mut recalled = Recalled::open(disk, note);
+        if let Some(bytes) = self.shipped {
+            recalled.start_from(bytes, note);
+        }
         if recalled.unclean_boots >= MOST_UNCLEAN_BOOTS {
             note("the last boots did not end; running without optimised code this time");
             self.options.highest = Tier::Baseline;
@@ -78,6 +83,9 @@ impl Session {
             Ok(engine) => engine,
             Err(error) => return failed(row, &error, note),
         };
+        if let Err(error) = engine.warm_up() {
+            return failed(row, &error, note);
+        }
         row.ticks_boot = self.ticks_before + engine.now().saturating_sub(ticks_started);
         let ending = engine.run();
         samples(&mut engine);

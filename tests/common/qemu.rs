@@ -91,6 +91,12 @@ impl Guest {
         self
     }
 
+    /// Leaves out the device through which the kernel ends QEMU with a code.
+    pub fn without_exit_device(mut self) -> Self {
+        self.machine.exit_device = false;
+        self
+    }
+
     /// More arguments for QEMU.
     pub fn qemu(mut self, arguments: &[&str]) -> Self {
         self.machine.extra.extend(arguments.iter().map(|&argument| argument.into()));

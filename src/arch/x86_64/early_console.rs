@@ -53,7 +53,8 @@ impl EarlyConsole {
 
     /// As [`new`](Self::new), in the colours of failure, on a screen that is cleared.
     pub fn alarm() -> Self {
-        let console = Self { attribute: ALARM, ..Self::new() };
+        let mut console = Self::new();
+        console.attribute = ALARM;
         CURSOR.store(0, Ordering::Relaxed);
         (0..ROWS).for_each(|_| show(b'\n', ORDINARY));
         CURSOR.store(0, Ordering::Relaxed);

@@ -21,6 +21,9 @@ pub struct Args {
     /// Store to learn from and into; see `bareflow store format`
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+    /// Exported profile to start from while the store holds none
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// File that the program sees at /NAME; may be repeated
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -91,7 +94,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         lowest: args.lowest.into(),
         ..Options::default()
     };
-    let session = Session { name, bytes: bytes.leak(), options, ticks_before: 0 };
+    let shipped = match &args.profile {
+        Some(path) => Some(&*fs::read(path).with_context(|| format!("cannot read {}", path.display()))?.leak()),
+        None => None,
+    };
+    let session = Session { name, bytes: bytes.leak(), options, shipped, ticks_before: 0 };
     let platform = host::platform(CpuFeatures::detect()).context("cannot reserve address space")?;
     let with_store = disk.is_some();
     let mut note = |text: &str| {

@@ -11,8 +11,8 @@ use super::{super::poll, SECTOR_BYTES};
 const TIMEOUT_MS: u64 = 15_000;
 /// An idle disk answers IDENTIFY within milliseconds; firmware has waited for its spin-up.
 const IDENTIFY_TIMEOUT_MS: u64 = 2_000;
-/// In case the clock stands still. A read takes from 50 ns (emulated) to some microseconds.
-const MAX_POLLS: u32 = 30_000_000;
+/// In case the clock stands still. A poll takes from 300 ns (emulated) to some microseconds.
+const MAX_POLLS: u32 = 100_000_000;
 
 /// Reading the alternate status this often takes the 400 ns after which the status is valid.
 const SETTLE_READS: usize = 4;

@@ -12,7 +12,9 @@ impl Translator<'_> {
         match operator {
             Operator::MemoryCopy { .. } => self.memory_libc("memmove", true),
             Operator::MemoryFill { .. } => self.memory_libc("memset", false),
-            Operator::MemoryInit { data_index, .. } => self.bulk_runtime(RuntimeOp::MemoryInit, u64::from(*data_index), 3),
+            Operator::MemoryInit { data_index, .. } => {
+                self.bulk_runtime(RuntimeOp::MemoryInit, u64::from(*data_index), 3)
+            }
             Operator::DataDrop { data_index } => self.bulk_runtime(RuntimeOp::DataDrop, u64::from(*data_index), 0),
             Operator::TableGet { table } => {
                 let index = self.pop();

@@ -11,15 +11,15 @@ mod memory;
 mod numeric;
 mod probe;
 mod scan;
+mod symbols;
 mod wrapper;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cranelift_codegen::ir::{
-    self, AbiParam, AliasRegion, AliasRegionData, ExtFuncData, ExternalName, FuncRef, Function, GlobalValue,
-    GlobalValueData, InstBuilder, MemFlagsData, Signature, SourceLoc, TrapCode, Type, UserExternalName, UserFuncName,
-    Value, types,
+    self, AbiParam, AliasRegion, AliasRegionData, FuncRef, Function, GlobalValue, InstBuilder, MemFlagsData, Signature,
+    SourceLoc, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -30,24 +30,11 @@ use super::program::{FuncId, FunctionKind, GlobalSlot, Linkage, Program};
 use super::specialise::KernelId;
 use super::tier::Tier;
 use control::Frame;
+use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, runtime_signature};
 
-pub use scan::scan;
+pub use scan::{callees, scan};
+pub use symbols::namespace;
 pub use wrapper::{entry_wrapper, host_wrapper};
-
-/// What the names in relocations refer to.
-pub mod namespace {
-    /// Index: function identifier.
-    pub const FUNCTION: u32 = 0;
-    /// Index: see [`super::TRAMPOLINE_RUNTIME`].
-    pub const TRAMPOLINE: u32 = 1;
-    /// State memory; index 0.
-    pub const STATE: u32 = 2;
-    /// Index: kernel identifier.
-    pub const KERNEL: u32 = 3;
-}
-
-/// The trampoline to the engine, as an index of its namespace.
-pub const TRAMPOLINE_RUNTIME: u32 = 0;
 
 /// Traps that are not Cranelift's own.
 pub mod trap_code {
@@ -140,9 +127,7 @@ pub fn translate(
     let FunctionKind::Defined { module, index } = program.info(id).kind else {
         unreachable!("only defined functions are translated")
     };
-    let Some(body) = program.modules[module].body(index) else {
-        unreachable!("a defined function has a body")
-    };
+    let Some(body) = program.modules[module].body(index) else { unreachable!("a defined function has a body") };
     function.name = function_name(id);
     function.signature = signature(program.function_type(id));
     let builder = FunctionBuilder::new(function, context);
@@ -460,48 +445,4 @@ fn unsupported(operator: &Operator<'_>) -> String {
     let text = alloc::format!("{operator:?}");
     let name: String = text.split([' ', '{']).next().unwrap_or_default().into();
     alloc::format!("instruction {name} is not supported")
-}
-
-/// State memory as a symbol that code addresses relative to the instruction pointer.
-fn import_state(builder: &mut FunctionBuilder<'_>) -> GlobalValue {
-    let name = builder.func.declare_imported_user_function(UserExternalName::new(namespace::STATE, 0));
-    builder.create_global_value(GlobalValueData::Symbol {
-        name: ExternalName::User(name),
-        offset: 0.into(),
-        colocated: true,
-        tls: false,
-    })
-}
-
-fn import_function(builder: &mut FunctionBuilder<'_>, space: u32, index: u32, signature: Signature) -> FuncRef {
-    let name = builder.func.declare_imported_user_function(UserExternalName::new(space, index));
-    let signature = builder.import_signature(signature);
-    builder.import_function(ExtFuncData {
-        name: ExternalName::User(name),
-        signature,
-        colocated: true,
-        patchable: false,
-    })
-}
-
-/// (operation, four words) -> word, in the C convention.
-fn runtime_signature() -> Signature {
-    let mut signature = Signature::new(CallConv::SystemV);
-    signature.params = alloc::vec![AbiParam::new(types::I64); 5];
-    signature.returns = alloc::vec![AbiParam::new(types::I64)];
-    signature
-}
-
-/// Calls the engine through `function`; missing arguments are 0, 32-bit ones are zero-extended.
-fn call_runtime(builder: &mut FunctionBuilder<'_>, function: FuncRef, op: RuntimeOp, args: &[Value]) -> Value {
-    let mut words = alloc::vec![builder.ins().iconst(types::I64, op as i64)];
-    for arg in args {
-        let wide = builder.func.dfg.value_type(*arg) == types::I64;
-        words.push(if wide { *arg } else { builder.ins().uextend(types::I64, *arg) });
-    }
-    while words.len() < 5 {
-        words.push(builder.ins().iconst(types::I64, 0));
-    }
-    let call = builder.ins().call(function, &words);
-    builder.inst_results(call)[0]
 }

@@ -25,16 +25,34 @@ pub struct SiteShape {
 /// Scans the body of `id`; it was validated.
 pub fn scan(program: &Program, id: FuncId) -> Shape {
     let mut shape = Shape::default();
-    let FunctionKind::Defined { module, index } = program.info(id).kind else { return shape };
-    let body = program.modules[module].body(index);
-    let Some(Ok(reader)) = body.map(|body| body.get_operators_reader()) else { return shape };
-    for operator in reader.into_iter().map_while(Result::ok) {
+    for (module, operator) in operators(program, id) {
         if counts_block(&operator) {
             shape.blocks += 1;
         }
         shape.sites.extend(site_of(program, module, &operator));
     }
     shape
+}
+
+/// The functions that `id` calls directly, as often as it names them.
+pub fn callees(program: &Program, id: FuncId) -> Vec<FuncId> {
+    let callee = |(module, operator)| match operator {
+        Operator::Call { function_index } => Some(program.resolve(module, function_index)),
+        _ => None,
+    };
+    operators(program, id).filter_map(callee).collect()
+}
+
+/// The operators of the body of `id`, each with the number of its module.
+fn operators(program: &Program, id: FuncId) -> impl Iterator<Item = (usize, Operator<'static>)> {
+    let body = match program.info(id).kind {
+        FunctionKind::Defined { module, index } => program.modules[module].body(index).map(|body| (module, body)),
+        _ => None,
+    };
+    let reader = body.and_then(|(module, body)| Some((module, body.get_operators_reader().ok()?)));
+    reader
+        .into_iter()
+        .flat_map(|(module, reader)| reader.into_iter().map_while(Result::ok).map(move |operator| (module, operator)))
 }
 
 fn counts_block(operator: &Operator<'_>) -> bool {

@@ -7,10 +7,8 @@ use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmparser::FuncType;
 
-use super::{
-    Environment, TRAMPOLINE_RUNTIME, call_runtime, function_name, import_function, namespace, runtime_signature,
-    signature,
-};
+use super::symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, namespace, runtime_signature};
+use super::{Environment, function_name, signature};
 use crate::engine::layout::RuntimeOp;
 use crate::engine::program::FuncId;
 

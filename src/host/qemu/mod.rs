@@ -47,6 +47,8 @@ pub struct Machine {
     /// Makes one tick of the time-stamp counter one retired instruction, the same in every run.
     pub icount: bool,
     pub accelerator: Accelerator,
+    /// The machine has the device through which the kernel ends QEMU with a code. Without it, it powers off.
+    pub exit_device: bool,
     /// Further arguments for QEMU, as they are.
     pub extra: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Machine {
             cpu: "max".into(),
             icount: false,
             accelerator: Accelerator::Tcg,
+            exit_device: true,
             extra: Vec::new(),
         }
     }
@@ -153,8 +156,10 @@ impl Machine {
         let mut arguments: Vec<OsString> = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
         add(&["-nodefaults", "-no-reboot", "-display", "none", "-vga", "std", "-serial", "stdio"]);
-        add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-boot", "d"]);
-        add(&["-cpu", &self.cpu, "-m", &format!("{}M", self.memory_mib)]);
+        if self.exit_device {
+            add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        }
+        add(&["-boot", "d", "-cpu", &self.cpu, "-m", &format!("{}M", self.memory_mib)]);
         add(&["-accel", if self.accelerator == Accelerator::Kvm { "kvm" } else { "tcg" }]);
         if self.icount {
             add(&["-icount", "shift=0,sleep=off"]);

@@ -5,13 +5,13 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::Verdict;
-use crate::arch::probe::{self, Attempt};
+use crate::arch::probe::{self, Attempt, RETURN};
 use crate::arch::stacks;
 use crate::kernel::System;
-use crate::memory::layout::{CODE_BASE, PHYSICAL_MAP, STATE_BASE};
-
-/// The return instruction.
-const RETURN: u8 = 0xc3;
+use crate::memory::{
+    self,
+    layout::{CODE_BASE, PHYSICAL_MAP, STATE_BASE},
+};
 
 /// Something in the read-only data.
 pub static READ_ONLY: [u8; 16] = [RETURN; 16];
@@ -21,15 +21,13 @@ static DATA: core::sync::atomic::AtomicU8 = core::sync::atomic::AtomicU8::new(RE
 
 /// Calls a byte of data.
 pub fn execute_data() {
-    // SAFETY: the byte is a return instruction.
-    unsafe { probe::call(DATA.as_ptr() as u64) };
+    probe::call_return(DATA.as_ptr() as u64);
 }
 
 /// Calls a byte of the heap.
 pub fn execute_heap() {
     let byte = Box::new(RETURN);
-    // SAFETY: as above.
-    unsafe { probe::call(&raw const *byte as u64) };
+    probe::call_return(&raw const *byte as u64);
 }
 
 /// Tries every kind of access to every kind of memory.
@@ -38,16 +36,15 @@ pub fn permissions(system: &mut System) -> Result<Verdict, Verdict> {
     system.regions.state.ensure(1).map_err(|error| format!("{error}"))?;
     system.regions.state.write(0, u64::from(RETURN));
     let heap = Box::new(RETURN);
-    let [frame] = [0x7000]; // low memory, in nobody's use, where the loader left data
-    // SAFETY: conventional memory that nobody uses.
-    unsafe { ((PHYSICAL_MAP + frame) as *mut u8).write_volatile(RETURN) };
+    let mut frame = memory::allocate_frame().map_err(|error| format!("{error}"))?;
+    frame.bytes()[0] = RETURN;
     // Memory, and whether it may be read, written and executed.
     let mut expectations: Vec<(&str, u64, [bool; 3])> = alloc::vec![
         ("text", permissions as *const () as u64, [true, false, true]),
         ("read-only data", READ_ONLY.as_ptr() as u64, [true, false, false]),
         ("data", DATA.as_ptr() as u64, [true, true, false]),
         ("heap", &raw const *heap as u64, [true, true, false]),
-        ("physical map", PHYSICAL_MAP + frame, [true, true, false]),
+        ("physical map", PHYSICAL_MAP + frame.address(), [true, true, false]),
         ("code", CODE_BASE, [true, false, true]),
         ("state", STATE_BASE, [true, true, false]),
         ("call stack", system.regions.call_stack.usable().start, [true, true, false]),

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 
 use super::Verdict;
-use crate::arch::probe::{Attempt, call, succeeds};
+use crate::arch::probe::{self, Attempt, RETURN, succeeds};
 use crate::kernel::System;
 use crate::memory::layout::{CODE_BASE, LARGE_PAGE_BYTES, LINEAR_GUARD_END};
-use crate::memory::{self, LargeFrame, heap as kernel_heap};
+use crate::memory::{self, Linear, heap as kernel_heap};
 
 /// Turns a failed expectation into a verdict.
 fn expect(holds: bool, what: &str) -> Result<(), Verdict> {
@@ -63,9 +63,11 @@ pub fn frames(system: &mut System) -> Result<Verdict, Verdict> {
     }
     let count = large.len();
     expect(large.iter().all(|frame| frame.address().is_multiple_of(LARGE_PAGE_BYTES)), "a large frame is not aligned")?;
-    write_to(small.iter().map(|frame| frame.address()), |address| address);
-    write_to(sample(&large), |_| u64::MAX);
-    expect(small.iter().all(|frame| read_from(frame.address()) == frame.address()), "two frames are the same")?;
+    small.iter_mut().for_each(|frame| mark(frame.address(), frame.bytes()));
+    // A large frame of each 64 MiB is enough to touch every part of memory.
+    let touched = large.iter_mut().filter(|frame| frame.address().is_multiple_of(64 << 20));
+    touched.for_each(|frame| mark(frame.address(), frame.bytes()));
+    expect(small.iter_mut().all(|frame| is_marked(frame.address(), frame.bytes())), "two frames are the same")?;
     expect(sum_of_modules(system) == modules_before, "a module was overwritten")?;
     small.into_iter().for_each(memory::free_frame);
     large.into_iter().for_each(memory::free_large_frame);
@@ -75,23 +77,13 @@ pub fn frames(system: &mut System) -> Result<Verdict, Verdict> {
     Ok(format!("{wanted} small and {count} large frames; {} MiB free as before", before.free >> 20))
 }
 
-/// The addresses of the large frames that start a 64 MiB unit: enough to touch every part of memory.
-fn sample(frames: &[LargeFrame]) -> impl Iterator<Item = u64> {
-    frames.iter().map(|frame| frame.address()).filter(|address| address.is_multiple_of(64 << 20))
+/// Writes a frame's address into it.
+fn mark(address: u64, bytes: &mut [u8]) {
+    bytes[..8].copy_from_slice(&address.to_le_bytes());
 }
 
-/// Writes a word to the start of each frame.
-fn write_to(frames: impl Iterator<Item = u64>, word: fn(u64) -> u64) {
-    for address in frames {
-        // SAFETY: the caller owns the frames.
-        unsafe { memory::frame_pointer::<u64>(address).write_volatile(word(address)) };
-    }
-}
-
-/// The word at the start of a frame.
-fn read_from(address: u64) -> u64 {
-    // SAFETY: the caller owns the frame.
-    unsafe { memory::frame_pointer::<u64>(address).read_volatile() }
+fn is_marked(address: u64, bytes: &[u8]) -> bool {
+    bytes[..8] == address.to_le_bytes()
 }
 
 fn sum_of_modules(system: &System) -> u64 {
@@ -102,17 +94,11 @@ fn sum_of_modules(system: &System) -> u64 {
 pub fn linear(system: &mut System) -> Result<Verdict, Verdict> {
     let linear = &mut system.regions.linear;
     for (delta, before) in [(1, 0), (2, 1), (29, 3), (1, 32), (0, 33), (70, 33)] {
-        expect(linear.grow(delta) == Ok(before), "growth returned something else than the number before")?;
-        expect(linear.bytes().iter().all(|&byte| byte == 0), "new memory is not zero")?;
-        let end = linear.bytes().len() as u64;
-        expect(end == (before + delta) * 65536, "the number of bytes is wrong")?;
-        expect(succeeds(Attempt::Write, end - 1), "the last byte cannot be written")?;
-        expect(!succeeds(Attempt::Read, end), "the byte after the last can be read")?;
-        expect(!succeeds(Attempt::Execute, 0), "linear memory can be executed")?;
+        grow(linear, delta, before)?;
     }
     expect(!succeeds(Attempt::Read, LINEAR_GUARD_END - 1), "the guard can be read")?;
     linear.bytes()[65537] = 7;
-    expect(crate::arch::probe::read(65537) == 7, "the alias shows other memory")?;
+    expect(probe::read(65537) == 7, "the alias shows other memory")?;
     let free = memory::statistics().free;
     expect(linear.grow(1 << 40).is_err() && linear.grow(65536).is_err(), "more than 4 GiB were granted")?;
     expect(memory::statistics().free == free, "a failed growth took memory")?;
@@ -127,22 +113,51 @@ pub fn linear(system: &mut System) -> Result<Verdict, Verdict> {
     Ok(format!("{} pages of 64 KiB, {} MiB left", linear.pages(), memory::statistics().free >> 20))
 }
 
-/// Writes a function, calls it, and replaces it.
+/// Grows by `delta` pages from `before` and checks what is there and where it ends.
+fn grow(linear: &mut Linear, delta: u64, before: u64) -> Result<(), Verdict> {
+    expect(linear.grow(delta) == Ok(before), "growth returned something else than the number before")?;
+    expect(linear.bytes().iter().all(|&byte| byte == 0), "new memory is not zero")?;
+    let end = linear.bytes().len() as u64;
+    expect(end == (before + delta) * 65536, "the number of bytes is wrong")?;
+    expect(succeeds(Attempt::Write, end - 1), "the last byte cannot be written")?;
+    expect(!succeeds(Attempt::Read, end), "the byte after the last can be read")?;
+    expect(!succeeds(Attempt::Execute, 0), "linear memory can be executed")
+}
+
+/// Grows linear memory while there are no large frames, and again when there are.
+pub fn linear_without_large_frames(system: &mut System) -> Result<Verdict, Verdict> {
+    const SMALL: usize = 6000;
+    let mut small = Vec::with_capacity(SMALL);
+    let mut large = Vec::with_capacity((memory::statistics().free / LARGE_PAGE_BYTES) as usize);
+    small.extend((0..SMALL).map_while(|_| memory::allocate_frame().ok()));
+    while let Ok(frame) = memory::allocate_large_frame() {
+        large.push(frame);
+    }
+    // One frame that stays keeps its large frame split.
+    let (kept, freed): (Vec<_>, Vec<_>) = small.into_iter().partition(|frame| frame.address() / 4096 % 512 == 1);
+    freed.into_iter().for_each(memory::free_frame);
+    let linear = &mut system.regions.linear;
+    for (delta, before) in [(1, 0), (40, 1), (60, 41)] {
+        grow(linear, delta, before)?;
+    }
+    large.into_iter().for_each(memory::free_large_frame);
+    for (delta, before) in [(1, 101), (100, 102)] {
+        grow(linear, delta, before)?;
+    }
+    Ok(format!("{} pages with {} large frames kept split", linear.pages(), kept.len()))
+}
+
+/// Writes a function, calls it, and replaces it, twice.
 pub fn code(system: &mut System) -> Result<Verdict, Verdict> {
-    /// Far enough to need another large page.
+    /// Far enough to need another large page, and across a border of small ones.
     const OFFSET: usize = (2 << 20) + 4090;
+    /// Reads address 0, which is not mapped, and returns: mov al, [0]; ret.
+    const FAULTS: [u8; 8] = [0x8a, 0x04, 0x25, 0, 0, 0, 0, RETURN];
     let code = &mut system.regions.code;
-    let state = &mut system.regions.state;
-    state.ensure(8).map_err(|error| format!("{error}"))?;
-    for value in [42_u8, 43] {
-        // mov rax, state; mov byte ptr [rax], value; ret
-        let mut bytes = vec![0x48, 0xb8];
-        bytes.extend(state.base().to_le_bytes());
-        bytes.extend([0xc6, 0x00, value, 0xc3]);
-        code.write(OFFSET, &bytes).map_err(|error| format!("{error}"))?;
-        // SAFETY: the function was just written, changes a byte of the state and returns.
-        unsafe { call(CODE_BASE + OFFSET as u64) };
-        expect(state.read(0) == u64::from(value), "the code was not executed as written")?;
+    for (function, returns) in [(&[RETURN][..], true), (&FAULTS, false), (&[RETURN], true), (&FAULTS, false)] {
+        code.write(OFFSET, function).map_err(|error| format!("{error}"))?;
+        let returned = succeeds(Attempt::Execute, CODE_BASE + OFFSET as u64);
+        expect(returned == returns, "what was executed is not what was written last")?;
     }
     expect(code.write(code.capacity(), &[0]).is_err(), "code was written beyond the region")?;
     Ok(format!("{} MiB of code memory at {:#x}", code.capacity() >> 20, code.base()))

@@ -1,0 +1,70 @@
+//! What compiled code names: functions, state memory, kernels, and the trampoline to the engine.
+
+use alloc::vec;
+use cranelift_codegen::ir::{
+    AbiParam, ExtFuncData, ExternalName, FuncRef, GlobalValue, GlobalValueData, InstBuilder, Signature,
+    UserExternalName, Value, types,
+};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::FunctionBuilder;
+
+use crate::engine::layout::RuntimeOp;
+
+/// What the names in relocations refer to.
+pub mod namespace {
+    /// Index: function identifier.
+    pub const FUNCTION: u32 = 0;
+    /// Index: see [`super::TRAMPOLINE_RUNTIME`].
+    pub const TRAMPOLINE: u32 = 1;
+    /// State memory; index 0.
+    pub const STATE: u32 = 2;
+    /// Index: kernel identifier.
+    pub const KERNEL: u32 = 3;
+}
+
+/// The trampoline to the engine, as an index of its namespace.
+pub const TRAMPOLINE_RUNTIME: u32 = 0;
+
+/// State memory as a symbol that code addresses relative to the instruction pointer.
+pub fn import_state(builder: &mut FunctionBuilder<'_>) -> GlobalValue {
+    let name = builder.func.declare_imported_user_function(UserExternalName::new(namespace::STATE, 0));
+    builder.create_global_value(GlobalValueData::Symbol {
+        name: ExternalName::User(name),
+        offset: 0.into(),
+        colocated: true,
+        tls: false,
+    })
+}
+
+pub fn import_function(builder: &mut FunctionBuilder<'_>, space: u32, index: u32, signature: Signature) -> FuncRef {
+    let name = builder.func.declare_imported_user_function(UserExternalName::new(space, index));
+    let signature = builder.import_signature(signature);
+    builder.import_function(ExtFuncData {
+        name: ExternalName::User(name),
+        signature,
+        colocated: true,
+        patchable: false,
+    })
+}
+
+/// (operation, four words) -> word, in the C convention.
+pub fn runtime_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params = vec![AbiParam::new(types::I64); 5];
+    signature.returns = vec![AbiParam::new(types::I64)];
+    signature
+}
+
+/// Calls the engine through `function`; missing arguments are 0, 32-bit ones are zero-extended.
+pub fn call_runtime(builder: &mut FunctionBuilder<'_>, function: FuncRef, op: RuntimeOp, args: &[Value]) -> Value {
+    let mut words = vec![builder.ins().iconst(types::I64, op as i64)];
+    for arg in args {
+        let wide = builder.func.dfg.value_type(*arg) == types::I64;
+        words.push(if wide { *arg } else { builder.ins().uextend(types::I64, *arg) });
+    }
+    while words.len() < 5 {
+        words.push(builder.ins().iconst(types::I64, 0));
+    }
+    let call = builder.ins().call(function, &words);
+    builder.inst_results(call)[0]
+}

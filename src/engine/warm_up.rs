@@ -1,0 +1,50 @@
+//! Compiling before the program starts what earlier boots found hot: callees before their callers, so that calls between
+//! hot functions go straight to the code and not through an entry.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::program::FuncId;
+use super::translate::callees;
+use super::{Engine, EngineError, tier};
+
+impl Engine {
+    /// Compiles every function that its record calls hot.
+    pub fn warm_up(&mut self) -> Result<(), EngineError> {
+        let started = self.platform.ticks.now();
+        let mut visited = vec![false; self.program.functions.len()];
+        let roots: Vec<FuncId> = self.program.defined().map(|(id, _)| id).filter(|id| self.is_hot(*id)).collect();
+        for root in roots {
+            self.warm_up_from(root, &mut visited)?;
+        }
+        self.statistics.ticks_compile += self.platform.ticks.now() - started;
+        Ok(())
+    }
+
+    /// Compiles the hot functions that `root` reaches through hot ones, in post-order.
+    fn warm_up_from(&mut self, root: FuncId, visited: &mut [bool]) -> Result<(), EngineError> {
+        let mut path: Vec<(FuncId, Vec<FuncId>)> = Vec::new();
+        let mut next = Some(root);
+        loop {
+            match next.take() {
+                Some(id) if !visited[id.0 as usize] && self.is_hot(id) => {
+                    visited[id.0 as usize] = true;
+                    path.push((id, callees(&self.program, id)));
+                }
+                _ => {}
+            }
+            let Some((id, rest)) = path.last_mut() else { return Ok(()) };
+            let id = *id;
+            next = rest.pop();
+            if next.is_none() {
+                path.pop();
+                self.compile_for_first_call(id)?;
+            }
+        }
+    }
+
+    pub(super) fn is_hot(&self, id: FuncId) -> bool {
+        let record = self.functions[id.0 as usize].earlier.as_ref();
+        record.is_some_and(|record| tier::is_hot(record, &self.options.thresholds))
+    }
+}

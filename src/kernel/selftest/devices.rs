@@ -1,0 +1,71 @@
+//! Self-tests of devices, each the inner half of a test that watches the machine from outside.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Verdict;
+use crate::arch::ExitCode;
+use crate::drivers::{power, timer};
+use crate::kernel::System;
+use crate::store::{BlockDevice, SECTOR_BYTES};
+
+/// How long somebody may take to type.
+const TYPING_NS: u64 = 60_000_000_000;
+
+/// Echoes what is typed until Enter.
+pub fn keyboard(system: &mut System) -> Result<Verdict, Verdict> {
+    let (terminal, clock) = (&mut system.devices.terminal, system.devices.clock);
+    terminal.say(format_args!("type"));
+    let mut typed = Vec::new();
+    let start = clock.monotonic_ns();
+    while clock.monotonic_ns() - start < TYPING_NS {
+        match terminal.read_byte() {
+            Some(b'\n') => return Ok(format!("typed {:?}", String::from_utf8_lossy(&typed))),
+            Some(byte) => {
+                terminal.write_bytes(&[byte]);
+                typed.push(byte);
+            }
+            None => {}
+        }
+    }
+    Err(format!("no Enter within {} s", TYPING_NS / 1_000_000_000))
+}
+
+/// Counts timer interrupts over a tenth of a second.
+pub fn timer(system: &mut System) -> Result<Verdict, Verdict> {
+    const WINDOW_NS: u64 = 100_000_000;
+    let clock = system.devices.clock;
+    timer::start(1000);
+    let (start, before) = (clock.monotonic_ns(), timer::ticks());
+    while clock.monotonic_ns() - start < WINDOW_NS {}
+    let interrupts = timer::ticks() - before;
+    timer::stop();
+    let line = format!("{interrupts} interrupts in 100 ms at 1000 a second");
+    if (95..=105).contains(&interrupts) { Ok(line) } else { Err(line) }
+}
+
+/// Writes the last sectors of the first disk, has them flushed, and reads them back.
+pub fn disk(system: &mut System) -> Result<Verdict, Verdict> {
+    const SECTORS: u64 = 8;
+    let disk = system.devices.disks.first_mut().ok_or("there is no disk")?;
+    let first = disk.sectors() - SECTORS;
+    let written: Vec<u8> = (0..SECTORS * SECTOR_BYTES as u64 / 8).flat_map(|index| pattern(first, index)).collect();
+    let mut read = alloc::vec![0; written.len()];
+    let done = disk.write(first, &written).and_then(|()| disk.flush()).and_then(|()| disk.read(first, &mut read));
+    done.map_err(|error| format!("{error}"))?;
+    if read == written { Ok(format!("{SECTORS} sectors at {first}")) } else { Err("other bytes came back".into()) }
+}
+
+/// Word `index` of what is written from sector `first` on: no two sectors of any disk get the same.
+fn pattern(first: u64, index: u64) -> [u8; 8] {
+    (first * SECTOR_BYTES as u64 + 8 * index).to_be_bytes()
+}
+
+/// Switches the machine off in the way that the end of a program does.
+pub fn power_off(system: &mut System) {
+    let soft_off = system.devices.soft_off.as_ref();
+    system.devices.problems.iter().for_each(|problem| super::say(format_args!("{problem}")));
+    super::say(format_args!("switching off by {}", if soft_off.is_some() { "ACPI" } else { "an emulator's port" }));
+    power::off(soft_off, ExitCode::SelfTestPassed)
+}
