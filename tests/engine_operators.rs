@@ -34,7 +34,8 @@ impl Operator {
     fn new(name: String, params: &[&'static str]) -> Self {
         let (ty, operation) = name.split_once('.').expect("an operator has a type");
         let test = ["eqz", "eq", "ne", "lt", "gt", "le", "ge"].contains(&operation.trim_end_matches(['_', 's', 'u']));
-        let result = if test { "i32" } else { ["i32", "i64", "f32", "f64"].into_iter().find(|t| *t == ty).expect("a type") };
+        let result =
+            if test { "i32" } else { ["i32", "i64", "f32", "f64"].into_iter().find(|t| *t == ty).expect("a type") };
         Self { name, params: params.to_vec(), result }
     }
 
@@ -73,9 +74,12 @@ fn operators() -> Vec<Operator> {
 fn operands(ty: &str) -> Vec<u64> {
     match ty {
         "i32" => {
-            let edges = [0_i64, 1, -1, 2, 3, 7, -7, 31, 32, 33, 100, 127, 128, 255, 256, -128, -129, 0x7fff, 0x8000, 0xffff];
+            let edges =
+                [0_i64, 1, -1, 2, 3, 7, -7, 31, 32, 33, 100, 127, 128, 255, 256, -128, -129, 0x7fff, 0x8000, 0xffff];
             let mut all: Vec<u64> = edges.iter().map(|edge| u64::from(*edge as u32)).collect();
-            all.extend([i32::MAX as u32, i32::MIN as u32, i32::MIN as u32 + 1, 0xaaaa_aaaa, 0x0123_4567].map(u64::from));
+            all.extend(
+                [i32::MAX as u32, i32::MIN as u32, i32::MIN as u32 + 1, 0xaaaa_aaaa, 0x0123_4567].map(u64::from),
+            );
             all
         }
         "i64" => {
@@ -86,15 +90,25 @@ fn operands(ty: &str) -> Vec<u64> {
             all
         }
         "f32" => {
-            let edges = [0.0_f32, 0.5, 1.0, 1.5, 2.5, 0.1, 3.4e38, 1.17549435e-38, 2147483648.0, 2147483520.0, 4294967296.0];
+            let edges =
+                [0.0_f32, 0.5, 1.0, 1.5, 2.5, 0.1, 3.4e38, 1.17549435e-38, 2147483648.0, 2147483520.0, 4294967296.0];
             let more = [9223372036854775808.0_f32, 18446744073709551616.0, 8388608.5, 8388607.5, 1e10, f32::INFINITY];
             let plain = edges.iter().chain(&more).flat_map(|edge| [edge.to_bits(), (-edge).to_bits()]);
             let odd = [1, 0x8000_0001, 0x007f_ffff, 0x7fc0_0000, 0xffc0_0000, 0x7f80_0001, 0xffa1_2345, 0x7fd5_5555];
             plain.chain(odd).map(u64::from).collect()
         }
         _ => {
-            let edges = [0.0_f64, 0.5, 1.0, 1.5, 2.5, 0.1, 1e308, f64::MIN_POSITIVE, 2147483648.0, 2147483647.5, 4294967295.5];
-            let more = [4294967296.0, 9223372036854775808.0, 18446744073709551616.0, 4503599627370497.5, 1e300, 1e-46, f64::INFINITY];
+            let edges =
+                [0.0_f64, 0.5, 1.0, 1.5, 2.5, 0.1, 1e308, f64::MIN_POSITIVE, 2147483648.0, 2147483647.5, 4294967295.5];
+            let more = [
+                4294967296.0,
+                9223372036854775808.0,
+                18446744073709551616.0,
+                4503599627370497.5,
+                1e300,
+                1e-46,
+                f64::INFINITY,
+            ];
             let plain = edges.iter().chain(&more).flat_map(|edge| [edge.to_bits(), (-edge).to_bits()]);
             let odd = [1, 0x800f_ffff_ffff_ffff, 0x7ff8 << 48, 0xfff8 << 48, (0x7ff0 << 48) + 1, 0xfff4_1234_5678_9abc];
             plain.chain(odd).collect()
@@ -155,7 +169,8 @@ fn module_of_operators(operators: &[Operator]) -> String {
     for Operator { name, params, result } in operators {
         let locals: String = (0..params.len()).map(|index| format!("local.get {index} ")).collect();
         let params = params.join(" ");
-        writeln!(text, "(func (export {name:?}) (param {params}) (result {result}) {locals} {name})").expect("a string grows");
+        writeln!(text, "(func (export {name:?}) (param {params}) (result {result}) {locals} {name})")
+            .expect("a string grows");
     }
     text + ")"
 }
@@ -212,8 +227,16 @@ fn module_of_constants(cases: &[(&Operator, Vec<Vec<u64>>)]) -> String {
         for (index, args) in lists.iter().enumerate() {
             let (a, b) = (constant(params[0], args[0]), constant(right, args[1]));
             let ty = params[0];
-            writeln!(text, "(func (export \"{name} right {index}\") (param {ty}) (result {result}) local.get 0 {b} {name})").expect("a string grows");
-            writeln!(text, "(func (export \"{name} left {index}\") (param {ty}) (result {result}) {a} local.get 0 {name})").expect("a string grows");
+            writeln!(
+                text,
+                "(func (export \"{name} right {index}\") (param {ty}) (result {result}) local.get 0 {b} {name})"
+            )
+            .expect("a string grows");
+            writeln!(
+                text,
+                "(func (export \"{name} left {index}\") (param {ty}) (result {result}) {a} local.get 0 {name})"
+            )
+            .expect("a string grows");
         }
     }
     text + ")"
@@ -221,7 +244,8 @@ fn module_of_constants(cases: &[(&Operator, Vec<Vec<u64>>)]) -> String {
 
 /// Every `step`th case that returns.
 fn returning<'a>(operators: &'a [Operator], oracle: &mut Oracle, step: usize) -> Vec<(&'a Operator, Vec<Vec<u64>>)> {
-    let mut returns = |operator: &Operator, args: &[u64]| matches!(oracle.call(&operator.name, args), Outcome::Values(_));
+    let mut returns =
+        |operator: &Operator, args: &[u64]| matches!(oracle.call(&operator.name, args), Outcome::Values(_));
     let cases = operators.iter().map(|operator| {
         let step = if operator.params.len() == 1 { 1 } else { step };
         let lists = argument_lists(operator).into_iter().step_by(step);

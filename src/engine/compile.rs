@@ -118,6 +118,8 @@ fn isa(cpu: CpuFeatures, pinned_base: bool, effort: &[(&str, &str)]) -> Result<O
         ("probestack_strategy", "inline"),
         ("probestack_size_log2", "12"),
         ("preserve_frame_pointers", "true"),
+        // More results than fit in registers go through memory of the caller.
+        ("enable_multi_ret_implicit_sret", "true"),
         ("unwind_info", "false"),
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
         ("enable_heap_access_spectre_mitigation", "false"),

@@ -11,7 +11,7 @@ use super::specialise::KernelId;
 use super::tier::{self, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
 use super::translate::{Environment, Plan, Probe, SitePlan, Specialisation, host_wrapper, scan, translate};
 use super::{Engine, EngineError, Observed, SiteState, Statistics};
-use crate::profile::{FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord, ValueHistogram};
+use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord, ValueHistogram};
 
 /// Boots after which an observation counts half: long enough to keep what a program does rarely, short enough that a
 /// program that changed is forgotten within a few dozen boots.
@@ -237,7 +237,7 @@ impl Engine {
         let mut profile = self.earlier.clone();
         profile.age(HALF_LIFE_BOOTS);
         let defined: Vec<(FuncId, FunctionKey)> = self.program.defined().collect();
-        let mut seen = Profile::default();
+        let mut seen = Profile { boots_observed: ONE_BOOT, ..Profile::default() };
         for (id, key) in &defined {
             let Some(record) = self.seen(*id, *key) else { continue };
             if let Some(known) = profile.find_mut(*key) {
@@ -249,7 +249,7 @@ impl Engine {
         profile.merge(&seen);
         for (id, key) in &defined {
             if let Some(record) = profile.find_mut(*key) {
-                self.keep_unmeasured_blocks(*id, record);
+                self.assume_unmeasured_blocks(*id, record);
             }
         }
         profile.program = self.program.modules[PROGRAM].hash;
@@ -269,16 +269,20 @@ impl Engine {
         })
     }
 
-    /// Blocks are counted in the baseline only. A function that ran above it keeps the counts that it had, or it would
-    /// cool down for being fast.
-    fn keep_unmeasured_blocks(&self, id: FuncId, record: &mut FunctionRecord) {
+    /// Blocks are counted in the baseline only. A function that ran above it is taken to have run its blocks as often as
+    /// in an average boot before, or it would cool down for being fast.
+    fn assume_unmeasured_blocks(&self, id: FuncId, record: &mut FunctionRecord) {
         let state = &self.functions[id.0 as usize];
         let Some(earlier) = state.earlier.as_ref().filter(|earlier| earlier.blocks.len() == record.blocks.len()) else {
             return;
         };
-        if self.calls_of(id) > 0 && state.tier > Some(Tier::Baseline) {
-            let kept = record.blocks.iter_mut().zip(&earlier.blocks);
-            kept.for_each(|(count, earlier)| *count = (*count).max(*earlier));
+        if self.calls_of(id) == 0 || state.tier <= Some(Tier::Baseline) {
+            return;
+        }
+        let boots = u128::from(self.earlier.boots_observed.max(ONE_BOOT));
+        for (count, earlier) in record.blocks.iter_mut().zip(&earlier.blocks) {
+            let average = (u128::from(*earlier) * u128::from(ONE_BOOT)).div_ceil(boots);
+            *count = count.saturating_add(u64::try_from(average).unwrap_or(u64::MAX));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which tier a function deserves: pure functions of what was recorded.
 
-use crate::profile::{FunctionRecord, SiteRecord};
+use crate::profile::{FunctionRecord, ONE_BOOT, SiteRecord};
 
 /// How a function is compiled. Ordered from slow to fast code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,9 +55,15 @@ pub fn weight(record: &FunctionRecord) -> u64 {
     record.calls.saturating_add(rounds / LOOP_ROUNDS_PER_CALL)
 }
 
-/// Whether a function with this record is worth the optimiser at boot.
-pub fn is_hot(record: &FunctionRecord, thresholds: &Thresholds) -> bool {
-    weight(record) >= thresholds.optimise
+/// A function stays hot at boot down to this share of the threshold, in percent: aged counts are rounded down, and a
+/// decision must not change for that.
+const STILL_HOT_PERCENT: u64 = 90;
+
+/// Whether a function whose record stands for `boots_observed` thousandths of a boot is worth the optimiser: per boot,
+/// since code is compiled anew at each.
+pub fn is_hot(record: &FunctionRecord, boots_observed: u64, thresholds: &Thresholds) -> bool {
+    let seen = u128::from(weight(record)) * u128::from(ONE_BOOT) * 100;
+    seen >= u128::from(thresholds.optimise) * u128::from(boots_observed.max(ONE_BOOT)) * u128::from(STILL_HOT_PERCENT)
 }
 
 /// The value that this site is worth specialising for, given at least `minimum` recorded calls.
@@ -99,15 +105,21 @@ mod tests {
 
     #[test]
     fn cold_functions_stay_in_the_baseline() {
-        assert!(!is_hot(&record(99, &[]), &Thresholds::default()));
-        assert!(is_hot(&record(100, &[]), &Thresholds::default()));
+        assert!(!is_hot(&record(89, &[]), ONE_BOOT, &Thresholds::default()));
+        assert!(is_hot(&record(90, &[]), ONE_BOOT, &Thresholds::default()));
+    }
+
+    #[test]
+    fn many_boots_do_not_make_a_function_hot_that_none_of_them_did() {
+        assert!(!is_hot(&record(600, &[]), 10 * ONE_BOOT, &Thresholds::default()));
+        assert!(is_hot(&record(1_000, &[]), 10 * ONE_BOOT, &Thresholds::default()));
     }
 
     #[test]
     fn one_call_with_a_long_loop_is_hot() {
-        assert!(!is_hot(&record(1, &[9_800]), &Thresholds::default()));
-        assert!(is_hot(&record(1, &[9_900]), &Thresholds::default()));
-        assert!(is_hot(&record(u64::MAX, &[u64::MAX, u64::MAX]), &Thresholds::default()));
+        assert!(!is_hot(&record(1, &[8_800]), ONE_BOOT, &Thresholds::default()));
+        assert!(is_hot(&record(1, &[9_900]), ONE_BOOT, &Thresholds::default()));
+        assert!(is_hot(&record(u64::MAX, &[u64::MAX, u64::MAX]), ONE_BOOT, &Thresholds::default()));
     }
 
     #[test]

@@ -45,6 +45,6 @@ impl Engine {
 
     pub(super) fn is_hot(&self, id: FuncId) -> bool {
         let record = self.functions[id.0 as usize].earlier.as_ref();
-        record.is_some_and(|record| tier::is_hot(record, &self.options.thresholds))
+        record.is_some_and(|record| tier::is_hot(record, self.earlier.boots_observed, &self.options.thresholds))
     }
 }

@@ -50,6 +50,7 @@ pub fn run(system: System) -> ! {
         sampler::stop().for_each(|(place, count)| engine.add_sample(place, count.saturating_mul(ticks_per_sample)));
     };
     let report = session.run(platform(regions), imports, disk, samples, &mut |line: &str| say(line));
+    say(&report.summary());
     terminal.borrow_mut().report(&report.line());
     let code = match (report.event, report.row.exit_code) {
         ("exit", 0) => ExitCode::Success,

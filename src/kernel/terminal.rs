@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 
 use uart_16550::backend::PioBackend;
 
-use crate::drivers::console::{Console, VgaText};
+use crate::drivers::console::{Colour, Console, VgaText};
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::serial::Serial;
 use crate::wasi;
@@ -34,8 +34,10 @@ impl Terminal {
     /// Writes a line of the kernel's own to both outputs, at the start of a line.
     pub fn say(&mut self, line: fmt::Arguments<'_>) {
         self.end_line();
+        self.screen.set_colours(Colour::LightCyan, Colour::Black);
         // Neither output fails.
         let _ = writeln!(self, "bareflow: {line}");
+        self.screen.set_colours(Colour::LightGrey, Colour::Black);
     }
 
     /// Writes a line for programs that read the serial port.

@@ -24,6 +24,7 @@ impl Profile {
             return;
         }
         let decay = Decay::of_half_life(half_life_boots);
+        decay.count(&mut self.boots_observed);
         self.functions.iter_mut().for_each(|function| decay.function(function));
     }
 }

@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"BFPROFIL";
 const SCHEMA_AT: usize = 8;
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn newer_schema_is_refused_by_name() {
         let mut bytes = sample().encode();
-        bytes[SCHEMA_AT] = 2;
+        bytes[SCHEMA_AT] = SCHEMA as u8 + 1;
         assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: 2 }));
         let message = ProfileError::UnknownSchema { found: 2 }.to_string();
         assert_eq!(message, "profile has schema 2, newer than 1: read it with a newer BareFlow");

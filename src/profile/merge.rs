@@ -34,6 +34,7 @@ impl Profile {
     pub fn merge(&mut self, other: &Profile) {
         let identity = |profile: &Profile| (profile.last_boot(), profile.program, profile.cpu);
         (_, self.program, self.cpu) = identity(self).max(identity(other));
+        self.boots_observed = self.boots_observed.saturating_add(other.boots_observed);
         self.functions.extend_from_slice(&other.functions);
         self.functions.sort_by_key(|function| function.key);
         self.functions.dedup_by(|later, kept| {

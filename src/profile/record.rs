@@ -14,11 +14,17 @@ pub struct Profile {
     pub program: Hash,
     /// Feature bits of the CPU that ran it last (`engine::cpu`); informative, since code is never stored.
     pub cpu: u64,
+    /// How many boots the counts below stand for, in thousandths; it ages as they do, so that a count divided by it is
+    /// an average per boot.
+    pub boots_observed: u64,
     /// One record per function ever seen, sorted by key.
     pub functions: Vec<FunctionRecord>,
     /// One row per boot, oldest first.
     pub boots: Vec<BootRow>,
 }
+
+/// One boot in the unit of [`Profile::boots_observed`].
+pub const ONE_BOOT: u64 = 1000;
 
 /// Names a function across rebuilds of its program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

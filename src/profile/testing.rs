@@ -47,8 +47,10 @@ pub fn boot_row() -> impl Strategy<Value = BootRow> {
 
 /// A well-formed profile.
 pub fn profile() -> impl Strategy<Value = Profile> {
-    (0..3u64, 0..3u64, vec(function(), 0..8), vec(boot_row(), 0..8)).prop_map(|(program, cpu, functions, boots)| {
-        let mut profile = Profile { program, cpu, ..Profile::default() };
+    let identity = (0..3u64, 0..3u64, any::<u64>());
+    (identity, vec(function(), 0..8), vec(boot_row(), 0..8)).prop_map(|(identity, functions, boots)| {
+        let (program, cpu, boots_observed) = identity;
+        let mut profile = Profile { program, cpu, boots_observed, ..Profile::default() };
         functions.into_iter().for_each(|function| profile.upsert(function));
         boots.into_iter().for_each(|row| profile.push_boot(row));
         profile

@@ -48,6 +48,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// The boot in a line for people.
+    pub fn summary(&self) -> String {
+        let BootRow { boot, exit_code, ticks_program, ticks_compile, .. } = &self.row;
+        let BootRow { functions_called, functions_total, functions_specialised, .. } = &self.row;
+        format!(
+            "boot {boot} ended with code {exit_code}: {ticks_program} ticks in the program, {ticks_compile} compiling; \
+             {functions_called} of {functions_total} functions called, {functions_specialised} specialised"
+        )
+    }
+
     /// The line for the serial port.
     pub fn line(&self) -> String {
         // Numbers and strings always serialise.

@@ -16,6 +16,20 @@ use tempfile::TempDir;
 /// Longer than any boot here takes, even on a busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(180);
 
+/// What the kernel says to the exit device, as `arch::ExitCode` has it.
+pub mod code {
+    pub const SUCCESS: u8 = 0x10;
+    pub const PROGRAM_FAILED: u8 = 0x11;
+    pub const PROGRAM_TRAPPED: u8 = 0x12;
+    pub const NO_PROGRAM: u8 = 0x13;
+    pub const PANIC: u8 = 0x20;
+    pub const EXCEPTION: u8 = 0x21;
+    pub const DOUBLE_FAULT: u8 = 0x22;
+    pub const CANNOT_BOOT: u8 = 0x23;
+    pub const SELF_TEST_PASSED: u8 = 0x30;
+    pub const SELF_TEST_FAILED: u8 = 0x31;
+}
+
 /// A machine with what it boots. By default 256 MiB, `-cpu max`, no disk, and ticks that follow real time.
 pub struct Guest {
     folder: TempDir,
@@ -152,6 +166,18 @@ impl Boot {
     pub fn expect(&self, text: &str) -> &Self {
         assert!(self.text().contains(text), "expected {text:?}\n{}", self.log());
         self
+    }
+
+    /// Fails the test if the kernel did not end the machine with one of the codes in [`code`].
+    pub fn expect_code(&self, code: u8) -> &Self {
+        assert_eq!(self.outcome.ending, Ending::DebugExit(code), "{}", self.log());
+        self
+    }
+
+    /// The lines in which the kernel spoke for itself.
+    pub fn kernel_lines(&self) -> Vec<String> {
+        let text = self.text();
+        text.lines().filter_map(|line| line.strip_prefix("bareflow: ").map(str::to_owned)).collect()
     }
 
     /// How it ended and all that was said, for the message of a failing test.

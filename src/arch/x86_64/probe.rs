@@ -47,11 +47,14 @@ pub fn write(address: u64) {
 pub const RETURN: u8 = 0xc3;
 
 /// Calls the return instruction at `address`.
+#[inline(never)]
 pub fn call_return(address: u64) {
     assert_eq!(read(address), RETURN, "there is something else at {address:#x}");
     // SAFETY: a return instruction is a function without arguments and result.
     let function: extern "C" fn() = unsafe { core::mem::transmute(address) };
     function();
+    // Keeps the call from becoming a jump, which would leave no frame for the backtrace.
+    core::hint::black_box(address);
 }
 
 /// Raises a page fault for which there is no gate, nor one for the general protection fault that this raises.
