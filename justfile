@@ -16,7 +16,8 @@ run *WORDS: _boot_packages programs _kernel _command _text _store
 
 # Run all tests, in processes and in QEMU
 test *ARGS: _boot_packages programs _kernel
-    cargo test --release --no-fail-fast {{ ARGS }}
+    cargo test --release --no-fail-fast --features kernel --lib {{ ARGS }}
+    cargo test --release --no-fail-fast --bins --test '*' {{ ARGS }}
 
 # Boot N times on one fresh store, counting instructions: boots.csv and boots.svg in target/bench-boots
 bench-boots N *WORDS: _boot_packages programs _kernel _command _text
@@ -28,6 +29,9 @@ iso: _boot_packages programs _kernel _text
         --module {{ concordance }} concordance.wasm text.txt --module {{ text }} text.txt \
         --module profiles/concordance.bfprof concordance.bfprof
 
+# Build the kernel and the `bareflow` command
+build: _kernel _command
+
 # Compile the sample programs to WebAssembly, into target/programs
 programs:
     @programs/build.sh target/programs
@@ -36,6 +40,7 @@ programs:
 lint:
     cargo fmt --check
     cargo clippy --release --all-targets -- -D warnings
+    cargo clippy --release --features kernel --lib --tests -- -D warnings
     cargo clippy --release --no-default-features --features kernel --bin kernel -- -D warnings -C panic=abort
 
 # Remove everything that was built, the store of `run` included

@@ -131,10 +131,10 @@ fn unreachable_code_is_skipped_and_still_numbered() {
         (
             "both",
             format!(
-                "(if (local.get 0) (then {live} (return (local.get 1))) (else {live} (return (i64.const 1)))) {dead}"
+                "(if (local.get 0) (then {live} (return (local.get 1))) (else {live} (return (i64.const 1)))) (nop) unreachable {dead}"
             ),
         ),
-        ("if", format!("(block (br 0) (if (then {dead}) (else {dead} {live})) {live}) {live}")),
+        ("if", format!("(block (br 0) (if (then (br 0) {dead}) (else unreachable {dead} {live})) {live}) {live}")),
     ];
     let functions: String = ways
         .iter()

@@ -14,7 +14,7 @@ mod layout;
 mod learn;
 mod library;
 pub mod module;
-mod program;
+pub mod program;
 mod run;
 pub mod seams;
 mod serve;

@@ -148,3 +148,9 @@ pub fn function_name(module: &Module, index: u32) -> String {
         None => export().map_or_else(|| format!("func[{index}]"), |export| export.name.to_string()),
     }
 }
+
+/// The defined functions of `module` as a profile and as people know them.
+pub fn named_functions(module: &Module) -> impl Iterator<Item = (FunctionKey, String)> + '_ {
+    let indices = module.imported_functions..;
+    module.keys().into_iter().zip(indices).map(|(key, index)| (key, function_name(module, index)))
+}

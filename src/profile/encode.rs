@@ -147,7 +147,7 @@ mod tests {
         let key = FunctionKey { hash: 0xdead_beef_0bad_cafe, ordinal: 1 };
         let function = FunctionRecord { key, calls: 100, ticks: 5000, blocks: vec![1, 2, 3], sites: vec![site] };
         let row = BootRow { boot: 1, program: "concordance".into(), exit_code: -1, ..BootRow::default() };
-        Profile { program: 7, cpu: 3, functions: vec![function], boots: vec![row] }
+        Profile { program: 7, cpu: 3, boots_observed: 1917, functions: vec![function], boots: vec![row] }
     }
 
     /// `profile` as bytes, with a right checksum, although it may not be well-formed.
@@ -192,9 +192,9 @@ mod tests {
     fn newer_schema_is_refused_by_name() {
         let mut bytes = sample().encode();
         bytes[SCHEMA_AT] = SCHEMA as u8 + 1;
-        assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: 2 }));
-        let message = ProfileError::UnknownSchema { found: 2 }.to_string();
-        assert_eq!(message, "profile has schema 2, newer than 1: read it with a newer BareFlow");
+        assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: SCHEMA + 1 }));
+        let message = ProfileError::UnknownSchema { found: SCHEMA + 1 }.to_string();
+        assert_eq!(message, "profile has schema 3, newer than 2: read it with a newer BareFlow");
     }
 
     #[test]
@@ -216,11 +216,11 @@ mod tests {
 
     #[test]
     fn claimed_lengths_past_the_end_are_refused_without_reserving_them() {
-        // program, cpu, then 2^63 functions.
-        let functions = [&[0, 0][..], &[0xff; 9], &[1]].concat();
+        // program, cpu, boots observed, then 2^63 functions.
+        let functions = [&[0, 0, 0][..], &[0xff; 9], &[1]].concat();
         // One function: hash, ordinal, calls, ticks, then 2^63 blocks.
-        let blocks = [&[0, 0, 1, 0, 0, 0, 0][..], &[0xff; 9], &[1]].concat();
-        for body in [functions, blocks, vec![0xff; 40], vec![0; 5], vec![]] {
+        let blocks = [&[0, 0, 0, 1, 0, 0, 0, 0][..], &[0xff; 9], &[1]].concat();
+        for body in [functions, blocks, vec![0xff; 40], vec![0; 6], vec![]] {
             let error = Profile::decode(&with_body(&body)).expect_err("the body is not a profile");
             assert!(matches!(error, ProfileError::Malformed { .. }), "{error}");
         }

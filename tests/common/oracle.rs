@@ -128,7 +128,7 @@ impl Oracle {
         let mut results: Vec<Val> = ty.results().iter().map(|ty| Val::default(*ty)).collect();
         match function.call(&mut self.store, &args, &mut results) {
             Ok(()) => Outcome::Values(results.iter().map(word).collect()),
-            Err(error) => Outcome::Trap(kind(error.as_trap_code().unwrap_or_else(|| panic!("{name}: {error}")))),
+            Err(error) => Outcome::Trap(trap_kind(&error)),
         }
     }
 }
@@ -153,7 +153,12 @@ fn word(value: &Val) -> u64 {
     }
 }
 
-fn kind(code: TrapCode) -> TrapKind {
+fn trap_kind(error: &wasmi::Error) -> TrapKind {
+    // Some table operators fail without a trap code.
+    let code = match error.as_trap_code() {
+        None if error.to_string().starts_with("out of bounds table access") => TrapCode::TableOutOfBounds,
+        code => code.unwrap_or_else(|| panic!("{error} is not a trap")),
+    };
     match code {
         TrapCode::UnreachableCodeReached => TrapKind::Unreachable,
         TrapCode::MemoryOutOfBounds => TrapKind::MemoryOutOfBounds,

@@ -206,6 +206,11 @@ pub fn text() -> Vec<u8> {
     fs::read(path).expect("programs/text.sh writes the file")
 }
 
+/// The kernel's file.
+pub fn kernel() -> PathBuf {
+    built("kernel")
+}
+
 /// A binary of this package: all lie in the folder of the command that cargo built for these tests.
 fn built(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_bareflow")).with_file_name(name);

@@ -1,0 +1,67 @@
+//! Every way a program ends, in QEMU: traps have names and a backtrace, and what was learned is saved all the same.
+
+mod common;
+
+use bareflow::host::qemu::Ending;
+use common::qemu::{Boot, Guest, code, fresh_store};
+use tempfile::TempDir;
+
+/// Two boots of `traps HOW`, both of which must end with `code` and save what they learned.
+fn ends(how: &[&str], code: u8, event: &str, exit_code: i32) -> [Boot; 2] {
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let guest = Guest::program("traps", how).store(&fresh_store(&folder));
+    [1, 2].map(|number| {
+        let boot = guest.run();
+        boot.expect_code(code).expect("\"store\":\"saved\"");
+        assert_eq!(boot.output().lines().next(), Some(&*format!("ending by: {}", how[0])), "{}", boot.log());
+        let report = boot.outcome.serial.report(event).unwrap_or_else(|error| panic!("{error}\n{}", boot.log()));
+        assert_eq!((&report["boot"], &report["exit_code"]), (&number.into(), &exit_code.into()), "{}", boot.log());
+        boot
+    })
+}
+
+/// As above, in the trap `name` inside the function `inside`, called by what calls every command.
+fn traps(how: &str, name: &str, inside: &str) {
+    for boot in ends(&[how], code::PROGRAM_TRAPPED, "trap", 134) {
+        boot.expect(&format!("\nbareflow: trap: {name}\n  0: {inside} @ 0x")).expect(": _start @ 0x");
+        boot.expect(&format!("\"reason\":\"trap: {name}\\n  0: {inside} @ 0x"));
+    }
+}
+
+#[test]
+fn an_access_out_of_bounds_is_a_trap() {
+    traps("oob", "out of bounds memory access", "__main_argc_argv");
+}
+
+#[test]
+fn a_division_by_zero_is_a_trap() {
+    traps("div", "integer divide by zero", "__main_argc_argv");
+}
+
+#[test]
+fn unreachable_code_is_a_trap() {
+    traps("unreachable", "unreachable", "__main_argc_argv");
+}
+
+#[test]
+fn an_exhausted_stack_is_a_trap() {
+    traps("stack", "call stack exhausted", "recurse");
+}
+
+#[test]
+fn an_indirect_call_of_another_type_is_a_trap() {
+    traps("indirect", "indirect call type mismatch", "__main_argc_argv");
+}
+
+#[test]
+fn an_exit_code_is_reported_and_is_not_a_trap() {
+    ends(&["exit", "7"], code::PROGRAM_FAILED, "exit", 7);
+    ends(&["exit", "0"], code::SUCCESS, "exit", 0);
+}
+
+#[test]
+fn a_program_that_never_ends_can_only_be_killed() {
+    let (_guest, mut running) = Guest::program("traps", &["spin"]).start();
+    running.wait_for("ending by: spin", common::qemu::TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(running.kill().ending, Ending::Killed);
+}
