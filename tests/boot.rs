@@ -12,7 +12,7 @@ fn refuses(guest: Guest, line: &str) {
     let boot = guest.run();
     boot.expect_code(code::CANNOT_BOOT);
     let text = boot.outcome.serial.text();
-    let said: Vec<&str> = text.lines().filter(|said| said.starts_with("BareFlow: ")).collect();
+    let said: Vec<&str> = text.lines().map(str::trim).filter(|said| said.starts_with("BareFlow: ")).collect();
     assert_eq!(said, [line], "{}", boot.log());
 }
 
@@ -42,12 +42,9 @@ fn a_cpu_without_no_execute_pages_is_told_so() {
 
 #[test]
 fn the_verbose_kernel_describes_the_machine_in_long_mode() {
-    let boot = Guest::program("hello", &[]).words("verbose").memory_mib(300).run();
+    let boot = Guest::program("hello", &[]).words("verbose").run();
     boot.expect_code(code::SUCCESS).expect("bareflow: long mode: EFER.LMA=1 CS.L=1\n");
-    boot.expect("bareflow: cpu: ")
-        .expect("of 299 MiB free\n")
-        .expect("bareflow: command line: ")
-        .expect("\"hello.wasm\"");
+    boot.expect("bareflow: cpu: ").expect("MiB free\n").expect("bareflow: command line: ").expect("\"hello.wasm\"");
 }
 
 #[test]

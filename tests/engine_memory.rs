@@ -23,33 +23,76 @@ fn all<'a>(names: &[&'a str], arguments: &[u64], rounds: usize) -> Vec<(&'a str,
 #[test]
 fn every_load_and_store_at_every_offset_and_edge() {
     let loads = [
-        ("i32", "load"), ("i32", "load8_s"), ("i32", "load8_u"), ("i32", "load16_s"), ("i32", "load16_u"),
-        ("i64", "load"), ("i64", "load8_s"), ("i64", "load8_u"), ("i64", "load16_s"), ("i64", "load16_u"),
-        ("i64", "load32_s"), ("i64", "load32_u"), ("f32", "load"), ("f64", "load"),
+        ("i32", "load"),
+        ("i32", "load8_s"),
+        ("i32", "load8_u"),
+        ("i32", "load16_s"),
+        ("i32", "load16_u"),
+        ("i64", "load"),
+        ("i64", "load8_s"),
+        ("i64", "load8_u"),
+        ("i64", "load16_s"),
+        ("i64", "load16_u"),
+        ("i64", "load32_s"),
+        ("i64", "load32_u"),
+        ("f32", "load"),
+        ("f64", "load"),
     ];
     let stores = [
-        ("i32", "store"), ("i32", "store8"), ("i32", "store16"), ("i64", "store"), ("i64", "store8"),
-        ("i64", "store16"), ("i64", "store32"), ("f32", "store"), ("f64", "store"),
+        ("i32", "store"),
+        ("i32", "store8"),
+        ("i32", "store16"),
+        ("i64", "store"),
+        ("i64", "store8"),
+        ("i64", "store16"),
+        ("i64", "store32"),
+        ("f32", "store"),
+        ("f64", "store"),
     ];
     let offsets = [0_u64, 1, 7, 65528, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
     let (mut functions, mut names) = (String::new(), Vec::new());
     for offset in offsets {
         for (ty, operation) in loads {
             let name = format!("{ty}.{operation} {offset}");
-            functions += &format!("(func (export \"{name}\") (param i32) (result {ty}) (local.get 0) {ty}.{operation} offset={offset})\n");
+            functions += &format!(
+                "(func (export \"{name}\") (param i32) (result {ty}) (local.get 0) {ty}.{operation} offset={offset})\n"
+            );
             names.push(name);
         }
         for (ty, operation) in stores {
             let name = format!("{ty}.{operation} {offset}");
-            let value = format!("({ty}.reinterpret_f64 (f64.const -123456.789e99))").replace("i32.reinterpret_f64", "i32.wrap_i64 (i64.reinterpret_f64").replace("f32.reinterpret_f64", "f32.demote_f64").replace("f64.reinterpret_f64", "f64.neg");
+            let value = format!("({ty}.reinterpret_f64 (f64.const -123456.789e99))")
+                .replace("i32.reinterpret_f64", "i32.wrap_i64 (i64.reinterpret_f64")
+                .replace("f32.reinterpret_f64", "f32.demote_f64")
+                .replace("f64.reinterpret_f64", "f64.neg");
             let value = if ty == "i32" { value + ")" } else { value };
-            functions += &format!("(func (export \"{name}\") (param i32) (result i64) (local.get 0) {value} {ty}.{operation} offset={offset} (i64.load (i32.const 65528)))\n");
+            functions += &format!(
+                "(func (export \"{name}\") (param i32) (result i64) (local.get 0) {value} {ty}.{operation} offset={offset} (i64.load (i32.const 65528)))\n"
+            );
             names.push(name);
         }
     }
-    let text = format!("(module (memory 1) (data (i32.const 0) \"\\80\\ff\\7f\\01\\fe\\dc\\ba\\98\\76\") (data (i32.const 65527) \"\\f0\\e1\\d2\\c3\\b4\\a5\\96\\87\\88\") {functions})");
+    let text = format!(
+        "(module (memory 1) (data (i32.const 0) \"\\80\\ff\\7f\\01\\fe\\dc\\ba\\98\\76\") (data (i32.const 65527) \"\\f0\\e1\\d2\\c3\\b4\\a5\\96\\87\\88\") {functions})"
+    );
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let addresses = [0, 1, 3, 65527, 65528, 65529, 65532, 65533, 65534, 65535, 65536, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff];
+    let addresses = [
+        0,
+        1,
+        3,
+        65527,
+        65528,
+        65529,
+        65532,
+        65533,
+        65534,
+        65535,
+        65536,
+        0x7fff_ffff,
+        0x8000_0000,
+        0xffff_fff0,
+        0xffff_ffff,
+    ];
     agrees_with_wasmi(&text, &all(&names, &addresses, 1));
 }
 
@@ -60,8 +103,22 @@ fn memory_grows_to_its_maximum_and_no_further() {
       (func (export "last") (param i32) (result i64)
         (i64.store (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 8)) (i64.const 0x1122334455667788))
         (i64.load (i32.sub (i32.mul (memory.size) (i32.const 65536)) (local.get 0)))))"#;
-    let calls = [("grow", 0), ("last", 8), ("last", 7), ("grow", 1), ("last", 12), ("grow", 4), ("grow", u64::from(u32::MAX)),
-        ("grow", 65536), ("last", 8), ("grow", 3), ("last", 65536), ("last", 7), ("grow", 1), ("grow", 0)];
+    let calls = [
+        ("grow", 0),
+        ("last", 8),
+        ("last", 7),
+        ("grow", 1),
+        ("last", 12),
+        ("grow", 4),
+        ("grow", u64::from(u32::MAX)),
+        ("grow", 65536),
+        ("last", 8),
+        ("grow", 3),
+        ("last", 65536),
+        ("last", 7),
+        ("grow", 1),
+        ("grow", 0),
+    ];
     agrees_with_wasmi(text, &calls.map(|(name, arg)| (name, vec![arg])));
 }
 
@@ -97,8 +154,19 @@ fn bulk_memory_operators_and_passive_segments() {
         (memory.fill (local.get 0) (local.get 1) (local.get 2)) (i64.load (i32.const 0))))"#;
     let mut calls = Vec::new();
     let ranges: [[u64; 3]; 13] = [
-        [0, 0, 0], [0, 0, 10], [1, 2, 3], [0, 9, 2], [65530, 0, 6], [65530, 0, 7], [65536, 0, 0], [65537, 0, 0],
-        [0, 10, 0], [0, 11, 0], [u32::MAX.into(), 0, 1], [0, u32::MAX.into(), 1], [1, 1, u32::MAX.into()],
+        [0, 0, 0],
+        [0, 0, 10],
+        [1, 2, 3],
+        [0, 9, 2],
+        [65530, 0, 6],
+        [65530, 0, 7],
+        [65536, 0, 0],
+        [65537, 0, 0],
+        [0, 10, 0],
+        [0, 11, 0],
+        [u32::MAX.into(), 0, 1],
+        [0, u32::MAX.into(), 1],
+        [1, 1, u32::MAX.into()],
     ];
     let more: [[u64; 3]; 6] = [[0, 65536, 0], [0, 65537, 0], [3, 0, 60], [0, 3, 60], [0, 65530, 7], [8, 8, 100]];
     for round in 0..3 {
@@ -146,9 +214,32 @@ fn tables_of_both_kinds() {
     let look = ["call", "call_u", "call_fixed", "call_other", "null", "null_e"];
     let indices = [0, 1, 2, 3, 4, 5, 9, u64::from(u32::MAX)];
     let mut calls = Vec::new();
-    let steps = [("set", 0), ("set", 4), ("grow", 2), ("set_from", 1), ("set_null", 1), ("copy", 2), ("copy", 0), ("copy", 4),
-        ("copy_u", 1), ("copy_u", 4), ("init", 1), ("init", 4), ("init_q", 0), ("init_q", 1), ("init_q", 2), ("fill", 3),
-        ("fill", 4), ("grow", 14), ("grow", 15), ("grow_e", 8), ("grow_e", 1), ("drop", 0), ("init", 1), ("grow", u64::from(u32::MAX))];
+    let steps = [
+        ("set", 0),
+        ("set", 4),
+        ("grow", 2),
+        ("set_from", 1),
+        ("set_null", 1),
+        ("copy", 2),
+        ("copy", 0),
+        ("copy", 4),
+        ("copy_u", 1),
+        ("copy_u", 4),
+        ("init", 1),
+        ("init", 4),
+        ("init_q", 0),
+        ("init_q", 1),
+        ("init_q", 2),
+        ("fill", 3),
+        ("fill", 4),
+        ("grow", 14),
+        ("grow", 15),
+        ("grow_e", 8),
+        ("grow_e", 1),
+        ("drop", 0),
+        ("init", 1),
+        ("grow", u64::from(u32::MAX)),
+    ];
     calls.extend(all(&look, &indices, 2));
     for (name, arg) in steps {
         calls.push((name, vec![arg]));
@@ -188,7 +279,10 @@ fn globals_of_every_type_are_kept() {
         (table.set (i32.const 0) (global.get $r)) (table.set (i32.const 1) (global.get $cr))
         (call_indirect (result i32) (i32.const 0)) (call_indirect (result i32) (i32.const 1)) (ref.is_null (global.get $n)))
       (func (export "clear") (param i32) (result i32) (global.set $r (global.get $n)) (ref.is_null (global.get $r))))"#;
-    agrees_with_wasmi(text, &all(&["constants", "next", "references", "next", "clear"], &[1, 7, u64::from(u32::MAX)], 3));
+    agrees_with_wasmi(
+        text,
+        &all(&["constants", "next", "references", "next", "clear"], &[1, 7, u64::from(u32::MAX)], 3),
+    );
 }
 
 /// Notes what it is called with and answers one more.
@@ -196,7 +290,15 @@ fn globals_of_every_type_are_kept() {
 struct Notes(Rc<RefCell<Vec<Vec<u64>>>>);
 
 const MIXED: [ValType; 9] = [
-    ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::I64, ValType::I64, ValType::I64, ValType::I64, ValType::F64,
+    ValType::I32,
+    ValType::I64,
+    ValType::F32,
+    ValType::F64,
+    ValType::I64,
+    ValType::I64,
+    ValType::I64,
+    ValType::I64,
+    ValType::F64,
 ];
 
 impl Imports for Notes {
@@ -314,9 +416,18 @@ fn segments_that_do_not_fit_are_named() {
     assert!(matches!(data, EngineError::SegmentOutOfBounds { what: "data", index: 0 }), "{data}");
     let element = refuse("(module (table 1 funcref) (elem (i32.const 1) $f) (func $f))");
     assert!(matches!(element, EngineError::SegmentOutOfBounds { what: "element", index: 0 }), "{element}");
-    assert!(matches!(refuse("(module (table 4294967295 funcref))"), EngineError::OutOfMemory { .. } | EngineError::Module(_)));
-    assert!(matches!(refuse("(module (import \"a\" \"b\" (memory 1)))"), EngineError::UnsupportedImport { what: "memory", .. }));
-    assert!(matches!(refuse("(module (import \"a\" \"b\" (global i32)))"), EngineError::UnsupportedImport { what: "global", .. }));
+    assert!(matches!(
+        refuse("(module (table 4294967295 funcref))"),
+        EngineError::OutOfMemory { .. } | EngineError::Module(_)
+    ));
+    assert!(matches!(
+        refuse("(module (import \"a\" \"b\" (memory 1)))"),
+        EngineError::UnsupportedImport { what: "memory", .. }
+    ));
+    assert!(matches!(
+        refuse("(module (import \"a\" \"b\" (global i32)))"),
+        EngineError::UnsupportedImport { what: "global", .. }
+    ));
     let unknown = refuse("(module (import \"a\" \"b\" (func)) (import \"libc\" \"nothing\" (func)))");
     assert!(matches!(&unknown, EngineError::UnknownImports(names) if names == &["a.b", "libc.nothing"]), "{unknown}");
     let signature = refuse("(module (import \"libc\" \"memcpy\" (func (param i64))))");

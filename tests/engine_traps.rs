@@ -78,17 +78,39 @@ const KINDS: &str = r#"(module (memory 1) (table 4 funcref) (elem (i32.const 0) 
 
 #[test]
 fn every_kind_of_trap_has_its_name_and_place() {
-    use TrapKind::{DivisionByZero, IntegerOverflow, InvalidConversion, MemoryOutOfBounds, NullFunction, SignatureMismatch};
+    use TrapKind::{
+        DivisionByZero, IntegerOverflow, InvalidConversion, MemoryOutOfBounds, NullFunction, SignatureMismatch,
+    };
     use TrapKind::{TableOutOfBounds, Unreachable};
     let kinds = [
-        ("unreachable", Unreachable), ("load", MemoryOutOfBounds), ("store", MemoryOutOfBounds), ("past 4 GiB", MemoryOutOfBounds),
-        ("at 4 GiB", MemoryOutOfBounds), ("copy", MemoryOutOfBounds), ("copy to", MemoryOutOfBounds), ("fill", MemoryOutOfBounds),
-        ("init", MemoryOutOfBounds), ("init from", MemoryOutOfBounds), ("table get", TableOutOfBounds), ("table set", TableOutOfBounds),
-        ("table init", TableOutOfBounds), ("table copy", TableOutOfBounds), ("table fill", TableOutOfBounds),
-        ("call outside", TableOutOfBounds), ("call null", NullFunction), ("call other", SignatureMismatch),
-        ("div_s 0", DivisionByZero), ("div_u 0", DivisionByZero), ("rem_s 0", DivisionByZero), ("rem_u 0", DivisionByZero),
-        ("div_s min", IntegerOverflow), ("div_s long min", IntegerOverflow), ("trunc nan", InvalidConversion),
-        ("trunc inf", IntegerOverflow), ("trunc large", IntegerOverflow), ("trunc -1", IntegerOverflow),
+        ("unreachable", Unreachable),
+        ("load", MemoryOutOfBounds),
+        ("store", MemoryOutOfBounds),
+        ("past 4 GiB", MemoryOutOfBounds),
+        ("at 4 GiB", MemoryOutOfBounds),
+        ("copy", MemoryOutOfBounds),
+        ("copy to", MemoryOutOfBounds),
+        ("fill", MemoryOutOfBounds),
+        ("init", MemoryOutOfBounds),
+        ("init from", MemoryOutOfBounds),
+        ("table get", TableOutOfBounds),
+        ("table set", TableOutOfBounds),
+        ("table init", TableOutOfBounds),
+        ("table copy", TableOutOfBounds),
+        ("table fill", TableOutOfBounds),
+        ("call outside", TableOutOfBounds),
+        ("call null", NullFunction),
+        ("call other", SignatureMismatch),
+        ("div_s 0", DivisionByZero),
+        ("div_u 0", DivisionByZero),
+        ("rem_s 0", DivisionByZero),
+        ("rem_u 0", DivisionByZero),
+        ("div_s min", IntegerOverflow),
+        ("div_s long min", IntegerOverflow),
+        ("trunc nan", InvalidConversion),
+        ("trunc inf", IntegerOverflow),
+        ("trunc large", IntegerOverflow),
+        ("trunc -1", IntegerOverflow),
     ];
     for mode in modes() {
         let mut engine = mode.engine(KINDS, |_| ());
@@ -156,7 +178,11 @@ fn an_access_across_the_end_changes_nothing_and_one_before_it_works() {
         for _ in 0..10 {
             for address in [65529, 65535, 65536, u64::from(u32::MAX)] {
                 for name in ["store", "unused", "order"] {
-                    assert_eq!(trap(&mut engine, name, &[address]).kind, TrapKind::MemoryOutOfBounds, "{name} {mode:?}");
+                    assert_eq!(
+                        trap(&mut engine, name, &[address]).kind,
+                        TrapKind::MemoryOutOfBounds,
+                        "{name} {mode:?}"
+                    );
                 }
                 assert_eq!(engine::call(&mut engine, "peek", &[0]), [7]);
             }
@@ -169,7 +195,8 @@ fn an_access_across_the_end_changes_nothing_and_one_before_it_works() {
 
 /// A function that recurses for ever with a frame of about `words` words.
 fn recursing(words: usize) -> String {
-    let sets: String = (1..=words).map(|i| format!("(local.set {i} (i64.mul (local.get 0) (i64.const {i})))")).collect();
+    let sets: String =
+        (1..=words).map(|i| format!("(local.set {i} (i64.mul (local.get 0) (i64.const {i})))")).collect();
     let gets: String = (1..=words).map(|i| format!("(i64.add (local.get {i}))")).collect();
     format!(
         "(module (memory 1) (func $helper (param i64) (result i64) (i64.add (local.get 0) (i64.const 1)))
@@ -189,7 +216,10 @@ fn endless_recursion_exhausts_the_stack_whatever_the_frame() {
             for _ in 0..3 {
                 let overflow = trap(&mut engine, "f", &[1]);
                 assert_eq!(overflow.kind, TrapKind::StackOverflow, "{words} {mode:?}");
-                assert!(overflow.backtrace.len() > 10 && names(&overflow)[2..].iter().all(|name| *name == "f"), "{overflow}");
+                assert!(
+                    overflow.backtrace.len() > 10 && names(&overflow)[2..].iter().all(|name| *name == "f"),
+                    "{overflow}"
+                );
             }
             let both = trap(&mut engine, "a", &[1]);
             assert!(names(&both)[..6].windows(2).all(|pair| pair[0] != pair[1]), "a caller is missing: {both}");
@@ -204,7 +234,8 @@ fn endless_recursion_exhausts_the_stack_whatever_the_frame() {
 fn the_stack_may_end_inside_any_operator() {
     for pad in 0..12 {
         let locals = "f64 ".repeat(pad);
-        let sets: String = (1..=pad).map(|i| format!("(local.set {i} (f64.mul (local.get 0) (f64.const {i})))")).collect();
+        let sets: String =
+            (1..=pad).map(|i| format!("(local.set {i} (f64.mul (local.get 0) (f64.const {i})))")).collect();
         let gets: String = (1..=pad).map(|i| format!("(f64.add (local.get {i}))")).collect();
         let text = format!(
             "(module (memory 1) (table 1 funcref) (func $f (export \"f\") (param f64) (result f64) (local {locals}) {sets}

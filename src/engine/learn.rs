@@ -54,7 +54,8 @@ impl Engine {
 
     /// Compiles `id` and sends its calls there; above the baseline, sites with at least `minimum` recorded calls may be specialised.
     fn compile_function(&mut self, id: FuncId, wanted: Tier, minimum: u64) -> Result<u64, EngineError> {
-        let tier = wanted.clamp(self.options.lowest.min(Tier::Optimised), self.options.highest.min(Tier::Optimised));
+        // Where the two contradict each other, the highest wins: it is lowered when code above it is distrusted.
+        let tier = wanted.max(self.options.lowest).min(self.options.highest).min(Tier::Optimised);
         let choices = if tier == Tier::Baseline { Vec::new() } else { self.choices(id, minimum) };
         let tier = if choices.iter().any(Option::is_some) { Tier::Specialised } else { tier };
         let plan = self.plan(id, tier, &choices);

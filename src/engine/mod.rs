@@ -7,12 +7,14 @@
 
 mod code;
 mod compile;
+mod constant;
 pub mod cpu;
 mod enter;
 mod instantiate;
 mod layout;
 mod learn;
 mod library;
+mod link;
 pub mod module;
 pub mod program;
 mod run;

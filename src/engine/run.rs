@@ -115,12 +115,21 @@ impl Engine {
     }
 
     fn fault_trap(&self, fault: Fault) -> Trap {
-        let backtrace = self.backtrace(Some(fault.pc), fault.frame_pointer);
+        let backtrace = self.backtrace(self.innermost(&fault), fault.frame_pointer);
         if self.platform.stack.guard.contains(&fault.address) {
             return Trap { kind: TrapKind::StackOverflow, backtrace };
         }
         let code = self.code.find(fault.pc).and_then(|placed| placed.trap(fault.pc));
         Trap { kind: TrapKind::from_code(code.unwrap_or(TrapCode::HEAP_OUT_OF_BOUNDS)), backtrace }
+    }
+
+    /// The instruction that the program was at. A kernel makes no frame: the one that calls it, before the return address.
+    fn innermost(&self, fault: &Fault) -> Option<u64> {
+        let in_kernel = self.code.find(fault.pc).is_some_and(|placed| placed.function.is_none());
+        if !in_kernel {
+            return Some(fault.pc);
+        }
+        read_word(&self.platform.stack, fault.stack_pointer).map(|returns_to| returns_to.wrapping_sub(1))
     }
 
     /// The active calls, from the instruction at `pc` and the chain of frames (saved frame pointer, return address)

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cranelift_codegen::ir::TrapCode;
 
@@ -126,20 +127,24 @@ impl fmt::Display for Trap {
 pub struct Fault {
     pub pc: u64,
     pub frame_pointer: u64,
+    pub stack_pointer: u64,
     /// The address that could not be accessed; 0 where the fault was not a memory access.
     pub address: u64,
 }
 
-/// What an exception or signal handler must know of running code: which addresses are its, where to go on when one of
-/// them faults, and room for one fault. Shared with a handler, hence atomics; there is one CPU, hence relaxed.
+/// What an exception or signal handler must know of running code: which addresses are its, which guard its stack, where
+/// to go on when it faults, and room for one fault. Shared with a handler, hence atomics; there is one CPU, hence relaxed.
 #[derive(Default)]
 pub struct Activation {
     code_start: AtomicU64,
     code_end: AtomicU64,
+    guard_start: AtomicU64,
+    guard_end: AtomicU64,
     abandon: AtomicU64,
     faulted: AtomicBool,
     pc: AtomicU64,
     frame_pointer: AtomicU64,
+    stack_pointer: AtomicU64,
     address: AtomicU64,
 }
 
@@ -148,29 +153,37 @@ impl Activation {
         Self {
             code_start: AtomicU64::new(0),
             code_end: AtomicU64::new(0),
+            guard_start: AtomicU64::new(0),
+            guard_end: AtomicU64::new(0),
             abandon: AtomicU64::new(0),
             faulted: AtomicBool::new(false),
             pc: AtomicU64::new(0),
             frame_pointer: AtomicU64::new(0),
+            stack_pointer: AtomicU64::new(0),
             address: AtomicU64::new(0),
         }
     }
 
-    /// Says where code is and where to go on after a fault in it.
-    pub fn set(&self, code: core::ops::Range<u64>, abandon: u64) {
+    /// Says where code is, where the guard below its stack is, and where to go on after a fault.
+    pub fn set(&self, code: Range<u64>, guard: Range<u64>, abandon: u64) {
         self.code_start.store(code.start, Ordering::Relaxed);
         self.code_end.store(code.end, Ordering::Relaxed);
+        self.guard_start.store(guard.start, Ordering::Relaxed);
+        self.guard_end.store(guard.end, Ordering::Relaxed);
         self.abandon.store(abandon, Ordering::Relaxed);
     }
 
-    /// Called by the handler: if the fault is the code's, keeps it and returns where to go on.
+    /// Called by the handler: if the fault is the code's, keeps it and returns where to go on. Functions of `library` run
+    /// on the program's stack: a fault in its guard is the program's, wherever it happens.
     pub fn catch(&self, fault: Fault) -> Option<u64> {
         let code = self.code_start.load(Ordering::Relaxed)..self.code_end.load(Ordering::Relaxed);
-        if !code.contains(&fault.pc) {
+        let guard = self.guard_start.load(Ordering::Relaxed)..self.guard_end.load(Ordering::Relaxed);
+        if !code.contains(&fault.pc) && !guard.contains(&fault.address) {
             return None;
         }
         self.pc.store(fault.pc, Ordering::Relaxed);
         self.frame_pointer.store(fault.frame_pointer, Ordering::Relaxed);
+        self.stack_pointer.store(fault.stack_pointer, Ordering::Relaxed);
         self.address.store(fault.address, Ordering::Relaxed);
         self.faulted.store(true, Ordering::Relaxed);
         Some(self.abandon.load(Ordering::Relaxed))
@@ -181,6 +194,7 @@ impl Activation {
         self.faulted.swap(false, Ordering::Relaxed).then(|| Fault {
             pc: self.pc.load(Ordering::Relaxed),
             frame_pointer: self.frame_pointer.load(Ordering::Relaxed),
+            stack_pointer: self.stack_pointer.load(Ordering::Relaxed),
             address: self.address.load(Ordering::Relaxed),
         })
     }
@@ -191,14 +205,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_faults_inside_the_code_are_caught() {
+    fn only_faults_inside_the_code_or_its_stack_guard_are_caught() {
         let activation = Activation::new();
-        activation.set(0x1000..0x2000, 0x1010);
-        let fault = |pc| Fault { pc, frame_pointer: 1, address: 2 };
+        activation.set(0x1000..0x2000, 0x5000..0x6000, 0x1010);
+        let fault = |pc| Fault { pc, frame_pointer: 1, stack_pointer: 3, address: 2 };
         assert_eq!(activation.catch(fault(0xfff)), None);
         assert_eq!(activation.take(), None);
         assert_eq!(activation.catch(fault(0x1fff)), Some(0x1010));
         assert_eq!(activation.take(), Some(fault(0x1fff)));
         assert_eq!(activation.take(), None);
+        let overflow = |address| Fault { address, ..fault(0xfff) };
+        assert_eq!(activation.catch(overflow(0x6000)), None);
+        assert_eq!(activation.catch(overflow(0x5fff)), Some(0x1010));
     }
 }

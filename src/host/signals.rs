@@ -63,6 +63,7 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
     let fault = Fault {
         pc: registers[libc::REG_RIP as usize] as u64,
         frame_pointer: registers[libc::REG_RBP as usize] as u64,
+        stack_pointer: registers[libc::REG_RSP as usize] as u64,
         address,
     };
     match CURRENT.get().and_then(|activation| activation.catch(fault)) {

@@ -29,5 +29,5 @@ fn catch(frame: &mut TrapFrame) -> bool {
 
 fn fault(frame: &TrapFrame) -> Fault {
     let address = if frame.vector == u64::from(vector::PAGE_FAULT) { frame.cr2 } else { 0 };
-    Fault { pc: frame.rip, frame_pointer: frame.rbp, address }
+    Fault { pc: frame.rip, frame_pointer: frame.rbp, stack_pointer: frame.rsp, address }
 }
