@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::qemu::{Boot, Guest, code};
+use common::qemu::{Boot, Guest, code, fresh_store};
 use std::fs;
 use std::path::Path;
+use tempfile::TempDir;
 
 /// Boots `program`, which cannot run; the one line in which the kernel says why.
 fn refused(program: &[u8]) -> String {
@@ -96,6 +97,28 @@ fn data_outside_the_memory_is_refused() {
 fn a_file_whose_name_leads_nowhere_is_refused() {
     let boot = Guest::program("hello", &[]).file("../../etc/passwd", b"x").run();
     holds(&why(&boot), &["../../etc/passwd"]);
+}
+
+#[test]
+fn a_program_that_takes_all_memory_is_given_what_there_is_and_goes_on() {
+    let wat = r#"(module
+      (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+      (memory (export "memory") 1)
+      (func $later (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+      (func (export "_start") (local $step i32)
+        (local.set $step (i32.const 1024))
+        (loop $next
+          (br_if $next (i32.ge_s (memory.grow (local.get $step)) (i32.const 0)))
+          (br_if $next (local.tee $step (i32.shr_u (local.get $step) (i32.const 1)))))
+        (i32.store8 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)) (i32.const 1))
+        ;; A function that is compiled only now.
+        (call $proc_exit (i32.sub (call $later (i32.const 14)) (i32.const 42)))))"#;
+    let program = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let guest = Guest::program_bytes("program.wasm", &program).memory_mib(64).store(&fresh_store(&folder));
+    for _ in 0..2 {
+        guest.run().expect_code(code::SUCCESS).expect("\"store\":\"saved\"");
+    }
 }
 
 #[test]

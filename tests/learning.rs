@@ -5,6 +5,7 @@ mod common;
 use bareflow::profile::BootRow;
 use common::qemu::{Boot, Guest, code, fresh_store};
 use std::path::Path;
+use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// Boots of one program on one store, all of which must end well with the same output; their rows and that output.
@@ -22,6 +23,12 @@ fn boots(guest: Guest, count: u64) -> (Vec<BootRow>, String) {
     (boots.iter().map(Boot::row).collect(), output)
 }
 
+/// Five boots of the sample program, promoted between boots only. They are made once for all tests.
+fn promoted_between_boots() -> &'static (Vec<BootRow>, String) {
+    static MADE: OnceLock<(Vec<BootRow>, String)> = OnceLock::new();
+    MADE.get_or_init(|| boots(Guest::concordance().words("promote=boots"), 5))
+}
+
 /// The ticks of every boot, for messages.
 fn ticks(rows: &[BootRow]) -> Vec<u64> {
     rows.iter().map(|row| row.ticks_program).collect()
@@ -35,11 +42,11 @@ fn at_most(ticks: u64, percent: u64, of: u64, rows: &[BootRow]) {
 
 #[test]
 fn promoted_between_boots_the_program_takes_half_the_ticks_and_stays_there() {
-    let (rows, output) = boots(Guest::concordance().words("promote=boots"), 5);
+    let (rows, output) = promoted_between_boots();
     assert!(output.contains("checksum of the records: "), "{output}");
     let first = &rows[0];
-    at_most(rows[1].ticks_program, 60, first.ticks_program, &rows);
-    at_most(rows[4].ticks_program, 50, first.ticks_program, &rows);
+    at_most(rows[1].ticks_program, 60, first.ticks_program, rows);
+    at_most(rows[4].ticks_program, 50, first.ticks_program, rows);
     let settled = ticks(&rows[2..]);
     let (least, most) = (settled.iter().min().copied().unwrap_or(0), settled.iter().max().copied().unwrap_or(0));
     assert!((most - least) * 100 < least, "boots 3 to 5 differ by 1 % or more: {settled:?}");
@@ -47,14 +54,14 @@ fn promoted_between_boots_the_program_takes_half_the_ticks_and_stays_there() {
 
 #[test]
 fn functions_that_are_never_called_are_never_compiled_and_tiers_are_different_code() {
-    let (rows, _) = boots(Guest::concordance().words("promote=boots"), 2);
-    for row in &rows {
+    let (rows, _) = promoted_between_boots();
+    for row in rows {
         assert!(row.functions_called * 4 < row.functions_total * 3, "most functions were called: {row:#?}");
         assert_eq!(row.functions_compiled_this_boot, row.functions_called, "{row:#?}");
         let by_tier = row.functions_baseline + row.functions_optimised + row.functions_specialised;
         assert_eq!(by_tier, row.functions_called, "{row:#?}");
     }
-    let [first, second] = &rows[..] else { unreachable!("two boots were asked for") };
+    let [first, second, ..] = &rows[..] else { unreachable!("five boots were asked for") };
     assert_eq!(first.functions_baseline, first.functions_called, "boot 1 knows nothing yet: {first:#?}");
     assert_eq!((first.guards_passed, first.guards_failed), (0, 0), "{first:#?}");
     assert!(second.functions_optimised > 0 && second.functions_specialised > 0, "{second:#?}");
@@ -65,9 +72,9 @@ fn functions_that_are_never_called_are_never_compiled_and_tiers_are_different_co
 
 #[test]
 fn promoted_in_flight_the_first_boot_is_faster_already_and_no_boot_is_worse_than_the_best_before() {
-    let (baseline, expected) = boots(Guest::concordance().words("promote=boots"), 1);
+    let (baseline, expected) = promoted_between_boots();
     let (rows, output) = boots(Guest::concordance(), 5);
-    assert_eq!(output, expected, "promotion changed what the program prints");
+    assert_eq!(output, *expected, "promotion changed what the program prints");
     assert!(rows[0].ticks_program < baseline[0].ticks_program, "{} {:?}", baseline[0].ticks_program, ticks(&rows));
     at_most(rows[1].ticks_program, 90, rows[0].ticks_program, &rows);
     for later in 1..rows.len() {

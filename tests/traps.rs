@@ -68,6 +68,43 @@ fn an_indirect_call_of_another_type_is_a_trap() {
     traps_in_main("indirect", "indirect call type mismatch");
 }
 
+/// Two boots of a command whose body is `body`, which must end in the trap `name`.
+fn body_traps(body: &str, name: &str) -> [Boot; 2] {
+    let wat = format!(
+        r#"(module
+          (import "libc" "memcpy" (func $memcpy (param i32 i32 i32) (result i32)))
+          (memory (export "memory") 1)
+          (func $_start (export "_start") (local $i i32) {body}))"#
+    );
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let program = wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}"));
+    let guest = Guest::program_bytes("program.wasm", &program).store(&fresh_store(&folder));
+    [1, 2].map(|number| {
+        let boot = guest.run();
+        boot.expect_code(code::PROGRAM_TRAPPED).expect(&format!("\nbareflow: trap: {name}\n  0: "));
+        boot.expect(": _start @ 0x").expect("\"store\":\"saved\"").expect(&format!("\"boot\":{number},"));
+        boot
+    })
+}
+
+#[test]
+fn the_furthest_address_that_an_instruction_can_name_is_a_trap() {
+    let body = "(i64.store offset=4294967295 (i32.const -1) (i64.const 1))";
+    body_traps(body, "out of bounds memory access");
+}
+
+#[test]
+fn a_specialised_copy_that_leaves_the_memory_is_a_trap() {
+    // The last of many equal copies ends 8 bytes behind the memory.
+    let body = "(loop $next
+        (drop (call $memcpy
+          (select (i32.const 65032) (i32.const 8192) (i32.eq (local.get $i) (i32.const 50000)))
+          (i32.const 4096) (i32.const 512)))
+        (br_if $next (i32.le_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 50000))))";
+    let [_, second] = body_traps(body, "out of bounds memory access");
+    assert!(!second.text().contains("\"functions_specialised\":0"), "{}", second.log());
+}
+
 #[test]
 fn an_exit_code_is_reported_and_is_not_a_trap() {
     ends(&["exit", "7"], code::PROGRAM_FAILED, "exit", 7);

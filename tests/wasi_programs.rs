@@ -1,7 +1,7 @@
 //! Whole programs, run by another engine (wasmi) on this kernel's WASI: what holds here does not depend on our engine.
 
 use bareflow::engine::seams::{Imports, Stop};
-use bareflow::wasi::{Clock, Console, Entropy, MODULE, Stream, Wasi, WasiBuilder, WriteFailed};
+use bareflow::wasi::{Clock, Console, Entropy, Input, MODULE, Stream, Wasi, WasiBuilder, WriteFailed};
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -116,11 +116,11 @@ impl Console for Terminal {
         Ok(())
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> usize {
+    fn read(&mut self, buffer: &mut [u8]) -> Input {
         let len = self.input.len().min(buffer.len());
         buffer[..len].copy_from_slice(&self.input[..len]);
         self.input.drain(..len);
-        len
+        if len == 0 { Input::End } else { Input::Bytes(len) }
     }
 }
 
@@ -178,7 +178,13 @@ fn copies_a_file_to_its_output_in_small_parts() {
 #[test]
 fn lists_the_root_directory() {
     let run = run(include_str!("wasi_programs/list.wat"));
-    assert_eq!(run, Run { exit: 0, stdout: ".\n..\ndir\ntext\n".into(), stderr: "".into() });
+    assert_eq!(run, Run { exit: 0, stdout: ".\n..\ndir\ntext\ntmp\n".into(), stderr: "".into() });
+}
+
+#[test]
+fn writes_renames_and_reads_a_file_of_its_own() {
+    let run = run(include_str!("wasi_programs/scratch.wat"));
+    assert_eq!(run, Run { exit: 44, stdout: "made by the program\n".into(), stderr: "".into() });
 }
 
 #[test]

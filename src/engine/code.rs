@@ -10,7 +10,7 @@ use cranelift_codegen::ir::TrapCode;
 
 use super::EngineError;
 use super::compile::{MachineCode, Relocation, RelocationKind, Symbol};
-use super::layout::{ENTRY_BYTES, entry_offset};
+use super::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
 use super::library;
 use super::program::FuncId;
 use super::seams::CodeMemory;
@@ -25,11 +25,16 @@ const NEAR_CALL: u8 = 0xe8;
 const NEAR_JUMP: u8 = 0xe9;
 const NEAR_BYTES: usize = 5;
 
+/// Fills what is never run.
+const BREAKPOINT: u8 = 0xcc;
+
 /// All code of one engine.
 pub struct CodeSpace {
     memory: Box<dyn CodeMemory>,
     state_base: u64,
     next: usize,
+    /// Entries of functions, ascending by function.
+    entries: Vec<EntryBlock>,
     pub trampolines: Trampolines,
     kernels: BTreeMap<KernelId, u64>,
     /// Functions whose code will not be replaced, with its address: calls need not go through the entry.
@@ -38,6 +43,13 @@ pub struct CodeSpace {
     placed: Vec<Placed>,
     /// Bytes of functions, wrappers and kernels.
     pub bytes: usize,
+}
+
+/// Entries of functions with consecutive numbers.
+struct EntryBlock {
+    first: u32,
+    count: u32,
+    offset: usize,
 }
 
 /// A piece of placed code.
@@ -66,27 +78,36 @@ impl Placed {
 }
 
 impl CodeSpace {
-    /// Places the trampolines, and entries for `functions` functions that compile at first call.
-    pub fn new(
-        memory: Box<dyn CodeMemory>,
-        state_base: u64,
-        pinned: bool,
-        functions: usize,
-    ) -> Result<Self, EngineError> {
+    /// Places the trampolines.
+    pub fn new(memory: Box<dyn CodeMemory>, state_base: u64, pinned: bool) -> Result<Self, EngineError> {
         let trampolines = trampoline::assemble(memory.base(), state_base, pinned)
             .map_err(|error| EngineError::Codegen(alloc::format!("trampolines: {error}")))?;
-        let next = entry_offset(functions as u32).next_multiple_of(FUNCTION_ALIGN);
-        let (kernels, settled, placed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let mut space = Self { memory, state_base, next, trampolines, kernels, settled, placed, bytes: 0 };
+        let mut space = Self {
+            memory,
+            state_base,
+            next: TRAMPOLINE_BYTES,
+            entries: Vec::new(),
+            trampolines,
+            kernels: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            placed: Vec::new(),
+            bytes: 0,
+        };
         space.write(0, &space.trampolines.bytes.clone())?;
-        let mut entries = Vec::with_capacity(functions * ENTRY_BYTES);
-        for function in 0..functions as u32 {
-            let mut entry = near(NEAR_CALL, entry_offset(function), space.trampolines.compile);
-            entry.resize(ENTRY_BYTES, 0xcc);
+        Ok(space)
+    }
+
+    /// Places entries for `count` functions from number `first` on, which compile at first call.
+    pub fn add_entries(&mut self, first: u32, count: u32) -> Result<(), EngineError> {
+        let offset = self.reserve(count as usize * ENTRY_BYTES)?;
+        let mut entries = Vec::with_capacity(count as usize * ENTRY_BYTES);
+        for index in 0..count as usize {
+            let mut entry = near(NEAR_CALL, offset + index * ENTRY_BYTES, self.trampolines.compile);
+            entry.resize(ENTRY_BYTES, BREAKPOINT);
             entries.extend(entry);
         }
-        space.write(entry_offset(0), &entries)?;
-        Ok(space)
+        self.entries.push(EntryBlock { first, count, offset });
+        self.write(offset, &entries)
     }
 
     pub fn base(&self) -> u64 {
@@ -100,13 +121,23 @@ impl CodeSpace {
 
     /// The address by which everyone knows `function`.
     pub fn entry(&self, function: FuncId) -> u64 {
-        self.base() + entry_offset(function.0) as u64
+        self.base() + self.entry_offset(function) as u64
+    }
+
+    fn entry_offset(&self, function: FuncId) -> usize {
+        let after = self.entries.partition_point(|block| block.first <= function.0);
+        let block = &self.entries[after - 1];
+        block.offset + (function.0 - block.first) as usize * ENTRY_BYTES
     }
 
     /// Which function's entry made the call that returns to `address`.
     pub fn function_of_entry(&self, address: u64) -> FuncId {
-        let offset = (address - self.base()) as usize - NEAR_BYTES - entry_offset(0);
-        FuncId((offset / ENTRY_BYTES) as u32)
+        let offset = (address - self.base()) as usize - NEAR_BYTES;
+        let after = self.entries.partition_point(|block| block.offset <= offset);
+        let block = &self.entries[after - 1];
+        let index = ((offset - block.offset) / ENTRY_BYTES) as u32;
+        debug_assert!(index < block.count);
+        FuncId(block.first + index)
     }
 
     /// Places `code` and returns its address.
@@ -123,6 +154,7 @@ impl CodeSpace {
             apply(&mut code.bytes, relocation, address, target);
         }
         self.write(offset, &code.bytes)?;
+        self.bytes += code.bytes.len();
         let range = address..address + code.bytes.len() as u64;
         self.placed.push(Placed { range, function, traps: code.traps, locations: code.locations });
         Ok(address)
@@ -133,7 +165,7 @@ impl CodeSpace {
         if settled {
             self.settled.insert(function, address);
         }
-        let offset = entry_offset(function.0);
+        let offset = self.entry_offset(function);
         let jump = near(NEAR_JUMP, offset, (address - self.base()) as usize);
         self.write(offset, &jump)
     }
@@ -173,7 +205,6 @@ impl CodeSpace {
             return Err(EngineError::OutOfMemory { what: "code memory" });
         }
         self.next = next;
-        self.bytes += bytes;
         Ok(offset)
     }
 

@@ -6,104 +6,140 @@ use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
-use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind};
+use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, TypeRef};
 
 use super::code::CodeSpace;
 use super::compile::Compiler;
 use super::constant::{ConstantValue, evaluate};
-use super::layout::{StateAllocator, cell, table_entry};
-use super::link::link;
+use super::layout::{StateAllocator, cell, function, memory, table_entry};
 use super::module::Module;
-use super::program::{FuncId, FunctionInfo, GlobalSlot, LIBC, PROGRAM, Program};
+use super::program::{FuncId, FunctionInfo, GlobalSlot, MemorySlot, Program};
 use super::seams::{Imports, MemoryBase, StateMemory};
-use super::{Engine, EngineError, FunctionState, Options, Platform, Rest, Statistics};
+use super::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Statistics};
 use crate::libc;
 use crate::profile::Profile;
 
-/// Pages that 32-bit addresses reach.
-const ADDRESSABLE_PAGES: u64 = 1 << 16;
-
 impl Engine {
-    /// Makes an engine for the module `bytes`. `earlier` is what is known of it from earlier boots.
+    /// Makes an engine for the program `bytes`. `earlier` is what is known of it from earlier boots.
     pub fn new(
         bytes: &'static [u8],
+        platform: Platform,
+        imports: Box<dyn Imports>,
+        options: Options,
+        earlier: Profile,
+    ) -> Result<Self, EngineError> {
+        let mut engine = Self::empty(platform, imports, options, earlier)?;
+        engine.add_module(libc::MODULE)?;
+        engine.add_module(bytes)?;
+        Ok(engine)
+    }
+
+    fn empty(
         mut platform: Platform,
         imports: Box<dyn Imports>,
         options: Options,
         earlier: Profile,
     ) -> Result<Self, EngineError> {
-        let modules = vec![Module::decode(bytes)?, Module::decode(libc::MODULE)?];
-        let mut allocator = StateAllocator::new();
-        let program = link(modules, &*imports, &mut allocator)?;
-        let calls = allocator.allocate(8 * program.functions.len());
-        let thresholds = allocator.allocate(8 * program.functions.len());
-        let pinned = matches!(platform.memory.base(), MemoryBase::Pinned(_));
-        let state_base = platform.state.base();
+        let base = platform.memory.base();
+        let pinned = matches!(base, MemoryBase::At(_));
+        let allocator = StateAllocator::new();
         ensure(&mut *platform.state, &allocator)?;
-        let code = CodeSpace::new(platform.code, state_base, pinned, program.functions.len())?;
-        let memory = program.modules[PROGRAM].memories.first();
-        let most_pages = memory.map_or(ADDRESSABLE_PAGES, |memory| memory.maximum.unwrap_or(ADDRESSABLE_PAGES));
-        let mut engine = Self {
+        platform.state.write(cell::STACK_TOP, platform.stack.usable.end);
+        let program =
+            Program { memories: vec![MemorySlot { cells: cell::FIRST_MEMORY, maximum: None }], ..Program::default() };
+        Ok(Self {
             imports,
             options,
             compiler: Compiler::new(platform.cpu, pinned)?,
-            code,
+            code: CodeSpace::new(platform.code, platform.state.base(), pinned)?,
             allocator,
-            functions: function_states(&program, &earlier),
+            functions: Vec::new(),
             sites: Vec::new(),
-            calls,
-            thresholds,
             wrappers: BTreeMap::new(),
-            dropped_data: program.modules.iter().map(|module| vec![false; module.data.len()]).collect(),
-            dropped_elements: program.modules.iter().map(|module| vec![false; module.elements.len()]).collect(),
+            dropped_data: Vec::new(),
+            dropped_elements: Vec::new(),
+            registered: BTreeMap::new(),
             stop: None,
             earlier,
             statistics: Statistics::default(),
             program,
             platform: Rest {
                 state: platform.state,
-                memory: platform.memory,
-                most_pages: most_pages.min(ADDRESSABLE_PAGES),
+                memories: vec![Memory { memory: platform.memory, most_pages: 0 }],
+                another_memory: platform.another_memory,
                 stack: platform.stack,
                 ticks: platform.ticks,
                 cpu: platform.cpu,
                 activation: platform.activation,
                 arm: platform.arm,
             },
-        };
-        engine.initialise()?;
-        Ok(engine)
+        })
     }
 
-    fn initialise(&mut self) -> Result<(), EngineError> {
-        let initial_pages = self.program.modules[PROGRAM].memories.first().map_or(0, |memory| memory.initial);
-        if self.grow_memory(initial_pages).is_none() {
-            return Err(EngineError::OutOfMemory { what: "the program's linear memory" });
+    /// Adds the module `bytes`, linked to what is there; its number. On an error its segments may have been written in
+    /// part, as the specification has it, but nothing refers to it.
+    pub fn add_module(&mut self, bytes: &'static [u8]) -> Result<usize, EngineError> {
+        let module = Module::decode(bytes)?;
+        let number = self.program.modules.len();
+        let (linkage, added) = self.link(number, &module)?;
+        self.add_functions(added)?;
+        self.dropped_data.push(vec![false; module.data.len()]);
+        self.dropped_elements.push(vec![false; module.elements.len()]);
+        self.program.modules.push(module);
+        self.program.linkages.push(linkage);
+        ensure(&mut *self.platform.state, &self.allocator)?;
+        self.initialise_memories(number)?;
+        self.initialise_globals(number)?;
+        self.initialise_tables(number)?;
+        self.initialise_data(number)?;
+        Ok(number)
+    }
+
+    /// Later modules can import the exports of module `number` from `name`.
+    pub fn register(&mut self, name: &str, number: usize) {
+        self.registered.insert(name.to_string(), number);
+    }
+
+    fn add_functions(&mut self, added: Vec<FunctionInfo>) -> Result<(), EngineError> {
+        self.code.add_entries(self.program.functions.len() as u32, added.len() as u32)?;
+        for info in added {
+            let earlier = info.key.and_then(|key| self.earlier.find(key)).cloned();
+            let counters = self.allocator.allocate(function::END);
+            self.functions.push(FunctionState { counters, earlier, ..FunctionState::default() });
+            self.program.functions.push(info);
         }
-        if let MemoryBase::Pinned(base) = self.platform.memory.base() {
-            self.platform.state.write(cell::MEMORY_BASE, base);
-        }
-        self.platform.state.write(cell::STACK_TOP, self.platform.stack.usable.end);
-        for module in [PROGRAM, LIBC] {
-            self.initialise_globals(module)?;
-            self.initialise_tables(module)?;
-            self.initialise_data(module)?;
+        Ok(())
+    }
+
+    fn initialise_memories(&mut self, module: usize) -> Result<(), EngineError> {
+        let imported = self.program.modules[module].imported(|ty| matches!(ty, TypeRef::Memory(_)));
+        for index in imported..self.program.modules[module].memories.len() {
+            let id = self.program.linkages[module].memories[index];
+            let slot = self.program.memories[id.0 as usize];
+            if let MemoryBase::At(base) = self.platform.memories[id.0 as usize].memory.base() {
+                self.platform.state.write(slot.cells + memory::BASE, base);
+            }
+            let pages = self.program.modules[module].memories[index].initial;
+            self.grow_memory(id, pages).ok_or(EngineError::OutOfMemory { what: "the program's linear memory" })?;
         }
         Ok(())
     }
 
     fn initialise_globals(&mut self, module: usize) -> Result<(), EngineError> {
+        let first = self.program.modules[module].imported(|ty| matches!(ty, TypeRef::Global(_)));
         for index in 0..self.program.modules[module].globals.len() {
-            if let GlobalSlot::Cell(offset) = self.program.linkages[module].globals[index] {
-                let value = self.constant(module, self.program.modules[module].global_init(index))?;
-                self.platform.state.write(offset, value);
+            if let GlobalSlot::Cell(offset) = self.program.linkages[module].globals[first + index] {
+                let value = self.constant(module, &self.program.modules[module].globals[index].init_expr)?;
+                self.platform.state.write(offset, value as u64);
+                self.platform.state.write(offset + 8, (value >> 64) as u64);
             }
         }
         Ok(())
     }
 
     fn initialise_tables(&mut self, module: usize) -> Result<(), EngineError> {
-        for index in 0..self.program.linkages[module].tables.len() {
+        let imported = self.program.modules[module].imported(|ty| matches!(ty, TypeRef::Table(_)));
+        for index in imported..self.program.linkages[module].tables.len() {
             let slot = self.program.linkages[module].tables[index];
             let initial = self.program.modules[module].tables[index].initial;
             self.platform.state.write(slot.length_cell, initial);
@@ -132,10 +168,10 @@ impl Engine {
     fn initialise_data(&mut self, module: usize) -> Result<(), EngineError> {
         for index in 0..self.program.modules[module].data.len() {
             let data = self.program.modules[module].data[index].clone();
-            let DataKind::Active { offset_expr, .. } = &data.kind else { continue };
+            let DataKind::Active { memory_index, offset_expr } = &data.kind else { continue };
             let start = self.constant(module, offset_expr)? as u32;
             let length = data.data.len() as u32;
-            self.memory_init(module, index, [start, 0, length])
+            self.memory_init(module, *memory_index, index, [start, 0, length])
                 .ok_or(EngineError::SegmentOutOfBounds { what: "data", index })?;
             self.dropped_data[module][index] = true;
         }
@@ -154,7 +190,7 @@ impl Engine {
             }
             ElementItems::Expressions(_, expressions) => {
                 for expression in expressions.clone() {
-                    items.push(self.constant(module, &expression.map_err(bad)?)?);
+                    items.push(self.constant(module, &expression.map_err(bad)?)? as u64);
                 }
             }
         }
@@ -162,14 +198,17 @@ impl Engine {
     }
 
     /// The bits of a constant expression.
-    fn constant(&self, module: usize, expression: &ConstExpr<'_>) -> Result<u64, EngineError> {
+    fn constant(&self, module: usize, expression: &ConstExpr<'_>) -> Result<u128, EngineError> {
         evaluate(expression, |index| match self.program.linkages[module].globals.get(index as usize)? {
             GlobalSlot::Constant(bits) => Some(*bits),
-            GlobalSlot::Cell(offset) => Some(self.platform.state.read(*offset)),
+            GlobalSlot::Cell(offset) => {
+                let word = |offset| u128::from(self.platform.state.read(offset));
+                Some(word(*offset) | word(*offset + 8) << 64)
+            }
         })
         .map(|value| match value {
             ConstantValue::Bits(bits) => bits,
-            ConstantValue::Function(index) => funcref(self.program.resolve(module, index)),
+            ConstantValue::Function(index) => u128::from(funcref(self.program.resolve(module, index))),
         })
     }
 }
@@ -182,9 +221,4 @@ pub(super) const fn funcref(id: FuncId) -> u64 {
 /// Makes all that was allocated accessible.
 pub(super) fn ensure(state: &mut dyn StateMemory, allocator: &StateAllocator) -> Result<(), EngineError> {
     state.ensure(allocator.end()).map_err(|_| EngineError::OutOfMemory { what: "globals, tables and counters" })
-}
-
-fn function_states(program: &Program, earlier: &Profile) -> Vec<FunctionState> {
-    let record = |info: &FunctionInfo| info.key.and_then(|key| earlier.find(key)).cloned();
-    program.functions.iter().map(|info| FunctionState { earlier: record(info), ..FunctionState::default() }).collect()
 }

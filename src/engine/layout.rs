@@ -17,14 +17,32 @@ pub mod cell {
     pub const COMPILE_ENTRY: usize = 32;
     /// Not 0: the running program is to be abandoned.
     pub const STOPPED: usize = 40;
-    /// Bytes of linear memory.
-    pub const MEMORY_BYTES: usize = 48;
-    /// Machine address of linear memory, where it is not 0.
-    pub const MEMORY_BASE: usize = 56;
+    /// The two words of the first memory: [`super::memory`].
+    pub const FIRST_MEMORY: usize = 48;
     /// First byte past the program's call stack.
     pub const STACK_TOP: usize = 64;
     /// Bytes taken by the cells.
     pub const END: usize = 128;
+}
+
+/// The words that state memory holds of each linear memory, by offset.
+pub mod memory {
+    /// Its bytes.
+    pub const BYTES: usize = 0;
+    /// Its machine address.
+    pub const BASE: usize = 8;
+    /// Bytes taken by the words.
+    pub const END: usize = 16;
+}
+
+/// The words that state memory holds of each function, by offset.
+pub mod function {
+    /// Calls in this boot.
+    pub const CALLS: usize = 0;
+    /// Number of calls at which it asks for promotion.
+    pub const THRESHOLD: usize = 8;
+    /// Bytes taken by the words.
+    pub const END: usize = 16;
 }
 
 /// Bytes per global: enough for a 128-bit vector.
@@ -58,23 +76,23 @@ pub mod site {
     pub const COUNTDOWN: i32 = 40;
 }
 
-/// A sampled probe records one call in this many, with this weight.
-pub const SAMPLE_PERIOD: u64 = 64;
+/// Calls that sample `number` of a sampled probe stands for: 64 on average. The periods vary, or a probe would see only
+/// some of the values of a program that repeats itself in step with them. Every boot draws the same ones.
+pub const fn sample_period(number: u64) -> u64 {
+    let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let spread = (spread ^ spread >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    33 + (spread >> 58)
+}
 
 /// Bytes of code memory kept for the trampolines, at offset 0.
 pub const TRAMPOLINE_BYTES: usize = 1024;
 
-/// Every function has an entry of this size right after the trampolines: a jump to its newest code, or a call that
-/// compiles it first. Addresses of functions are addresses of entries, so that new code needs no other patch.
+/// Every function has an entry of this size: a jump to its newest code, or a call that compiles it first. Addresses of
+/// functions are addresses of entries, so that new code needs no other patch.
 pub const ENTRY_BYTES: usize = 16;
 
-/// Offset of a function's entry in code memory.
-pub const fn entry_offset(function: u32) -> usize {
-    TRAMPOLINE_BYTES + function as usize * ENTRY_BYTES
-}
-
-/// Bits of a table's index where it is packed with another; a module has at most 100 tables.
-pub const TABLE_BITS: u32 = 8;
+/// Bits of a table's or memory's index where it is packed with another; a module has at most 100 of each.
+pub const INDEX_BITS: u32 = 8;
 
 /// What compiled code asks of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +106,14 @@ pub enum RuntimeOp {
     Sample,
     /// (function, &arguments, &results): call a host function.
     Host,
-    /// (pages) -> previous pages or -1.
+    /// (memory, pages) -> previous pages or -1.
     MemoryGrow,
-    /// (segment | module << 32, destination, source, length)
+    /// (memory | segment << 8 | module << 32, destination, source, length)
     MemoryInit,
+    /// (destination memory | source memory << 8 | module << 32, destination, source, length)
+    MemoryCopy,
+    /// (memory | module << 32, destination, byte, length)
+    MemoryFill,
     /// (segment | module << 32)
     DataDrop,
     /// (table | module << 32, index, reference)
@@ -109,13 +131,15 @@ pub enum RuntimeOp {
 }
 
 impl RuntimeOp {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Promote,
         Self::Record,
         Self::Sample,
         Self::Host,
         Self::MemoryGrow,
         Self::MemoryInit,
+        Self::MemoryCopy,
+        Self::MemoryFill,
         Self::DataDrop,
         Self::TableSet,
         Self::TableGrow,
@@ -158,6 +182,21 @@ impl StateAllocator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sample_periods_are_64_on_average_and_in_step_with_nothing() {
+        let periods = || (0..10_000).map(sample_period);
+        assert!((63..=66).contains(&(periods().sum::<u64>() / 10_000)));
+        for step in 2..9 {
+            let mut seen = alloc::vec![0; step as usize];
+            let mut at = 0;
+            periods().for_each(|period| {
+                at += period;
+                seen[(at % step) as usize] += 1;
+            });
+            assert!(seen.iter().all(|count| *count * step > 9_000), "{step}: {seen:?}");
+        }
+    }
 
     #[test]
     fn operations_survive_the_trip_through_compiled_code() {

@@ -4,8 +4,8 @@
 use alloc::vec::Vec;
 
 use super::instantiate::{ensure, funcref};
-use super::layout::{SAMPLE_PERIOD, site};
-use super::program::{FuncId, FunctionKind, PROGRAM};
+use super::layout::{function, sample_period, site};
+use super::program::{FuncId, PROGRAM};
 use super::seams::MemoryBase;
 use super::specialise::KernelId;
 use super::tier::{self, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
@@ -75,7 +75,7 @@ impl Engine {
     }
 
     pub(super) fn pinned_base(&self) -> bool {
-        matches!(self.platform.memory.base(), MemoryBase::Pinned(_))
+        matches!(self.platform.memories[0].memory.base(), MemoryBase::At(_))
     }
 
     /// Finds what is to be counted in `id` and makes room for it.
@@ -93,13 +93,14 @@ impl Engine {
                 callee: found.callee,
                 offset: self.allocator.allocate(site::BYTES),
                 values: ValueHistogram::default(),
+                samples: 0,
                 guards_passed: 0,
                 guards_failed: 0,
             });
         }
         ensure(&mut *self.platform.state, &self.allocator)?;
         for site in &self.sites[observed.first_site..] {
-            self.platform.state.write(site.offset + site::COUNTDOWN as usize, SAMPLE_PERIOD);
+            self.platform.state.write(site.offset + site::COUNTDOWN as usize, sample_period(0));
         }
         let state = &mut self.functions[id.0 as usize];
         state.observed = Some(observed);
@@ -139,8 +140,8 @@ impl Engine {
             }
             SiteKind::Target => {
                 let target = FuncId(u32::try_from(value.checked_sub(1)?).ok()?);
-                let info = self.program.functions.get(target.0 as usize)?;
-                (!matches!(info.kind, FunctionKind::Alias(_))).then_some(Specialisation::Target(target))
+                let known = (target.0 as usize) < self.program.functions.len();
+                known.then_some(Specialisation::Target(target))
             }
         }
     }
@@ -154,8 +155,8 @@ impl Engine {
         let sites = self.sites[observed.first_site..][..observed.site_count].iter().enumerate();
         Plan {
             tier,
-            calls: self.calls + 8 * id.0 as usize,
-            threshold: (flight && more_to_learn).then_some(self.thresholds + 8 * id.0 as usize),
+            calls: state.counters + function::CALLS,
+            threshold: (flight && more_to_learn).then_some(state.counters + function::THRESHOLD),
             promote_at_rounds: flight.then_some(rounds),
             blocks: observed.blocks,
             block_counts: self.block_counts(id),
@@ -185,13 +186,14 @@ impl Engine {
     }
 
     fn calls_of(&self, id: FuncId) -> u64 {
-        self.platform.state.read(self.calls + 8 * id.0 as usize)
+        self.platform.state.read(self.functions[id.0 as usize].counters + function::CALLS)
     }
 
-    fn set_threshold(&mut self, id: FuncId) {
-        let tier = self.functions[id.0 as usize].tier.unwrap_or(Tier::Baseline);
+    pub(super) fn set_threshold(&mut self, id: FuncId) {
+        let state = &self.functions[id.0 as usize];
+        let tier = state.tier.unwrap_or(Tier::Baseline);
         let next = tier::next_threshold(self.calls_of(id), tier, &self.options.thresholds);
-        self.platform.state.write(self.thresholds + 8 * id.0 as usize, next);
+        self.platform.state.write(state.counters + function::THRESHOLD, next);
     }
 
     /// What the sites of `id` saw in this boot.

@@ -1,6 +1,7 @@
-//! Functions that Cranelift calls where the CPU lacks an instruction (no SSE4.1, no FMA). Exact, so that results do not
-//! depend on the CPU.
+//! Functions that Cranelift calls where the CPU lacks an instruction (no SSSE3, no SSE4.1, no FMA). Exact, so that results
+//! do not depend on the CPU.
 
+use core::arch::x86_64::{__m128i, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_unpackhi_epi64};
 use cranelift_codegen::ir::LibCall;
 
 /// The address of `call`'s implementation, none if the x64 backend never asks for it.
@@ -16,6 +17,7 @@ pub fn address(call: LibCall) -> Option<u64> {
         LibCall::NearestF64 => nearest_f64 as *const () as usize,
         LibCall::FmaF32 => fma_f32 as *const () as usize,
         LibCall::FmaF64 => fma_f64 as *const () as usize,
+        LibCall::X86Pshufb => shuffle_bytes as *const () as usize,
         _ => return None,
     };
     Some(address as u64)
@@ -50,6 +52,26 @@ extern "C" fn fma_f32(x: f32, y: f32, z: f32) -> f32 {
 }
 extern "C" fn fma_f64(x: f64, y: f64, z: f64) -> f64 {
     libm::fma(x, y, z)
+}
+
+/// PSHUFB: each byte of the result is the byte of `bytes` that the low four bits of the index name, or 0 where the
+/// index has its highest bit set.
+#[allow(
+    improper_ctypes_definitions,
+    reason = "the C convention passes __m128i in a vector register, as Cranelift does"
+)]
+#[target_feature(enable = "sse2")]
+extern "C" fn shuffle_bytes(bytes: __m128i, indices: __m128i) -> __m128i {
+    let (bytes, indices) = (bytes_of(bytes), bytes_of(indices));
+    let shuffled = indices.map(|index| if index & 0x80 != 0 { 0 } else { bytes[usize::from(index & 0x0f)] });
+    let half = |at: usize| i64::from_le_bytes(core::array::from_fn(|byte| shuffled[at + byte]));
+    _mm_set_epi64x(half(8), half(0))
+}
+
+#[target_feature(enable = "sse2")]
+fn bytes_of(vector: __m128i) -> [u8; 16] {
+    let halves = [_mm_cvtsi128_si64(vector), _mm_cvtsi128_si64(_mm_unpackhi_epi64(vector, vector))];
+    core::array::from_fn(|byte| halves[byte / 8].to_le_bytes()[byte % 8])
 }
 
 /// `round(x)`; a NaN comes out quiet, as WebAssembly wants it (specification, 4.3.3) and the instruction gives it.

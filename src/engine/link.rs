@@ -1,162 +1,278 @@
-//! Program and libc linked into one space: functions numbered, types interned, imports found, globals and tables placed,
-//! the program's own libc functions replaced.
+//! A module linked to what is there: its imports found, its functions numbered, its memories, tables and globals given
+//! their places, its own libc functions replaced.
 
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use wasmparser::{ConstExpr, ElementItems, FuncType, Operator, TypeRef, ValType};
+use wasmparser::{ConstExpr, ElementItems, FuncType, GlobalType, Import, Operator, TableType, TypeRef, ValType};
 
-use super::EngineError;
 use super::constant::{ConstantValue, evaluate};
-use super::layout::{GLOBAL_BYTES, StateAllocator, table_entry};
+use super::layout::{GLOBAL_BYTES, memory, table_entry};
 use super::module::Module;
 use super::program::{
-    FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, PROGRAM, Program, SignatureInterner, TableSlot,
+    FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, TableSlot,
     function_name,
 };
-use super::seams::Imports;
+use super::{Engine, EngineError, Memory};
 use crate::libc::{self, NamedFunction, Reference};
 
 /// Entries by which a table may outgrow its initial size.
 const TABLE_GROWTH: u32 = 1 << 16;
 
-/// Numbers functions, interns types, and gives globals and tables their places.
-pub fn link(
-    modules: Vec<Module>,
-    imports: &dyn Imports,
-    allocator: &mut StateAllocator,
-) -> Result<Program, EngineError> {
-    let mut interner = SignatureInterner::default();
-    let mut linkages = Vec::new();
-    let mut first_function = 0;
-    for module in &modules {
-        linkages.push(Linkage {
-            first_function,
-            globals: global_slots(module, allocator)?,
-            tables: module.tables.iter().map(|ty| table_slot(ty.initial, ty.maximum, allocator)).collect(),
-            signatures: module.types.iter().map(|ty| interner.intern(ty)).collect(),
-        });
-        first_function += module.functions.len() as u32;
-    }
-    let libc_first = linkages[LIBC].first_function;
-    let mut functions = imported_functions(&modules[PROGRAM], &linkages[PROGRAM], imports, |name| {
-        exported(&modules[LIBC], name).map(|index| FuncId(libc_first + index))
-    })?;
-    for (number, module) in modules.iter().enumerate() {
-        functions.extend(defined_functions(number, module, &linkages[number]));
-    }
-    for (index, replacement) in interposed(&modules[PROGRAM]) {
-        if let Some(target) = exported(&modules[LIBC], replacement.name) {
-            functions[index as usize].kind = FunctionKind::Alias(FuncId(libc_first + target));
-            functions[index as usize].key = None;
+/// Pages that 32-bit addresses reach.
+const ADDRESSABLE_PAGES: u64 = 1 << 16;
+
+/// What an import stands for.
+enum Extern {
+    Function(FuncId),
+    /// A host function, which has no number yet.
+    Host(FunctionInfo),
+    Table(TableSlot),
+    Memory(MemoryId),
+    Global(GlobalSlot),
+}
+
+/// Why an import stands for nothing.
+enum Unlinked {
+    Unknown,
+    Type { wanted: String, offered: String },
+}
+
+impl Engine {
+    /// Links `module`, which will have this number, and returns it with the functions that it adds.
+    pub(super) fn link(&mut self, number: usize, module: &Module) -> Result<(Linkage, Vec<FunctionInfo>), EngineError> {
+        let signatures = module.types.iter().map(|ty| self.program.signatures.intern(ty)).collect();
+        let mut linkage = Linkage { signatures, ..Linkage::default() };
+        let mut added = Vec::new();
+        self.link_imports(number, module, &mut linkage, &mut added)?;
+        self.place_functions(number, module, &mut linkage, &mut added);
+        for ty in &module.memories[linkage.memories.len()..] {
+            let id = self.place_memory(number, &linkage, ty.maximum)?;
+            linkage.memories.push(id);
         }
+        for ty in &module.tables[linkage.tables.len()..] {
+            let slot = self.place_table(ty);
+            linkage.tables.push(slot);
+        }
+        self.place_globals(module, &mut linkage);
+        Ok((linkage, added))
     }
-    Ok(Program { modules, linkages, functions, signatures: interner.types })
-}
 
-fn exported(module: &Module, name: &str) -> Option<u32> {
-    module.exports.iter().find(|export| export.name == name).map(|export| export.index)
-}
-
-fn global_slots(module: &Module, allocator: &mut StateAllocator) -> Result<Vec<GlobalSlot>, EngineError> {
-    let mut slots: Vec<GlobalSlot> = Vec::new();
-    for global in &module.globals {
-        let known = |index: u32| match slots.get(index as usize) {
-            Some(GlobalSlot::Constant(bits)) => Some(*bits),
-            _ => None,
-        };
-        let constant = match evaluate(&global.init_expr, known) {
-            Ok(ConstantValue::Bits(bits)) if !global.ty.mutable => Some(bits),
-            _ => None,
-        };
-        let place = |allocator: &mut StateAllocator| GlobalSlot::Cell(allocator.allocate(GLOBAL_BYTES));
-        slots.push(constant.map_or_else(|| place(allocator), GlobalSlot::Constant));
+    fn link_imports(
+        &self,
+        number: usize,
+        module: &Module,
+        linkage: &mut Linkage,
+        added: &mut Vec<FunctionInfo>,
+    ) -> Result<(), EngineError> {
+        let mut unknown = Vec::new();
+        for import in &module.imports {
+            let name = format!("{}.{}", import.module, import.name);
+            match self.find_import(number, module, import) {
+                Ok(Extern::Function(id)) => linkage.functions.push(id),
+                Ok(Extern::Host(info)) => {
+                    linkage.functions.push(FuncId((self.program.functions.len() + added.len()) as u32));
+                    added.push(info);
+                }
+                Ok(Extern::Table(slot)) => linkage.tables.push(slot),
+                Ok(Extern::Memory(id)) => linkage.memories.push(id),
+                Ok(Extern::Global(slot)) => linkage.globals.push(slot),
+                Err(Unlinked::Unknown) => unknown.push(name),
+                Err(Unlinked::Type { wanted, offered }) => {
+                    return Err(EngineError::ImportType { name, wanted, offered });
+                }
+            }
+        }
+        if unknown.is_empty() { Ok(()) } else { Err(EngineError::UnknownImports(unknown)) }
     }
-    Ok(slots)
-}
 
-fn table_slot(initial: u64, maximum: Option<u64>, allocator: &mut StateAllocator) -> TableSlot {
-    let initial = initial as u32;
-    let most = maximum.map_or(u32::MAX, |maximum| u32::try_from(maximum).unwrap_or(u32::MAX));
-    let capacity = most.min(initial.saturating_add(TABLE_GROWTH));
-    TableSlot {
-        length_cell: allocator.allocate(8),
-        entries: allocator.allocate(capacity as usize * table_entry::BYTES),
-        capacity,
-        fixed_length: (maximum == Some(u64::from(initial))).then_some(initial),
-    }
-}
-
-/// The functions that the program imports, in order.
-fn imported_functions(
-    module: &Module,
-    linkage: &Linkage,
-    imports: &dyn Imports,
-    libc_function: impl Fn(&str) -> Option<FuncId>,
-) -> Result<Vec<FunctionInfo>, EngineError> {
-    let (mut functions, mut unknown) = (Vec::new(), Vec::new());
-    for import in &module.imports {
-        let name = format!("{}.{}", import.module, import.name);
-        let type_index =
-            function_import(import.ty).map_err(|what| EngineError::UnsupportedImport { name: name.clone(), what })?;
-        let found = if import.module == "libc" {
-            offered_by_libc(import.name, &libc_function)
-        } else {
-            imports.find(import.module, import.name).map(|function| {
-                (FunctionKind::Host { id: function.id }, function_type(function.params, function.results))
-            })
-        };
-        let Some((kind, offered)) = found else {
-            unknown.push(name);
-            continue;
-        };
+    /// From a registered module, the libc, or the face.
+    fn find_import(&self, number: usize, module: &Module, import: &Import<'_>) -> Result<Extern, Unlinked> {
+        if let Some(exporter) = self.registered.get(import.module) {
+            return self.find_export(*exporter, module, import);
+        }
+        if number == LIBC {
+            return Ok(Extern::Memory(FIRST_MEMORY));
+        }
+        let TypeRef::Func(type_index) = import.ty else { return Err(Unlinked::Unknown) };
         let wanted = &module.types[type_index as usize];
-        if *wanted != offered {
-            let (wanted, offered) = (wanted.to_string(), offered.to_string());
-            return Err(EngineError::ImportSignature { name, wanted, offered });
+        if import.module == "libc" {
+            let function = libc::find(import.name).ok_or(Unlinked::Unknown)?;
+            same(wanted, &function_type(function.params, function.results))?;
+            return self.program.libc_function(import.name).map(Extern::Function).ok_or(Unlinked::Unknown);
         }
-        let signature = linkage.signatures[type_index as usize];
-        functions.push(FunctionInfo { kind, signature, name, key: None, libc: None });
+        let function = self.imports.find(import.module, import.name).ok_or(Unlinked::Unknown)?;
+        same(wanted, &function_type(function.params, function.results))?;
+        Ok(Extern::Host(FunctionInfo {
+            kind: FunctionKind::Host { id: function.id },
+            signature: self.program.signatures.find(wanted),
+            name: format!("{}.{}", import.module, import.name),
+            key: None,
+            libc: None,
+        }))
     }
-    if unknown.is_empty() { Ok(functions) } else { Err(EngineError::UnknownImports(unknown)) }
+
+    /// What module `exporter` exports under the import's name, if it is what is wanted.
+    fn find_export(&self, exporter: usize, module: &Module, import: &Import<'_>) -> Result<Extern, Unlinked> {
+        let (exports, linkage) = (&self.program.modules[exporter].exports, &self.program.linkages[exporter]);
+        let export = exports.iter().find(|export| export.name == import.name).ok_or(Unlinked::Unknown)?;
+        let index = export.index as usize;
+        use wasmparser::ExternalKind as Kind;
+        match (import.ty, export.kind) {
+            (TypeRef::Func(type_index), Kind::Func) => {
+                let id = linkage.functions[index];
+                same(&module.types[type_index as usize], self.program.function_type(id))?;
+                Ok(Extern::Function(id))
+            }
+            (TypeRef::Global(wanted), Kind::Global) => {
+                same_global(&wanted, &self.program.modules[exporter].global_types[index])?;
+                Ok(Extern::Global(linkage.globals[index]))
+            }
+            (TypeRef::Table(wanted), Kind::Table) => {
+                let slot = linkage.tables[index];
+                if wanted.element_type != slot.element_type {
+                    return Err(differs(&wanted.element_type, &slot.element_type));
+                }
+                let length = self.platform.state.read(slot.length_cell);
+                within_limits((wanted.initial, wanted.maximum), (length, slot.maximum))?;
+                Ok(Extern::Table(slot))
+            }
+            (TypeRef::Memory(wanted), Kind::Memory) => {
+                let id = linkage.memories[index];
+                let pages = self.platform.memories[id.0 as usize].memory.pages();
+                let offered = (pages, self.program.memories[id.0 as usize].maximum);
+                within_limits((wanted.initial, wanted.maximum), offered)?;
+                Ok(Extern::Memory(id))
+            }
+            (wanted, offered) => Err(differs(&wanted, &offered)),
+        }
+    }
+
+    /// Numbers the defined functions; those that the libc replaces keep their number, but no index leads there.
+    fn place_functions(&self, number: usize, module: &Module, linkage: &mut Linkage, added: &mut Vec<FunctionInfo>) {
+        let replaced = if self.may_use_libc(number, module, linkage) { interposed(module) } else { Vec::new() };
+        let mut replaced = replaced.into_iter().peekable();
+        for (key, index) in module.keys().into_iter().zip(module.imported_functions..) {
+            let name = function_name(module, index);
+            let replacement = replaced.next_if(|(replaced, _)| *replaced == index);
+            let target = replacement.and_then(|(_, function)| self.program.libc_function(function.name));
+            let own = FuncId((self.program.functions.len() + added.len()) as u32);
+            linkage.functions.push(target.unwrap_or(own));
+            added.push(FunctionInfo {
+                kind: FunctionKind::Defined { module: number, index },
+                signature: linkage.signatures[module.functions[index as usize] as usize],
+                libc: if number == LIBC { libc::find(&name) } else { None },
+                name,
+                key: target.is_none().then_some(key),
+            });
+        }
+    }
+
+    /// The libc works on the first memory: only a module whose own first memory is that one may have its functions
+    /// replaced.
+    fn may_use_libc(&self, number: usize, module: &Module, linkage: &Linkage) -> bool {
+        let imported = linkage.memories.first() == Some(&FIRST_MEMORY);
+        let defines = linkage.memories.is_empty() && !module.memories.is_empty() && !self.first_memory_is_taken();
+        number != LIBC && (imported || defines)
+    }
+
+    fn first_memory_is_taken(&self) -> bool {
+        let programs = self.program.linkages.iter().skip(LIBC + 1);
+        programs.into_iter().any(|linkage| linkage.memories.contains(&FIRST_MEMORY))
+    }
+
+    fn place_memory(
+        &mut self,
+        number: usize,
+        linkage: &Linkage,
+        maximum: Option<u64>,
+    ) -> Result<MemoryId, EngineError> {
+        let most_pages = maximum.unwrap_or(ADDRESSABLE_PAGES).min(ADDRESSABLE_PAGES);
+        let first = number != LIBC && !self.first_memory_is_taken() && !linkage.memories.contains(&FIRST_MEMORY);
+        if first {
+            self.platform.memories[0].most_pages = most_pages;
+            self.program.memories[0].maximum = maximum;
+            return Ok(FIRST_MEMORY);
+        }
+        let another = (self.platform.another_memory)();
+        let memory = another.map_err(|_| EngineError::OutOfMemory { what: "another linear memory" })?;
+        self.add_memory(memory, most_pages, maximum)
+    }
+
+    /// Adds a memory that has its own words in state memory.
+    fn add_memory(
+        &mut self,
+        memory: Box<dyn super::seams::LinearMemory>,
+        most_pages: u64,
+        maximum: Option<u64>,
+    ) -> Result<MemoryId, EngineError> {
+        let id = MemoryId(self.program.memories.len() as u32);
+        let cells = self.allocator.allocate(memory::END);
+        self.program.memories.push(MemorySlot { cells, maximum });
+        self.platform.memories.push(Memory { memory, most_pages });
+        Ok(id)
+    }
+
+    fn place_table(&mut self, ty: &TableType) -> TableSlot {
+        let initial = ty.initial as u32;
+        let most = ty.maximum.map_or(u32::MAX, |maximum| u32::try_from(maximum).unwrap_or(u32::MAX));
+        let capacity = most.min(initial.saturating_add(TABLE_GROWTH));
+        TableSlot {
+            length_cell: self.allocator.allocate(8),
+            entries: self.allocator.allocate(capacity as usize * table_entry::BYTES),
+            capacity,
+            maximum: ty.maximum,
+            element_type: ty.element_type,
+            fixed_length: (ty.maximum == Some(ty.initial)).then_some(initial),
+        }
+    }
+
+    fn place_globals(&mut self, module: &Module, linkage: &mut Linkage) {
+        for global in &module.globals {
+            let known = |index: u32| match linkage.globals.get(index as usize) {
+                Some(GlobalSlot::Constant(bits)) => Some(*bits),
+                _ => None,
+            };
+            let slot = match evaluate(&global.init_expr, known) {
+                Ok(ConstantValue::Bits(bits)) if !global.ty.mutable => GlobalSlot::Constant(bits),
+                _ => GlobalSlot::Cell(self.allocator.allocate(GLOBAL_BYTES)),
+            };
+            linkage.globals.push(slot);
+        }
+    }
 }
 
-/// The type index of a function import; what it is if it is none.
-fn function_import(ty: TypeRef) -> Result<u32, &'static str> {
-    match ty {
-        TypeRef::Func(index) | TypeRef::FuncExact(index) => Ok(index),
-        TypeRef::Table(_) => Err("table"),
-        TypeRef::Memory(_) => Err("memory"),
-        TypeRef::Global(_) => Err("global"),
-        TypeRef::Tag(_) => Err("tag"),
-    }
+fn differs(wanted: &dyn core::fmt::Debug, offered: &dyn core::fmt::Debug) -> Unlinked {
+    Unlinked::Type { wanted: format!("{wanted:?}"), offered: format!("{offered:?}") }
 }
 
-fn offered_by_libc(name: &str, libc_function: impl Fn(&str) -> Option<FuncId>) -> Option<(FunctionKind, FuncType)> {
-    let function = libc::find(name)?;
-    Some((FunctionKind::Alias(libc_function(name)?), function_type(function.params, function.results)))
+fn same(wanted: &FuncType, offered: &FuncType) -> Result<(), Unlinked> {
+    if wanted == offered {
+        return Ok(());
+    }
+    Err(Unlinked::Type { wanted: wanted.to_string(), offered: offered.to_string() })
+}
+
+fn same_global(wanted: &GlobalType, offered: &GlobalType) -> Result<(), Unlinked> {
+    if wanted == offered { Ok(()) } else { Err(differs(wanted, offered)) }
+}
+
+/// (size, maximum) of a table or memory: at least as large, and growing no further.
+fn within_limits(wanted: (u64, Option<u64>), offered: (u64, Option<u64>)) -> Result<(), Unlinked> {
+    let grows_no_further = match (wanted.1, offered.1) {
+        (None, _) => true,
+        (Some(wanted), Some(offered)) => offered <= wanted,
+        (Some(_), None) => false,
+    };
+    if offered.0 >= wanted.0 && grows_no_further { Ok(()) } else { Err(differs(&wanted, &offered)) }
 }
 
 fn function_type(params: &[ValType], results: &[ValType]) -> FuncType {
     FuncType::new(params.iter().copied(), results.iter().copied())
 }
 
-fn defined_functions(number: usize, module: &Module, linkage: &Linkage) -> Vec<FunctionInfo> {
-    let info = |(offset, key)| {
-        let index = module.imported_functions + offset as u32;
-        let name = function_name(module, index);
-        FunctionInfo {
-            kind: FunctionKind::Defined { module: number, index },
-            signature: linkage.signatures[module.functions[index as usize] as usize],
-            libc: if number == LIBC { libc::find(&name) } else { None },
-            name,
-            key: Some(key),
-        }
-    };
-    module.keys().into_iter().enumerate().map(info).collect()
-}
-
-/// The program's functions that the libc replaces.
+/// The functions of `module` that the libc replaces, by rising index.
 fn interposed(module: &Module) -> Vec<(u32, &'static libc::LibcFunction)> {
     let named = module.names.iter().filter(|(index, _)| module.body(**index).is_some()).map(|(index, name)| {
         let ty = module.function_type(*index);
@@ -171,9 +287,9 @@ fn references(module: &Module) -> impl Iterator<Item = Reference> + '_ {
         let from = Some(module.imported_functions + index as u32);
         let operators = body.get_operators_reader().into_iter().flatten();
         operators.map_while(Result::ok).filter_map(move |operator| match operator {
-            Operator::Call { function_index: to } | Operator::RefFunc { function_index: to } => {
-                Some(Reference { from, to })
-            }
+            Operator::Call { function_index: to }
+            | Operator::ReturnCall { function_index: to }
+            | Operator::RefFunc { function_index: to } => Some(Reference { from, to }),
             _ => None,
         })
     });

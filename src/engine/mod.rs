@@ -17,6 +17,7 @@ mod library;
 mod link;
 pub mod module;
 pub mod program;
+mod proposals;
 mod run;
 pub mod seams;
 mod serve;
@@ -41,10 +42,11 @@ use cpu::CpuFeatures;
 use layout::StateAllocator;
 use module::ModuleError;
 use program::{FuncId, Program};
-use seams::{CallStack, CodeMemory, Imports, LinearMemory, StateMemory, Ticks};
+use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, StateMemory, Ticks};
 use tier::{Promotion, Thresholds, Tier};
 use translate::{Specialisation, TranslateError};
 
+pub use run::Value;
 use trap::Pending;
 pub use trap::{Activation, Ending, Fault, TraceFrame, Trap, TrapKind};
 
@@ -52,7 +54,10 @@ pub use trap::{Activation, Ending, Fault, TraceFrame, Trap, TrapKind};
 pub struct Platform {
     pub code: Box<dyn CodeMemory>,
     pub state: Box<dyn StateMemory>,
+    /// The program's first memory.
     pub memory: Box<dyn LinearMemory>,
+    /// Makes one more memory; its base is never `Zero`.
+    pub another_memory: Box<dyn FnMut() -> Result<Box<dyn LinearMemory>, OutOfMemory>>,
     pub stack: CallStack,
     pub ticks: Box<dyn Ticks>,
     pub cpu: CpuFeatures,
@@ -88,18 +93,13 @@ impl Default for Options {
 #[derive(Debug)]
 pub enum EngineError {
     Module(ModuleError),
-    /// Functions that the program imports and nobody offers, as `module.name`.
+    /// What the program imports and nobody offers, as `module.name`.
     UnknownImports(Vec<String>),
-    /// Offered under that name, but with another signature.
-    ImportSignature {
+    /// Offered under that name, but of another type.
+    ImportType {
         name: String,
         wanted: String,
         offered: String,
-    },
-    /// A memory, table or global import.
-    UnsupportedImport {
-        name: String,
-        what: &'static str,
     },
     /// No function of this name is exported.
     NoEntry {
@@ -126,14 +126,11 @@ impl fmt::Display for EngineError {
         match self {
             Self::Module(error) => write!(f, "{error}"),
             Self::UnknownImports(names) => {
-                write!(f, "the program imports functions that are not offered: {}; ", names.join(", "))?;
+                write!(f, "the program imports what is not offered: {}; ", names.join(", "))?;
                 f.write_str("link it against wasi_snapshot_preview1 or libc only")
             }
-            Self::ImportSignature { name, wanted, offered } => {
+            Self::ImportType { name, wanted, offered } => {
                 write!(f, "the program imports {name} as {wanted}, but it is {offered}; check its declaration")
-            }
-            Self::UnsupportedImport { name, what } => {
-                write!(f, "the program imports the {what} {name}; only functions can be imported, define it instead")
             }
             Self::NoEntry { name } => {
                 write!(f, "the program exports no function {name} without parameters; link it as a WASI command")
@@ -180,15 +177,13 @@ pub struct Engine {
     allocator: StateAllocator,
     functions: Vec<FunctionState>,
     sites: Vec<SiteState>,
-    /// State offset of the call counter of function 0.
-    calls: usize,
-    /// State offset of the number of calls at which function 0 asks for promotion.
-    thresholds: usize,
     /// Wrappers by signature.
     wrappers: BTreeMap<u32, u64>,
     /// Data and element segments dropped, by (module, index).
     dropped_data: Vec<Vec<bool>>,
     dropped_elements: Vec<Vec<bool>>,
+    /// Modules whose exports later ones can import, by the name they import them from.
+    registered: BTreeMap<String, usize>,
     /// Why the program is to be abandoned.
     stop: Option<Pending>,
     /// What earlier boots learned.
@@ -199,9 +194,9 @@ pub struct Engine {
 /// The platform less what has its own owner here.
 struct Rest {
     state: Box<dyn StateMemory>,
-    memory: Box<dyn LinearMemory>,
-    /// Most pages of linear memory that the program may have.
-    most_pages: u64,
+    /// By `MemoryId`.
+    memories: Vec<Memory>,
+    another_memory: Box<dyn FnMut() -> Result<Box<dyn LinearMemory>, OutOfMemory>>,
     stack: CallStack,
     ticks: Box<dyn Ticks>,
     cpu: CpuFeatures,
@@ -209,9 +204,18 @@ struct Rest {
     arm: fn(&'static Activation),
 }
 
+/// One linear memory.
+struct Memory {
+    memory: Box<dyn LinearMemory>,
+    /// Most pages that it may have.
+    most_pages: u64,
+}
+
 /// What the engine keeps about one function.
 #[derive(Default)]
 struct FunctionState {
+    /// State offset of its counters, as `layout::function` says.
+    counters: usize,
     /// The tier of its newest code; none before its first call.
     tier: Option<Tier>,
     /// What is counted in it; none before its first call.
@@ -243,6 +247,8 @@ struct SiteState {
     offset: usize,
     /// What was moved out of the cells so far.
     values: ValueHistogram,
+    /// Samples taken of it in this boot.
+    samples: u64,
     guards_passed: u64,
     guards_failed: u64,
 }

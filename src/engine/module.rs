@@ -8,21 +8,27 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use wasmparser::{
-    CompositeInnerType, ConstExpr, Data, Element, Export, FuncToValidate, FuncType, FuncValidatorAllocations,
-    FunctionBody, Global, Import, MemoryType, Name, Parser, Payload, TableType, TypeRef, ValidPayload, Validator,
-    ValidatorResources, WasmFeatures,
+    BinaryReaderError, CompositeInnerType, Data, Element, Export, FuncToValidate, FuncType, FuncValidatorAllocations,
+    FunctionBody, Global, GlobalType, Import, MemoryType, Name, Parser, Payload, TableType, TypeRef, ValidPayload,
+    Validator, ValidatorResources, WasmFeatures,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::proposals;
 use crate::profile::{FunctionKey, Hash};
 
-/// The language accepted: WebAssembly 1.0 and what clang emits for `wasm32-wasi`.
+/// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions and more than one memory.
 pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::MULTI_VALUE)
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::GC_TYPES);
 
@@ -37,8 +43,12 @@ pub struct Module {
     pub imported_functions: u32,
     /// Bodies of the defined functions.
     pub bodies: Vec<FunctionBody<'static>>,
+    /// Tables and memories, imported ones first.
     pub tables: Vec<TableType>,
     pub memories: Vec<MemoryType>,
+    /// Types of all globals, imported ones first.
+    pub global_types: Vec<GlobalType>,
+    /// The defined globals.
     pub globals: Vec<Global<'static>>,
     pub exports: Vec<Export<'static>>,
     pub start: Option<u32>,
@@ -80,8 +90,8 @@ impl fmt::Display for ModuleError {
 
 impl core::error::Error for ModuleError {}
 
-impl From<wasmparser::BinaryReaderError> for ModuleError {
-    fn from(error: wasmparser::BinaryReaderError) -> Self {
+impl From<BinaryReaderError> for ModuleError {
+    fn from(error: BinaryReaderError) -> Self {
         Self::Invalid { offset: error.offset() as usize, message: error.message().to_string() }
     }
 }
@@ -89,11 +99,23 @@ impl From<wasmparser::BinaryReaderError> for ModuleError {
 impl Module {
     /// Decodes and validates all of `bytes`.
     pub fn decode(bytes: &'static [u8]) -> Result<Self, ModuleError> {
+        Self::decode_as(bytes, FEATURES)
+    }
+
+    /// Decodes `bytes` as a module of a smaller language: `features` must be among [`FEATURES`].
+    pub fn decode_as(bytes: &'static [u8], features: WasmFeatures) -> Result<Self, ModuleError> {
         if !bytes.starts_with(b"\0asm") {
             return Err(ModuleError::NotWebAssembly { len_bytes: bytes.len() });
         }
+        Self::decode_sections(bytes, features).map_err(|error| match proposals::unsupported(bytes, &error) {
+            Some(what) => ModuleError::Unsupported { what: what.to_string() },
+            None => error.into(),
+        })
+    }
+
+    fn decode_sections(bytes: &'static [u8], features: WasmFeatures) -> Result<Self, BinaryReaderError> {
         let mut module = Self::empty(xxh3_64(bytes));
-        let mut validator = Validator::new_with_features(FEATURES);
+        let mut validator = Validator::new_with_features(features);
         let mut allocations = FuncValidatorAllocations::default();
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
@@ -115,6 +137,7 @@ impl Module {
             bodies: Vec::new(),
             tables: Vec::new(),
             memories: Vec::new(),
+            global_types: Vec::new(),
             globals: Vec::new(),
             exports: Vec::new(),
             start: None,
@@ -124,13 +147,13 @@ impl Module {
         }
     }
 
-    fn add(&mut self, payload: Payload<'static>) -> Result<(), ModuleError> {
+    fn add(&mut self, payload: Payload<'static>) -> Result<(), BinaryReaderError> {
         match payload {
             Payload::TypeSection(reader) => {
                 for group in reader {
                     for ty in group?.into_types() {
                         let CompositeInnerType::Func(ty) = ty.composite_type.inner else {
-                            return Err(ModuleError::Unsupported { what: "a type that is not a function".to_string() });
+                            unreachable!("validated: without garbage collection all types are functions");
                         };
                         self.types.push(ty);
                     }
@@ -148,7 +171,10 @@ impl Module {
                 }
             }
             Payload::MemorySection(reader) => collect(reader, &mut self.memories)?,
-            Payload::GlobalSection(reader) => collect(reader, &mut self.globals)?,
+            Payload::GlobalSection(reader) => {
+                collect(reader, &mut self.globals)?;
+                self.global_types.extend(self.globals.iter().map(|global| global.ty));
+            }
             Payload::ExportSection(reader) => collect(reader, &mut self.exports)?,
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(reader) => collect(reader, &mut self.elements)?,
@@ -172,7 +198,8 @@ impl Module {
             }
             TypeRef::Table(ty) => self.tables.push(ty),
             TypeRef::Memory(ty) => self.memories.push(ty),
-            TypeRef::Global(_) | TypeRef::Tag(_) => {}
+            TypeRef::Global(ty) => self.global_types.push(ty),
+            TypeRef::Tag(_) => {}
         }
         self.imports.push(import);
     }
@@ -198,6 +225,11 @@ impl Module {
         self.bodies.get(index.checked_sub(self.imported_functions)? as usize)
     }
 
+    /// How many imports are of a kind.
+    pub fn imported(&self, is_kind: impl Fn(TypeRef) -> bool) -> usize {
+        self.imports.iter().filter(|import| is_kind(import.ty)).count()
+    }
+
     /// Keys of the defined functions, in order: what a profile knows them by.
     pub fn keys(&self) -> Vec<FunctionKey> {
         let mut seen: BTreeMap<Hash, u32> = BTreeMap::new();
@@ -209,17 +241,12 @@ impl Module {
         };
         self.bodies.iter().enumerate().map(|(index, body)| key(index, body)).collect()
     }
-
-    /// The initial value expression of defined global `index`.
-    pub fn global_init(&self, index: usize) -> &ConstExpr<'static> {
-        &self.globals[index].init_expr
-    }
 }
 
-fn collect<T, E>(reader: impl IntoIterator<Item = Result<T, E>>, into: &mut Vec<T>) -> Result<(), ModuleError>
-where
-    ModuleError: From<E>,
-{
+fn collect<T>(
+    reader: impl IntoIterator<Item = Result<T, BinaryReaderError>>,
+    into: &mut Vec<T>,
+) -> Result<(), BinaryReaderError> {
     for item in reader {
         into.push(item?);
     }
@@ -230,7 +257,7 @@ fn validate_body(
     function: FuncToValidate<ValidatorResources>,
     body: &FunctionBody<'_>,
     allocations: FuncValidatorAllocations,
-) -> Result<FuncValidatorAllocations, ModuleError> {
+) -> Result<FuncValidatorAllocations, BinaryReaderError> {
     let mut validator = function.into_validator(allocations);
     validator.validate(body)?;
     Ok(validator.into_allocations())

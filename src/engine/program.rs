@@ -5,30 +5,37 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{collections::BTreeMap, format};
-use wasmparser::FuncType;
+use wasmparser::{FuncType, RefType};
 
 use super::module::Module;
 use crate::libc::LibcFunction;
 use crate::profile::FunctionKey;
 
-/// A function of the program or the libc. The program's functions come first, in module order.
+/// A function of any module, or a host function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FuncId(pub u32);
+
+/// A linear memory of any module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MemoryId(pub u32);
+
+/// The memory that needs no base register, or has the pinned one: the program's first. The libc works on it.
+pub const FIRST_MEMORY: MemoryId = MemoryId(0);
 
 /// An interned function type: equal for equal types of any module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SignatureId(pub u32);
 
-/// Which module of the program.
-pub const PROGRAM: usize = 0;
-/// Which module is the libc.
-pub const LIBC: usize = 1;
+/// Which module is the libc: it is there before any other.
+pub const LIBC: usize = 0;
+/// Which module is the program.
+pub const PROGRAM: usize = 1;
 
 /// Where a global lives.
 #[derive(Clone, Copy, Debug)]
 pub enum GlobalSlot {
     /// Immutable: its bits are known.
-    Constant(u64),
+    Constant(u128),
     /// At this offset of state memory.
     Cell(usize),
 }
@@ -42,14 +49,27 @@ pub struct TableSlot {
     pub entries: usize,
     /// Entries reserved: it cannot grow past this.
     pub capacity: u32,
+    /// The declared maximum.
+    pub maximum: Option<u64>,
+    pub element_type: RefType,
     /// The length, where it cannot change.
     pub fixed_length: Option<u32>,
 }
 
-/// One module's place in the program.
+/// Where a memory is, and how far it may grow.
+#[derive(Clone, Copy, Debug)]
+pub struct MemorySlot {
+    /// Offset in state memory of two words: its bytes, its machine address.
+    pub cells: usize,
+    /// The declared maximum, in pages.
+    pub maximum: Option<u64>,
+}
+
+/// What the indices of one module stand for.
+#[derive(Default)]
 pub struct Linkage {
-    /// Identifier of function index 0.
-    pub first_function: u32,
+    pub functions: Vec<FuncId>,
+    pub memories: Vec<MemoryId>,
     pub globals: Vec<GlobalSlot>,
     pub tables: Vec<TableSlot>,
     /// Type index to interned signature.
@@ -63,8 +83,6 @@ pub enum FunctionKind {
     Defined { module: usize, index: u32 },
     /// The face's function with this identifier (`HostFunction::id`).
     Host { id: u32 },
-    /// Replaced by, or imported from, the libc.
-    Alias(FuncId),
 }
 
 /// One function of the space.
@@ -73,32 +91,26 @@ pub struct FunctionInfo {
     pub signature: SignatureId,
     /// For people: from the name section, else the export, else `func[N]`.
     pub name: String,
-    /// Its name in the profile; none for host functions and aliases.
+    /// Its name in the profile; none for host functions and for what the libc replaced.
     pub key: Option<FunctionKey>,
     /// The libc's entry for it, where it is the libc's.
     pub libc: Option<&'static LibcFunction>,
 }
 
 /// Everything that code can name.
+#[derive(Default)]
 pub struct Program {
     pub modules: Vec<Module>,
     pub linkages: Vec<Linkage>,
     pub functions: Vec<FunctionInfo>,
-    pub signatures: Vec<FuncType>,
+    pub memories: Vec<MemorySlot>,
+    pub signatures: Signatures,
 }
 
 impl Program {
-    /// The function of module `module` at `index`, aliases followed.
+    /// The function of module `module` at `index`.
     pub fn resolve(&self, module: usize, index: u32) -> FuncId {
-        self.resolve_id(FuncId(self.linkages[module].first_function + index))
-    }
-
-    /// `id`, or what stands in its place.
-    pub fn resolve_id(&self, id: FuncId) -> FuncId {
-        match self.info(id).kind {
-            FunctionKind::Alias(target) => target,
-            _ => id,
-        }
+        self.linkages[module].functions[index as usize]
     }
 
     pub fn info(&self, id: FuncId) -> &FunctionInfo {
@@ -106,13 +118,13 @@ impl Program {
     }
 
     pub fn function_type(&self, id: FuncId) -> &FuncType {
-        &self.signatures[self.info(id).signature.0 as usize]
+        self.signatures.get(self.info(id).signature)
     }
 
     /// The libc's function of this name.
     pub fn libc_function(&self, name: &str) -> Option<FuncId> {
         let export = self.modules[LIBC].exports.iter().find(|export| export.name == name)?;
-        Some(FuncId(self.linkages[LIBC].first_function + export.index))
+        Some(self.resolve(LIBC, export.index))
     }
 
     /// All defined functions with their keys.
@@ -122,14 +134,23 @@ impl Program {
     }
 }
 
-/// Gives equal function types equal numbers.
+/// Function types, equal ones once.
 #[derive(Default)]
-pub struct SignatureInterner {
+pub struct Signatures {
     known: BTreeMap<String, SignatureId>,
-    pub types: Vec<FuncType>,
+    types: Vec<FuncType>,
 }
 
-impl SignatureInterner {
+impl Signatures {
+    pub fn get(&self, id: SignatureId) -> &FuncType {
+        &self.types[id.0 as usize]
+    }
+
+    /// The number of a type that was interned before.
+    pub fn find(&self, ty: &FuncType) -> SignatureId {
+        self.known[&ty.to_string()]
+    }
+
     pub fn intern(&mut self, ty: &FuncType) -> SignatureId {
         let next = SignatureId(self.types.len() as u32);
         let id = *self.known.entry(ty.to_string()).or_insert(next);

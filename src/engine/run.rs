@@ -4,15 +4,27 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use cranelift_codegen::ir::TrapCode;
-use wasmparser::{ExternalKind, FuncType};
+use wasmparser::{ExternalKind, FuncType, ValType};
 
 use super::enter::read_word;
 use super::layout::cell;
-use super::program::{FuncId, PROGRAM};
+use super::program::{FuncId, GlobalSlot, PROGRAM};
 use super::tier::Tier;
 use super::translate::{Environment, entry_wrapper};
 use super::trap::{Ending, Fault, Pending, TraceFrame, Trap, TrapKind};
 use super::{Engine, EngineError};
+
+/// A WebAssembly value: the low bits, first word first; the rest is 0.
+pub type Value = [u64; 2];
+
+/// The bits of `value` that a value of this type has.
+fn low_bits(value: Value, ty: ValType) -> Value {
+    match ty {
+        ValType::I32 | ValType::F32 => [u64::from(value[0] as u32), 0],
+        ValType::V128 => value,
+        _ => [value[0], 0],
+    }
+}
 
 /// Most calls that a backtrace shows.
 const BACKTRACE_DEPTH: usize = 32;
@@ -21,25 +33,50 @@ impl Engine {
     /// Runs the program as a WASI command: its start function, then `_start`.
     pub fn run(&mut self) -> Result<Ending, EngineError> {
         let entry = self.command_entry()?;
-        if let Some(start) = self.program.modules[PROGRAM].start
-            && let Some(ending) = self.call(self.program.resolve(PROGRAM, start), &mut [])?
-        {
+        if let Some(ending) = self.start(PROGRAM)? {
             return Ok(ending);
         }
         Ok(self.call(entry, &mut [])?.unwrap_or(Ending::Exit(0)))
     }
 
-    /// Calls the exported function `name`; one word per argument and result.
+    /// Runs the start function of module `number`, if it has one; how the program ended, if it did.
+    pub fn start(&mut self, number: usize) -> Result<Option<Ending>, EngineError> {
+        match self.program.modules[number].start {
+            Some(start) => self.call(self.program.resolve(number, start), &mut []),
+            None => Ok(None),
+        }
+    }
+
+    /// Calls the program's exported function `name`; one word per argument and result.
     pub fn invoke(&mut self, name: &str, args: &[u64]) -> Result<Result<Vec<u64>, Ending>, EngineError> {
-        let id = self.exported(name).ok_or_else(|| EngineError::NoEntry { name: name.to_string() })?;
-        let ty = self.program.function_type(id);
-        let results = ty.results().len();
-        let mut values = vec![[0; 2]; args.len().max(ty.params().len()).max(results)];
-        values.iter_mut().zip(args).for_each(|(value, arg)| value[0] = *arg);
+        let args: Vec<Value> = args.iter().map(|arg| [*arg, 0]).collect();
+        let results = self.invoke_in(PROGRAM, name, &args)?;
+        Ok(results.map(|results| results.iter().map(|result| result[0]).collect()))
+    }
+
+    /// Calls the function that module `number` exports as `name`.
+    pub fn invoke_in(
+        &mut self,
+        number: usize,
+        name: &str,
+        args: &[Value],
+    ) -> Result<Result<Vec<Value>, Ending>, EngineError> {
+        let id = self.exported(number, name).ok_or_else(|| EngineError::NoEntry { name: name.to_string() })?;
+        let ty = self.program.function_type(id).clone();
+        let mut values = vec![[0; 2]; args.len().max(ty.params().len()).max(ty.results().len())];
+        values[..args.len()].copy_from_slice(args);
         let ending = self.call(id, &mut values)?;
-        Ok(match ending {
-            Some(ending) => Err(ending),
-            None => Ok(values[..results].iter().map(|value| value[0]).collect()),
+        let results = values.iter().zip(ty.results()).map(|(value, ty)| low_bits(*value, *ty));
+        Ok(ending.map_or_else(|| Ok(results.collect()), Err))
+    }
+
+    /// The value of the global that module `number` exports as `name`.
+    pub fn global(&self, number: usize, name: &str) -> Option<Value> {
+        let mut exports = self.program.modules[number].exports.iter();
+        let export = exports.find(|export| export.kind == ExternalKind::Global && export.name == name)?;
+        Some(match self.program.linkages[number].globals[export.index as usize] {
+            GlobalSlot::Constant(bits) => [bits as u64, (bits >> 64) as u64],
+            GlobalSlot::Cell(offset) => [0, 8].map(|word| self.platform.state.read(offset + word)),
         })
     }
 
@@ -56,21 +93,21 @@ impl Engine {
         self.platform.ticks.now()
     }
 
-    /// The program's linear memory.
+    /// The program's first linear memory.
     pub fn memory(&mut self) -> &mut [u8] {
-        self.platform.memory.bytes()
+        self.platform.memories[0].memory.bytes()
     }
 
-    fn exported(&self, name: &str) -> Option<FuncId> {
-        let mut exports = self.program.modules[PROGRAM].exports.iter();
+    fn exported(&self, number: usize, name: &str) -> Option<FuncId> {
+        let mut exports = self.program.modules[number].exports.iter();
         let export = exports.find(|export| export.kind == ExternalKind::Func && export.name == name)?;
-        Some(self.program.resolve(PROGRAM, export.index))
+        Some(self.program.resolve(number, export.index))
     }
 
     fn command_entry(&self) -> Result<FuncId, EngineError> {
         let name = "_start";
         let plain = |id: &FuncId| *self.program.function_type(*id) == FuncType::new([], []);
-        self.exported(name).filter(plain).ok_or_else(|| EngineError::NoEntry { name: name.to_string() })
+        self.exported(PROGRAM, name).filter(plain).ok_or_else(|| EngineError::NoEntry { name: name.to_string() })
     }
 
     /// Calls `id`; how the program ended, if it did.

@@ -42,8 +42,8 @@ pub const WASM_PAGE_BYTES: u64 = 65536;
 pub enum MemoryBase {
     /// At machine address 0: a WebAssembly address is the machine address.
     Zero,
-    /// At this machine address, kept in the pinned register.
-    Pinned(u64),
+    /// At this machine address: in the pinned register for a program's first memory, loaded where it is needed for others.
+    At(u64),
 }
 
 /// The program's linear memory: 4 GiB of address space of which the first `pages` are mapped, and an unmapped guard

@@ -5,8 +5,8 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::enter::{read_words, write_words};
-use super::layout::{RuntimeOp, SAMPLE_PERIOD, TABLE_BITS, cell, site};
-use super::program::{FuncId, FunctionKind};
+use super::layout::{INDEX_BITS, RuntimeOp, cell, sample_period, site};
+use super::program::{FuncId, FunctionKind, MemoryId};
 use super::trap::{Pending, TrapKind};
 use super::{Engine, EngineError};
 
@@ -33,17 +33,21 @@ impl Engine {
         let [first, second, third, fourth] = args;
         let (module, what) = ((first >> 32) as usize, first as u32);
         let range = [second as u32, third as u32, fourth as u32];
-        let (table, segment) = (what & 0xff, (what >> TABLE_BITS) as usize);
+        let (index, segment) = (what & 0xff, (what >> INDEX_BITS) as usize);
         let done = match op {
             RuntimeOp::Promote => return self.promote(FuncId(what)),
             RuntimeOp::Record => return self.record(first as usize, second),
             RuntimeOp::Sample => return self.sample(first as usize, second, third),
             RuntimeOp::Host => return self.call_host(FuncId(what), second, third),
-            RuntimeOp::MemoryGrow => return self.grow_memory(first).unwrap_or(u64::MAX),
+            RuntimeOp::MemoryGrow => return self.grow_memory(MemoryId(what), second).unwrap_or(u64::MAX),
             RuntimeOp::TableGrow => {
                 return self.table_grow(module, what, second, third as u32).map_or(u64::MAX, u64::from);
             }
-            RuntimeOp::MemoryInit => self.memory_init(module, what as usize, range).ok_or(TrapKind::MemoryOutOfBounds),
+            RuntimeOp::MemoryInit => self.memory_init(module, index, segment, range).ok_or(TrapKind::MemoryOutOfBounds),
+            RuntimeOp::MemoryCopy => {
+                self.memory_copy(module, index, segment as u32, range).ok_or(TrapKind::MemoryOutOfBounds)
+            }
+            RuntimeOp::MemoryFill => self.memory_fill(module, what, range).ok_or(TrapKind::MemoryOutOfBounds),
             RuntimeOp::DataDrop => {
                 self.dropped_data[module][what as usize] = true;
                 Ok(())
@@ -57,9 +61,9 @@ impl Engine {
                 self.table_fill(module, what, second as u32, third, fourth as u32).ok_or(TrapKind::TableOutOfBounds)
             }
             RuntimeOp::TableCopy => {
-                self.table_copy(module, table, segment as u32, range).ok_or(TrapKind::TableOutOfBounds)
+                self.table_copy(module, index, segment as u32, range).ok_or(TrapKind::TableOutOfBounds)
             }
-            RuntimeOp::TableInit => self.table_init(module, table, segment, range).ok_or(TrapKind::TableOutOfBounds),
+            RuntimeOp::TableInit => self.table_init(module, index, segment, range).ok_or(TrapKind::TableOutOfBounds),
         };
         if let Err(kind) = done {
             self.abandon(Pending::Trap(kind));
@@ -77,15 +81,14 @@ impl Engine {
         match self.program.info(id).kind {
             FunctionKind::Host { .. } => self.compile_host_wrapper(id),
             FunctionKind::Defined { .. } => self.compile_for_first_call(id),
-            // Everyone who could call it was given the target instead.
-            FunctionKind::Alias(target) => Ok(self.code.entry(target)),
         }
     }
 
     fn promote(&mut self, id: FuncId) -> u64 {
         let started = self.platform.ticks.now();
-        if let Err(error) = self.promote_function(id) {
-            self.abandon(Pending::Trap(TrapKind::Host(error.to_string())));
+        // The code it has stays right: where better code cannot be made, the program goes on in that.
+        if self.promote_function(id).is_err() {
+            self.set_threshold(id);
         }
         self.statistics.ticks_compile += self.platform.ticks.now() - started;
         0
@@ -104,12 +107,15 @@ impl Engine {
     }
 
     fn sample(&mut self, number: usize, value: u64, address_bits: u64) -> u64 {
-        let offset = self.sites[number].offset;
-        self.sites[number].values.record(value, SAMPLE_PERIOD);
+        let site = &mut self.sites[number];
+        let offset = site.offset;
+        site.values.record(value, sample_period(site.samples));
+        site.samples += 1;
+        let next = sample_period(site.samples);
         let state = &mut self.platform.state;
         let bits = state.read(offset + site::ADDRESS_BITS as usize) | address_bits;
         state.write(offset + site::ADDRESS_BITS as usize, bits);
-        state.write(offset + site::COUNTDOWN as usize, SAMPLE_PERIOD);
+        state.write(offset + site::COUNTDOWN as usize, next);
         0
     }
 
@@ -120,7 +126,7 @@ impl Engine {
         let ty = self.program.function_type(id);
         let mut results = vec![0; ty.results().len()];
         let args = read_words(&self.platform.stack, args_address, ty.params().len());
-        match self.imports.call(host, &args, &mut results, self.platform.memory.bytes()) {
+        match self.imports.call(host, &args, &mut results, self.platform.memories[0].memory.bytes()) {
             Ok(()) => write_words(&self.platform.stack, results_address, &results),
             Err(stop) => self.abandon(stop.into()),
         }

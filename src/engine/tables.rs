@@ -1,32 +1,63 @@
 //! Bulk operations on memory and tables. Each returns none where it must trap, having changed nothing.
 
-use super::Engine;
 use super::instantiate::funcref;
-use super::layout::{cell, table_entry};
-use super::program::{FuncId, TableSlot};
+use super::layout::{memory, table_entry};
+use super::program::{FuncId, MemoryId, TableSlot};
 use super::seams::WASM_PAGE_BYTES;
+use super::{Engine, Memory};
 
 impl Engine {
-    /// Grows linear memory; returns the pages before.
-    pub(super) fn grow_memory(&mut self, delta: u64) -> Option<u64> {
-        let before = self.platform.memory.pages();
-        if before.checked_add(delta)? > self.platform.most_pages {
+    /// Grows a linear memory; returns the pages before.
+    pub(super) fn grow_memory(&mut self, id: MemoryId, delta: u64) -> Option<u64> {
+        let Memory { memory, most_pages } = &mut self.platform.memories[id.0 as usize];
+        let before = memory.pages();
+        if before.checked_add(delta)? > *most_pages {
             return None;
         }
-        self.platform.memory.grow(delta).ok()?;
-        self.platform.state.write(cell::MEMORY_BYTES, (before + delta) * WASM_PAGE_BYTES);
+        memory.grow(delta).ok()?;
+        let cells = self.program.memories[id.0 as usize].cells;
+        self.platform.state.write(cells + memory::BYTES, (before + delta) * WASM_PAGE_BYTES);
         Some(before)
     }
 
     /// `memory.init`: (destination, source, length).
-    pub(super) fn memory_init(&mut self, module: usize, segment: usize, args: [u32; 3]) -> Option<()> {
+    pub(super) fn memory_init(&mut self, module: usize, memory: u32, segment: usize, args: [u32; 3]) -> Option<()> {
         let [destination, source, length] = args.map(|arg| arg as usize);
-        let data: &[u8] =
-            if self.dropped_data[module][segment] { &[] } else { self.program.modules[module].data[segment].data };
+        let dropped = self.dropped_data[module][segment];
+        let data: &[u8] = if dropped { &[] } else { self.program.modules[module].data[segment].data };
         let bytes = data.get(source..source.checked_add(length)?)?;
-        let memory = self.platform.memory.bytes();
+        let memory = self.memory_bytes(module, memory);
         memory.get_mut(destination..destination.checked_add(length)?)?.copy_from_slice(bytes);
         Some(())
+    }
+
+    /// `memory.copy` where it is not the libc's: (destination, source, length).
+    pub(super) fn memory_copy(&mut self, module: usize, to: u32, from: u32, args: [u32; 3]) -> Option<()> {
+        let [destination, source, length] = args.map(|arg| arg as usize);
+        let linkage = &self.program.linkages[module].memories;
+        if linkage[to as usize] == linkage[from as usize] {
+            let memory = self.memory_bytes(module, to);
+            memory.get(destination..destination.checked_add(length)?)?;
+            memory.get(source..source.checked_add(length)?)?;
+            memory.copy_within(source..source + length, destination);
+            return Some(());
+        }
+        let bytes = self.memory_bytes(module, from).get(source..source.checked_add(length)?)?.to_vec();
+        self.memory_bytes(module, to).get_mut(destination..destination.checked_add(length)?)?.copy_from_slice(&bytes);
+        Some(())
+    }
+
+    /// `memory.fill` where it is not the libc's: (destination, byte, length).
+    pub(super) fn memory_fill(&mut self, module: usize, memory: u32, args: [u32; 3]) -> Option<()> {
+        let [destination, byte, length] = args;
+        let (destination, length) = (destination as usize, length as usize);
+        self.memory_bytes(module, memory).get_mut(destination..destination.checked_add(length)?)?.fill(byte as u8);
+        Some(())
+    }
+
+    fn memory_bytes(&mut self, module: usize, index: u32) -> &mut [u8] {
+        let id = self.program.linkages[module].memories[index as usize];
+        self.platform.memories[id.0 as usize].memory.bytes()
     }
 
     /// `table.init`: (destination, source, length).
@@ -103,7 +134,7 @@ impl Engine {
 
     fn set_entry(&mut self, module: usize, table: u32, index: u32, reference: u64) {
         let offset = entry_offset(self.slot(module, table), index);
-        let functions = self.program.modules[module].tables[table as usize].element_type.is_func_ref();
+        let functions = self.slot(module, table).element_type.is_func_ref();
         let (code, word) = match (functions, reference) {
             (false, reference) => (reference, table_entry::NULL_WORD),
             (true, 0) => (0, table_entry::NULL_WORD),

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use iced_x86::code_asm::*;
 use iced_x86::{BlockEncoderOptions, IcedError};
 
-use super::layout::{TRAMPOLINE_BYTES, cell};
+use super::layout::{TRAMPOLINE_BYTES, cell, memory};
 
 /// The trampolines' bytes and where each begins.
 pub struct Trampolines {
@@ -74,7 +74,7 @@ fn enter(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64, pi
     assembler.mov(rsp, at(cell::STACK_TOP))?;
     assembler.xor(ebp, ebp)?;
     if pinned {
-        assembler.mov(r15, at(cell::MEMORY_BASE))?;
+        assembler.mov(r15, at(cell::FIRST_MEMORY + memory::BASE))?;
     }
     assembler.mov(rax, rdi)?;
     assembler.mov(rdi, rsi)?;

@@ -65,6 +65,7 @@ pub enum TrapKind {
     Unreachable,
     MemoryOutOfBounds,
     TableOutOfBounds,
+    UndefinedElement,
     NullFunction,
     SignatureMismatch,
     DivisionByZero,
@@ -80,6 +81,7 @@ impl TrapKind {
         match code {
             trap_code::UNREACHABLE => Self::Unreachable,
             trap_code::TABLE_OUT_OF_BOUNDS => Self::TableOutOfBounds,
+            trap_code::UNDEFINED_ELEMENT => Self::UndefinedElement,
             trap_code::NULL_FUNCTION => Self::NullFunction,
             trap_code::SIGNATURE_MISMATCH => Self::SignatureMismatch,
             TrapCode::INTEGER_DIVISION_BY_ZERO => Self::DivisionByZero,
@@ -98,6 +100,7 @@ impl fmt::Display for TrapKind {
             Self::Unreachable => "unreachable",
             Self::MemoryOutOfBounds => "out of bounds memory access",
             Self::TableOutOfBounds => "out of bounds table access",
+            Self::UndefinedElement => "undefined element",
             Self::NullFunction => "uninitialized element",
             Self::SignatureMismatch => "indirect call type mismatch",
             Self::DivisionByZero => "integer divide by zero",

@@ -33,9 +33,10 @@ pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
     Ok(Platform {
         code: Box::new(HostCode::new(Rc::clone(&near))?),
         state: Box::new(HostState { near, ensured: 0 }),
-        memory: Box::new(HostMemory { mapping: Mapping::reserve(LINEAR_BYTES)?, pages: 0, _stack: stack.mapping }),
+        memory: Box::new(HostMemory::new()?),
+        another_memory: Box::new(|| Ok(Box::new(HostMemory::new().map_err(|_| OutOfMemory)?))),
         stack: stack.range,
-        ticks: Box::new(TimeStampCounter),
+        ticks: Box::new(TimeStampCounter { _stack: stack.mapping }),
         cpu,
         activation: Box::leak(Box::new(Activation::new())),
         arm: signals::arm,
@@ -134,13 +135,17 @@ impl StateMemory for HostState {
 struct HostMemory {
     mapping: Mapping,
     pages: u64,
-    /// Lives as long as the engine does.
-    _stack: Mapping,
+}
+
+impl HostMemory {
+    fn new() -> io::Result<Self> {
+        Ok(Self { mapping: Mapping::reserve(LINEAR_BYTES)?, pages: 0 })
+    }
 }
 
 impl LinearMemory for HostMemory {
     fn base(&self) -> MemoryBase {
-        MemoryBase::Pinned(self.mapping.address() as u64)
+        MemoryBase::At(self.mapping.address() as u64)
     }
 
     fn pages(&self) -> u64 {
@@ -180,7 +185,10 @@ impl HostStack {
     }
 }
 
-struct TimeStampCounter;
+struct TimeStampCounter {
+    /// The platform's stack, which lives as long as the engine does.
+    _stack: Mapping,
+}
 
 impl Ticks for TimeStampCounter {
     fn now(&self) -> u64 {

@@ -1,9 +1,9 @@
 //! The seams of WASI on Linux.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::wasi::{Clock, Console, Entropy, Stream, WriteFailed};
+use crate::wasi::{Clock, Console, Entropy, Input, Stream, WriteFailed};
 
 /// The process's own standard streams.
 pub struct StandardStreams;
@@ -17,9 +17,32 @@ impl Console for StandardStreams {
         written.map_err(|_| WriteFailed)
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> usize {
-        std::io::stdin().read(buffer).unwrap_or(0)
+    /// Reads past the standard library, whose buffer would hide from [`wait`] that there is input.
+    fn read(&mut self, buffer: &mut [u8]) -> Input {
+        if !wait(0) {
+            return Input::NotYet;
+        }
+        // SAFETY: the pointer and length are those of a slice that may be written.
+        let count = unsafe { libc::read(libc::STDIN_FILENO, buffer.as_mut_ptr().cast(), buffer.len()) };
+        match usize::try_from(count) {
+            Ok(0) => Input::End,
+            Ok(count) => Input::Bytes(count),
+            Err(_) if std::io::Error::last_os_error().kind() == ErrorKind::Interrupted => Input::NotYet,
+            Err(_) => Input::End,
+        }
     }
+
+    fn wait_for_input(&mut self, at_most_ns: u64) {
+        // A limit that does not fit is none.
+        wait(i32::try_from(at_most_ns.div_ceil(1_000_000)).unwrap_or(-1));
+    }
+}
+
+/// Whether there is input, or its end, after at most `at_most_ms`; negative for however long it takes.
+fn wait(at_most_ms: i32) -> bool {
+    let mut input = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one record, as the count says.
+    unsafe { libc::poll(&raw mut input, 1, at_most_ms) > 0 }
 }
 
 /// Linux's clocks.
@@ -52,12 +75,21 @@ impl Clock for SystemClock {
         nanoseconds(self.started.elapsed())
     }
 
+    /// Compiling included: it is done by the same process.
     fn cpu_ns(&mut self) -> u64 {
-        self.monotonic_ns()
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the pointer is to a record that may be written.
+        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+        // The process's own clock is never negative.
+        nanoseconds(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32))
     }
 
     fn resolution_ns(&self) -> u64 {
         1
+    }
+
+    fn wait_until(&mut self, deadline_ns: u64) {
+        std::thread::sleep(Duration::from_nanos(deadline_ns.saturating_sub(self.monotonic_ns())));
     }
 }
 

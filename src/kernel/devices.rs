@@ -17,7 +17,7 @@ use crate::drivers::serial::Serial;
 use crate::drivers::{entropy, pic};
 use crate::memory::layout::PHYSICAL_MAP;
 use crate::store::{BlockDevice, BlockError};
-use crate::wasi;
+use crate::wasi::{self, SEED_BYTES, SeededEntropy};
 
 /// Everything that was found.
 pub struct Devices {
@@ -109,11 +109,12 @@ impl wasi::Clock for Clock {
     }
 }
 
-/// The CPU's random numbers, or jitter.
-pub struct MachineEntropy;
-
-impl wasi::Entropy for MachineEntropy {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        entropy::fill(bytes);
-    }
+/// Random numbers for the program, from a seed of the CPU's own, or of jitter. The time goes into it too: of jitter alone
+/// it is not certain that it differs from boot to boot.
+pub fn program_entropy(clock: &Clock) -> SeededEntropy {
+    let mut seed = [0; SEED_BYTES];
+    entropy::fill(&mut seed);
+    let times = [clock.unix_ns().unwrap_or(0), clock.monotonic_ns()];
+    seed.iter_mut().zip(times.into_iter().flat_map(u64::to_le_bytes)).for_each(|(byte, time)| *byte ^= time);
+    SeededEntropy::new(seed)
 }

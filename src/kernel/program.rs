@@ -7,14 +7,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use super::devices::{AtaDisk, MachineEntropy};
+use super::devices::{AtaDisk, program_entropy};
 use super::terminal::{Streams, Terminal};
 use super::{BootInformation, Module, System, TimeStampCounter, faults, sampler};
 use crate::arch::{ExitCode, ticks};
 use crate::drivers::clock::Clock;
 use crate::drivers::power;
 use crate::engine::cpu::CpuFeatures;
-use crate::engine::seams::Imports;
+use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::tier::{Promotion, Thresholds};
 use crate::engine::{Activation, Engine, Options, Platform};
 use crate::memory::Regions;
@@ -87,7 +87,8 @@ fn prepare(
         }
         wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
     }
-    let imports = wasi.build(Streams(Rc::clone(terminal)), clock, MachineEntropy);
+    let streams = Streams::new(Rc::clone(terminal), reads_console(boot, say));
+    let imports = wasi.build(streams, clock, program_entropy(&clock));
     let options = options(boot, say);
     Ok((Session { name, bytes: program.bytes, options, shipped, ticks_before: 0 }, Box::new(imports)))
 }
@@ -99,6 +100,19 @@ fn file_name(module: &Module) -> Result<String, String> {
         .into_iter()
         .next()
         .ok_or_else(|| format!("a module of {bytes} bytes has no name: add one in grub.cfg"))
+}
+
+/// Whether the program's standard input is what is typed, on the keyboard or over the serial line. Unless the command line
+/// asks for that, it is at its end from the start: a program that reads must not wait on a machine where nobody is.
+fn reads_console(boot: &BootInformation, say: &dyn Fn(&str)) -> bool {
+    match boot.option("stdin").as_deref() {
+        None | Some("none") => false,
+        Some("console") => true,
+        Some(other) => {
+            say(&format!("stdin={other} is not known; it can be console or none"));
+            false
+        }
+    }
 }
 
 /// What the command line asks for; words that make no sense are said and passed over.
@@ -129,11 +143,15 @@ fn choose_disk(disks: &mut [AtaDisk]) -> Option<&mut dyn BlockDevice> {
 }
 
 fn platform(regions: Regions) -> Platform {
+    let mut more_linear = regions.more_linear;
     Platform {
         stack: (&regions.call_stack).into(),
         code: Box::new(regions.code),
         state: Box::new(regions.state),
         memory: Box::new(regions.linear),
+        another_memory: Box::new(move || {
+            more_linear.take().map(|linear| Box::new(linear) as Box<dyn LinearMemory>).ok_or(OutOfMemory)
+        }),
         ticks: Box::new(TimeStampCounter),
         cpu: CpuFeatures::detect(),
         activation: &ACTIVATION,

@@ -41,7 +41,10 @@ impl StateMemory for StateRegion {
 
 impl LinearMemory for Linear {
     fn base(&self) -> MemoryBase {
-        MemoryBase::Zero
+        match self.base() {
+            0 => MemoryBase::Zero,
+            base => MemoryBase::At(base),
+        }
     }
 
     fn pages(&self) -> u64 {

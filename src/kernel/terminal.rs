@@ -9,7 +9,7 @@ use uart_16550::backend::PioBackend;
 use crate::drivers::console::{Colour, Console, VgaText};
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::serial::Serial;
-use crate::wasi;
+use crate::wasi::{self, Lines};
 
 /// Both outputs and both inputs.
 pub struct Terminal {
@@ -78,17 +78,31 @@ impl Write for Terminal {
 }
 
 /// The terminal as the program's standard streams.
-pub struct Streams(pub Rc<RefCell<Terminal>>);
+pub struct Streams {
+    terminal: Rc<RefCell<Terminal>>,
+    /// What is typed. Without it the program's input is at its end from the start.
+    lines: Option<Lines>,
+}
+
+impl Streams {
+    /// The program can read what is typed if it `reads`.
+    pub fn new(terminal: Rc<RefCell<Terminal>>, reads: bool) -> Self {
+        Self { terminal, lines: reads.then(Lines::default) }
+    }
+}
 
 impl wasi::Console for Streams {
     fn write(&mut self, _: wasi::Stream, bytes: &[u8]) -> Result<(), wasi::WriteFailed> {
-        self.0.borrow_mut().write_bytes(bytes);
+        self.terminal.borrow_mut().write_bytes(bytes);
         Ok(())
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> usize {
-        let mut terminal = self.0.borrow_mut();
-        let typed = buffer.iter_mut().map_while(|place| terminal.read_byte().map(|byte| *place = byte));
-        typed.count()
+    fn read(&mut self, buffer: &mut [u8]) -> wasi::Input {
+        let Some(lines) = &mut self.lines else { return wasi::Input::End };
+        let mut terminal = self.terminal.borrow_mut();
+        while let Some(key) = terminal.read_byte() {
+            terminal.write_bytes(lines.press(key));
+        }
+        lines.read(buffer)
     }
 }

@@ -3,6 +3,7 @@
 //! | from | to | what | pages |
 //! |---|---|---|---|
 //! | `0` | `+ 4 GiB` | [the program's linear memory](LINEAR_BASE), guarded up to `8 GiB + 64 KiB` | RW, no-execute |
+//! | `16 GiB` | `+ 496 GiB` | [further linear memories](LINEAR_STRIDE), 16 GiB apart | RW, no-execute |
 //! | `0xffff_8000_0000_0000` | `+ 512 GiB` | [all physical memory](PHYSICAL_MAP) | RW, no-execute |
 //! | `0xffff_a000_0000_0000` | `+ 64 GiB` | [the kernel's heap](HEAP_BASE) | RW, no-execute |
 //! | `0xffff_b000_0000_0000` | `+ 2 MiB` | [the program's call stack](CALL_STACK_BASE), its lower half an unmapped guard | RW, no-execute |
@@ -28,6 +29,11 @@ pub const LINEAR_BASE: u64 = 0;
 pub const LINEAR_BYTES: u64 = 4 * GIB;
 /// Where an access that leaves linear memory can end up: a 32-bit address plus a 32-bit offset plus the access.
 pub const LINEAR_GUARD_END: u64 = 8 * GIB + 65536;
+
+/// From one linear memory to the next: a program can have more than one.
+pub const LINEAR_STRIDE: u64 = 16 * GIB;
+/// How many there can be: as many as one entry of the top-level table covers.
+pub const LINEAR_MEMORIES: u64 = SLOT_BYTES / LINEAR_STRIDE;
 
 /// Physical address `p` is at `PHYSICAL_MAP + p`.
 pub const PHYSICAL_MAP: u64 = 0xffff_8000_0000_0000;

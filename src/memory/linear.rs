@@ -3,10 +3,14 @@
 //! A *chunk* is 2 MiB of it. Behind each is one large frame, as long as there are any. A chunk in use as a whole is a
 //! large page; of the last chunk only the small pages in use are mapped, so that the first byte beyond the end faults.
 //!
-//! Key type: [`Linear`].
+//! Key types: [`Linear`], [`LinearPlaces`] for a program's further memories.
+
+use core::ops::Range;
 
 use super::frames::Frames;
-use super::layout::{LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_BASE, LINEAR_BYTES, PAGE_BYTES};
+use super::layout::{
+    LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_BASE, LINEAR_BYTES, LINEAR_MEMORIES, LINEAR_STRIDE, PAGE_BYTES,
+};
 use super::space::{Access, AddressSpace};
 use super::{Memory, MemoryError, statistics, with_memory};
 
@@ -24,16 +28,46 @@ enum Tail {
     SmallFrames,
 }
 
-/// Linear memory: the first bytes are mapped, at 0 and at the alias; everything up to the end of the guard is not.
+/// A linear memory: the first bytes are mapped, at its base and at the alias; everything up to the end of the guard is
+/// not.
 #[derive(Debug)]
 pub struct Linear {
+    /// 0 for the program's first memory, which lies at address 0.
+    number: u64,
     bytes: u64,
     tail: Tail,
 }
 
-impl Linear {
+/// Hands out the linear memories after the first.
+#[derive(Debug)]
+pub struct LinearPlaces {
+    next: u64,
+}
+
+impl LinearPlaces {
     pub(super) fn new() -> Self {
-        Self { bytes: 0, tail: Tail::SmallFrames }
+        Self { next: 1 }
+    }
+
+    /// One more linear memory, empty; none when the address space for them is used up.
+    pub fn take(&mut self) -> Option<Linear> {
+        let number = self.next;
+        if number >= LINEAR_MEMORIES {
+            return None;
+        }
+        self.next += 1;
+        Some(Linear::new(number))
+    }
+}
+
+impl Linear {
+    pub(super) fn new(number: u64) -> Self {
+        Self { number, bytes: 0, tail: Tail::SmallFrames }
+    }
+
+    /// Address of its first byte, for the program.
+    pub fn base(&self) -> u64 {
+        LINEAR_BASE + self.number * LINEAR_STRIDE
     }
 
     /// Mapped pages of 64 KiB.
@@ -43,16 +77,17 @@ impl Linear {
 
     /// The mapped bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
+        let alias = LINEAR_ALIAS + self.number * LINEAR_STRIDE;
         // SAFETY: the first `bytes` bytes of the alias are mapped, writable memory that only this region hands out; the
         // program, which runs on the same CPU, does not run while Rust holds the slice.
-        unsafe { core::slice::from_raw_parts_mut(LINEAR_ALIAS as *mut u8, self.bytes as usize) }
+        unsafe { core::slice::from_raw_parts_mut(alias as *mut u8, self.bytes as usize) }
     }
 
     /// Maps `delta` more zeroed pages and returns the number before; on failure nothing has changed.
     pub fn grow(&mut self, delta: u64) -> Result<u64, MemoryError> {
         let before = self.bytes;
         let end = delta.checked_mul(LINEAR_PAGE_BYTES).and_then(|more| before.checked_add(more));
-        let full = MemoryError::RegionFull { base: LINEAR_BASE, capacity: LINEAR_BYTES };
+        let full = MemoryError::RegionFull { base: self.base(), capacity: LINEAR_BYTES };
         let end = end.filter(|&end| end <= LINEAR_BYTES).ok_or(full)?;
         // Counted beforehand, so that nothing below can run out half-way.
         if end > before && statistics().free < self.bytes_needed(end) + RESERVE_BYTES {
@@ -86,38 +121,38 @@ impl Linear {
             let frame = frames.allocate_large();
             self.tail = frame.map_or(Tail::SmallFrames, |frame| Tail::LargeFrame(frame.address()));
         }
+        let range = self.base() + self.bytes..self.base() + end;
         match self.tail {
-            Tail::LargeFrame(frame) => map_in_large_frame(space, frames, frame, self.bytes, end)?,
-            Tail::SmallFrames => map_small_frames(space, frames, self.bytes, end)?,
+            Tail::LargeFrame(frame) => map_in_large_frame(space, frames, frame, range)?,
+            Tail::SmallFrames => map_small_frames(space, frames, range)?,
         }
         self.bytes = end;
         Ok(())
     }
 }
 
-/// Maps bytes `start..end` of one chunk to the same offsets of the large frame at `frame`.
+/// Maps the addresses `range` of one chunk to the same offsets of the large frame at `frame`.
 fn map_in_large_frame(
     space: &mut AddressSpace,
     frames: &mut Frames,
     frame: u64,
-    start: u64,
-    end: u64,
+    range: Range<u64>,
 ) -> Result<(), MemoryError> {
-    let offset = start % LARGE_PAGE_BYTES;
-    frames.zero(frame + offset, end - start);
-    if end.is_multiple_of(LARGE_PAGE_BYTES) {
-        return space.replace_by_large(frames, LINEAR_BASE + end - LARGE_PAGE_BYTES, frame, Access::ReadWrite);
+    let offset = range.start % LARGE_PAGE_BYTES;
+    frames.zero(frame + offset, range.end - range.start);
+    if range.end.is_multiple_of(LARGE_PAGE_BYTES) {
+        return space.replace_by_large(frames, range.end - LARGE_PAGE_BYTES, frame, Access::ReadWrite);
     }
-    for page in (0..end - start).step_by(PAGE_BYTES as usize) {
-        space.map(frames, LINEAR_BASE + start + page, frame + offset + page, Access::ReadWrite)?;
+    for page in (0..range.end - range.start).step_by(PAGE_BYTES as usize) {
+        space.map(frames, range.start + page, frame + offset + page, Access::ReadWrite)?;
     }
     Ok(())
 }
 
-fn map_small_frames(space: &mut AddressSpace, frames: &mut Frames, start: u64, end: u64) -> Result<(), MemoryError> {
-    for page in (start..end).step_by(PAGE_BYTES as usize) {
+fn map_small_frames(space: &mut AddressSpace, frames: &mut Frames, range: Range<u64>) -> Result<(), MemoryError> {
+    for page in range.step_by(PAGE_BYTES as usize) {
         let frame = frames.allocate_zeroed()?;
-        space.map(frames, LINEAR_BASE + page, frame.address(), Access::ReadWrite)?;
+        space.map(frames, page, frame.address(), Access::ReadWrite)?;
     }
     Ok(())
 }

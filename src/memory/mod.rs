@@ -25,7 +25,7 @@ use spin::Mutex;
 
 pub use frames::{Frame, LargeFrame, Statistics};
 pub use image::image_range;
-pub use linear::Linear;
+pub use linear::{Linear, LinearPlaces};
 pub use region::{CallStackRegion, CodeRegion, Region, StateRegion};
 pub use space::Access;
 
@@ -77,6 +77,7 @@ pub struct Regions {
     pub code: CodeRegion,
     pub state: StateRegion,
     pub linear: Linear,
+    pub more_linear: LinearPlaces,
     pub call_stack: CallStackRegion,
 }
 
@@ -96,7 +97,8 @@ pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<Regions, MemoryE
     Ok(Regions {
         code: CodeRegion::new(),
         state: StateRegion::new(),
-        linear: Linear::new(),
+        linear: Linear::new(0),
+        more_linear: LinearPlaces::new(),
         call_stack: CallStackRegion::new()?,
     })
 }

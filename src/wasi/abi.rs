@@ -8,12 +8,18 @@ use bitflags::bitflags;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Errno {
+    /// Nothing there yet: try again.
+    Again = 6,
     /// Bad file descriptor.
     Badf = 8,
+    /// In use.
+    Busy = 10,
     /// File exists.
     Exist = 20,
     /// Bad address.
     Fault = 21,
+    /// File too large.
+    Fbig = 22,
     /// Illegal byte sequence.
     Ilseq = 25,
     /// Invalid argument.
@@ -28,18 +34,26 @@ pub enum Errno {
     Nametoolong = 37,
     /// No such file or directory.
     Noent = 44,
+    /// No space left.
+    Nospc = 51,
     /// Not a directory.
     Notdir = 54,
+    /// Directory not empty.
+    Notempty = 55,
     /// Not a socket.
     Notsock = 57,
     /// Not supported.
     Notsup = 58,
     /// Value too large for its type.
     Overflow = 61,
+    /// Not permitted on this kind of file.
+    Perm = 63,
     /// Read-only file system.
     Rofs = 69,
     /// Invalid seek.
     Spipe = 70,
+    /// On another file system.
+    Xdev = 75,
     /// The descriptor lacks the right.
     Notcapable = 76,
 }
@@ -128,6 +142,12 @@ bitflags! {
         const MTIM_NOW = 1 << 3;
     }
 
+    /// How a path is followed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct LookupFlags: u32 {
+        const SYMLINK_FOLLOW = 1 << 0;
+    }
+
     /// How `path_open` opens.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct OpenFlags: u16 {
@@ -194,11 +214,20 @@ impl Whence {
     }
 }
 
+/// Highest signal number.
+pub const SIGNAL_MAX: u32 = 30;
+
+/// Signals that do nothing to a program without handlers: none, CHLD, CONT (it is not stopped), URG, WINCH.
+pub const SIGNALS_WITHOUT_EFFECT: [u32; 5] = [0, 16, 17, 22, 27];
+
 /// Highest `advice` of `fd_advise`.
 pub const ADVICE_MAX: u32 = 5;
 
 /// Bit of a clock subscription whose timeout is a time, not a duration.
 pub const SUBSCRIPTION_CLOCK_ABSTIME: u16 = 1;
+
+/// Bit of an event that says that there is nothing left to read.
+pub const EVENT_FD_READWRITE_HANGUP: u16 = 1;
 
 /// A structure of the specification: fields in little-endian order at given offsets, padding zero.
 pub struct Record<const BYTES: usize> {

@@ -86,9 +86,11 @@ impl Argument for OpenRequest {
     }
 }
 
-/// Which times of a file are to be set. The times themselves are not kept: no file here can change.
+/// Which times of a file are to be set, and to what.
 #[derive(Clone, Copy, Debug)]
 pub struct TimesRequest {
+    pub accessed_ns: u64,
+    pub modified_ns: u64,
     pub flags: u32,
 }
 
@@ -96,8 +98,7 @@ impl Argument for TimesRequest {
     const TYPES: &'static [ValType] = &[ValType::I64, ValType::I64, ValType::I32];
 
     fn take(words: &mut Words<'_>) -> Self {
-        let (_accessed, _modified) = (u64::take(words), u64::take(words));
-        TimesRequest { flags: u32::take(words) }
+        TimesRequest { accessed_ns: u64::take(words), modified_ns: u64::take(words), flags: u32::take(words) }
     }
 }
 

@@ -3,28 +3,32 @@
 //! A descriptor of the wrong kind gives the errno that POSIX has for it; one of the right kind without the right gives
 //! [`Errno::Notcapable`]. Result addresses are checked before anything is moved.
 
-use super::abi::{Errno, Rights, Whence};
+use super::abi::{Errno, FdFlags, Rights, Whence};
 use super::fds::Target;
 use super::memory::{GuestMemory, Span};
-use super::seams::Console;
+use super::seams::{Input, Stream};
+use super::tree::NodeId;
 use super::{Outcome, Wasi};
 
 impl Wasi<'_> {
     pub(super) fn fd_read(&mut self, memory: &mut GuestMemory<'_>, fd: u32, iovecs: Span, count: u32) -> Outcome {
-        let descriptor = self.descriptors.get_mut(fd)?;
+        let descriptor = *self.descriptors.get(fd)?;
         if let Target::Directory { .. } = descriptor.target {
             return Err(Errno::Isdir.into());
         }
         descriptor.require(Rights::FD_READ)?;
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
-        let copied = match &mut descriptor.target {
+        let copied = match descriptor.target {
             Target::File { node, offset } => {
-                let copied = copy_out(self.tree.content(*node), *offset, memory, &buffers)?;
-                *offset += u64::from(copied);
+                let copied = self.read_file(node, offset, memory, &buffers)?;
+                self.move_to(fd, offset + u64::from(copied));
                 copied
             }
-            Target::Input => read_console(self.console.as_mut(), memory, &buffers)?,
+            Target::Input => {
+                let waits = !descriptor.flags.contains(FdFlags::NONBLOCK);
+                self.read_input(memory, &buffers, waits)?
+            }
             Target::Output(_) | Target::Directory { .. } => return Err(Errno::Badf.into()),
         };
         Ok(memory.write_u32(count, copied)?)
@@ -47,36 +51,49 @@ impl Wasi<'_> {
         descriptor.require(Rights::FD_READ | Rights::FD_SEEK)?;
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
-        let copied = copy_out(self.tree.content(node), offset, memory, &buffers)?;
+        let copied = self.read_file(node, offset, memory, &buffers)?;
         Ok(memory.write_u32(count, copied)?)
     }
 
     pub(super) fn fd_write(&mut self, memory: &mut GuestMemory<'_>, fd: u32, iovecs: Span, count: u32) -> Outcome {
-        let descriptor = self.descriptors.get(fd)?;
+        let descriptor = *self.descriptors.get(fd)?;
         descriptor.require(Rights::FD_WRITE)?;
-        let Target::Output(stream) = descriptor.target else { return Err(Errno::Badf.into()) };
         memory.check(count, 4)?;
-        let mut written = 0;
-        for buffer in memory.buffers(iovecs)? {
-            self.console.write(stream, memory.slice(buffer)?).map_err(|_| Errno::Io)?;
-            written += buffer.len;
-        }
+        let buffers = memory.buffers(iovecs)?;
+        let written = match descriptor.target {
+            Target::Output(stream) => self.write_console(stream, memory, &buffers)?,
+            Target::File { node, offset } => {
+                let appends = descriptor.flags.contains(FdFlags::APPEND);
+                let start = if appends { self.tree.content(node).len() as u64 } else { offset };
+                let written = self.write_file(node, start, memory, &buffers)?;
+                self.move_to(fd, start + u64::from(written));
+                written
+            }
+            Target::Input | Target::Directory { .. } => return Err(Errno::Badf.into()),
+        };
         Ok(memory.write_u32(count, written)?)
     }
 
-    /// Fails: no file is open for writing.
+    /// Writes at `offset` as POSIX has it, in a file opened for appending too.
     pub(super) fn fd_pwrite(
         &mut self,
-        _memory: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: u32,
-        _iovecs: Span,
-        _offset: u64,
-        _count: u32,
+        iovecs: Span,
+        offset: u64,
+        count: u32,
     ) -> Outcome {
-        match self.descriptors.get(fd)?.target {
-            Target::Input | Target::Output(_) => Err(Errno::Spipe.into()),
-            Target::File { .. } | Target::Directory { .. } => Err(Errno::Notcapable.into()),
-        }
+        let descriptor = self.descriptors.get(fd)?;
+        let node = match descriptor.target {
+            Target::File { node, .. } => node,
+            Target::Directory { .. } => return Err(Errno::Isdir.into()),
+            Target::Input | Target::Output(_) => return Err(Errno::Spipe.into()),
+        };
+        descriptor.require(Rights::FD_WRITE | Rights::FD_SEEK)?;
+        memory.check(count, 4)?;
+        let buffers = memory.buffers(iovecs)?;
+        let written = self.write_file(node, offset, memory, &buffers)?;
+        Ok(memory.write_u32(count, written)?)
     }
 
     pub(super) fn fd_seek(
@@ -106,6 +123,88 @@ impl Wasi<'_> {
         let (_, offset) = self.descriptors.file_position(fd, Rights::FD_TELL)?;
         Ok(memory.write_u64(position, *offset)?)
     }
+
+    fn move_to(&mut self, fd: u32, position: u64) {
+        if let Ok(descriptor) = self.descriptors.get_mut(fd)
+            && let Target::File { offset, .. } = &mut descriptor.target
+        {
+            *offset = position;
+        }
+    }
+
+    fn read_file(
+        &mut self,
+        node: NodeId,
+        offset: u64,
+        memory: &mut GuestMemory<'_>,
+        buffers: &[Span],
+    ) -> Result<u32, Errno> {
+        let copied = copy_out(self.tree.content(node), offset, memory, buffers)?;
+        self.tree.accessed(node, self.clock.realtime_ns());
+        Ok(copied)
+    }
+
+    /// Writes the buffers, in order, as far as there is room; fails if there is room for none of the bytes.
+    fn write_file(
+        &mut self,
+        node: NodeId,
+        offset: u64,
+        memory: &GuestMemory<'_>,
+        buffers: &[Span],
+    ) -> Result<u32, Errno> {
+        let now_ns = self.clock.realtime_ns();
+        let mut written = 0;
+        for buffer in buffers {
+            let start = offset.checked_add(u64::from(written)).ok_or(Errno::Fbig)?;
+            match self.tree.write(node, start, memory.slice(*buffer)?, now_ns) {
+                Ok(count) => written += count as u32,
+                Err(errno) if written == 0 => return Err(errno),
+                Err(_) => break,
+            }
+        }
+        Ok(written)
+    }
+
+    fn write_console(&mut self, stream: Stream, memory: &GuestMemory<'_>, buffers: &[Span]) -> Result<u32, Errno> {
+        let mut written = 0;
+        for buffer in buffers {
+            self.console.write(stream, memory.slice(*buffer)?).map_err(|_| Errno::Io)?;
+            written += buffer.len;
+        }
+        Ok(written)
+    }
+
+    /// Fills the buffers, in order, until one is not filled. Waits for the first byte, not for more. Nothing is the end
+    /// of the input.
+    fn read_input(&mut self, memory: &mut GuestMemory<'_>, buffers: &[Span], waits: bool) -> Result<u32, Errno> {
+        let mut copied = 0;
+        for buffer in buffers.iter().filter(|buffer| buffer.len > 0) {
+            let place = memory.slice_mut(*buffer)?;
+            let input = if copied == 0 && waits { self.wait_for_bytes(place) } else { self.bytes_at_hand(place) };
+            copied += match input {
+                Input::Bytes(count) => (count as u32).min(buffer.len),
+                Input::NotYet if copied == 0 => return Err(Errno::Again),
+                Input::NotYet | Input::End => 0,
+            };
+            if !matches!(input, Input::Bytes(count) if count == buffer.len as usize) {
+                break;
+            }
+        }
+        Ok(copied)
+    }
+
+    fn bytes_at_hand(&mut self, place: &mut [u8]) -> Input {
+        self.lookahead.read(self.console.as_mut(), place)
+    }
+
+    fn wait_for_bytes(&mut self, place: &mut [u8]) -> Input {
+        loop {
+            match self.bytes_at_hand(place) {
+                Input::NotYet => self.console.wait_for_input(u64::MAX),
+                input => return input,
+            }
+        }
+    }
 }
 
 /// Copies the bytes of `content` from `offset` on into the buffers, in order, until either ends.
@@ -118,19 +217,6 @@ fn copy_out(content: &[u8], offset: u64, memory: &mut GuestMemory<'_>, buffers: 
         memory.write(buffer.address, part)?;
         copied += len as u32;
         rest = after;
-    }
-    Ok(copied)
-}
-
-/// Fills the buffers, in order, until one is not filled.
-fn read_console(console: &mut dyn Console, memory: &mut GuestMemory<'_>, buffers: &[Span]) -> Result<u32, Errno> {
-    let mut copied = 0;
-    for buffer in buffers.iter().filter(|buffer| buffer.len > 0) {
-        let len = (console.read(memory.slice_mut(*buffer)?) as u32).min(buffer.len);
-        copied += len;
-        if len < buffer.len {
-            break;
-        }
     }
     Ok(copied)
 }

@@ -9,13 +9,22 @@ use super::memory::{GuestMemory, Span};
 use super::tree::{NodeId, Tree};
 use super::{Outcome, Wasi};
 
+/// What the program sees as the device of the files that it was given.
+const GIVEN_DEVICE: u64 = 1;
+/// What it sees as that of `/tmp`.
+const SCRATCH_DEVICE: u64 = 2;
+
 impl Wasi<'_> {
     pub(super) fn fd_close(&mut self, _memory: &mut GuestMemory<'_>, fd: u32) -> Outcome {
-        Ok(self.descriptors.close(fd)?)
+        let closed = self.descriptors.close(fd)?;
+        self.release(closed.node());
+        Ok(())
     }
 
     pub(super) fn fd_renumber(&mut self, _memory: &mut GuestMemory<'_>, from: u32, to: u32) -> Outcome {
-        Ok(self.descriptors.renumber(from, to)?)
+        let closed = self.descriptors.renumber(from, to)?;
+        self.release(closed.and_then(|closed| closed.node()));
+        Ok(())
     }
 
     pub(super) fn fd_fdstat_get(&mut self, memory: &mut GuestMemory<'_>, fd: u32, stat: u32) -> Outcome {
@@ -62,12 +71,28 @@ impl Wasi<'_> {
         Ok(memory.write(stat, record.bytes())?)
     }
 
-    pub(super) fn fd_filestat_set_size(&mut self, _memory: &mut GuestMemory<'_>, fd: u32, _size: u64) -> Outcome {
-        self.file_to_change(fd, Rights::FD_FILESTAT_SET_SIZE)
+    pub(super) fn fd_filestat_set_size(&mut self, _memory: &mut GuestMemory<'_>, fd: u32, size: u64) -> Outcome {
+        let node = self.file_to_change(fd, Rights::FD_FILESTAT_SET_SIZE)?;
+        if size > i64::MAX as u64 {
+            return Err(Errno::Inval.into());
+        }
+        Ok(self.tree.set_len(node, size, self.clock.realtime_ns())?)
     }
 
-    pub(super) fn fd_allocate(&mut self, _memory: &mut GuestMemory<'_>, fd: u32, _offset: u64, _len: u64) -> Outcome {
-        self.file_to_change(fd, Rights::FD_ALLOCATE)
+    /// Makes the file at least so long that it has the `len` bytes from `offset` on.
+    pub(super) fn fd_allocate(&mut self, _memory: &mut GuestMemory<'_>, fd: u32, offset: u64, len: u64) -> Outcome {
+        let node = self.file_to_change(fd, Rights::FD_ALLOCATE)?;
+        if len == 0 || offset > i64::MAX as u64 || len > i64::MAX as u64 {
+            return Err(Errno::Inval.into());
+        }
+        let end = offset + len;
+        if end > i64::MAX as u64 {
+            return Err(Errno::Fbig.into());
+        }
+        if end > self.tree.content(node).len() as u64 {
+            self.tree.set_len(node, end, self.clock.realtime_ns())?;
+        }
+        Ok(())
     }
 
     pub(super) fn fd_filestat_set_times(
@@ -78,8 +103,8 @@ impl Wasi<'_> {
     ) -> Outcome {
         let descriptor = self.descriptors.get(fd)?;
         descriptor.require(Rights::FD_FILESTAT_SET_TIMES)?;
-        check_times(times)?;
-        Err(Errno::Rofs.into())
+        let node = descriptor.node().ok_or(Errno::Inval)?;
+        Ok(self.set_times(node, times)?)
     }
 
     /// Everything here is always on its medium.
@@ -119,10 +144,25 @@ impl Wasi<'_> {
         Ok(memory.write(buffer.address, name.as_bytes())?)
     }
 
-    /// Fails: the file system is read-only.
-    fn file_to_change(&mut self, fd: u32, rights: Rights) -> Outcome {
-        self.descriptors.file_position(fd, rights)?;
-        Err(Errno::Rofs.into())
+    /// Sets the times of a file or directory as `times` asks.
+    pub(super) fn set_times(&mut self, node: NodeId, times: TimesRequest) -> Result<(), Errno> {
+        let now_ns = self.clock.realtime_ns();
+        let accessed_ns = time_to_set(times, TimeFlags::ATIM, TimeFlags::ATIM_NOW, times.accessed_ns, now_ns)?;
+        let modified_ns = time_to_set(times, TimeFlags::MTIM, TimeFlags::MTIM_NOW, times.modified_ns, now_ns)?;
+        self.tree.set_times(node, accessed_ns, modified_ns, now_ns)
+    }
+
+    /// The file `fd`, if it can be changed and the program may do `rights` to it.
+    fn file_to_change(&mut self, fd: u32, rights: Rights) -> Result<NodeId, Errno> {
+        let (node, _) = self.descriptors.file_position(fd, rights)?;
+        if self.tree.is_scratch(node) { Ok(node) } else { Err(Errno::Rofs) }
+    }
+
+    /// Lets go of what a closed descriptor was open on.
+    fn release(&mut self, node: Option<NodeId>) {
+        if let Some(node) = node {
+            self.tree.closed(node);
+        }
     }
 
     fn sync(&mut self, fd: u32, rights: Rights) -> Outcome {
@@ -141,21 +181,33 @@ impl Wasi<'_> {
     }
 }
 
-/// The status record of a file or directory. Files have no times: theirs are 0.
+/// The status record of a file or directory.
 pub fn filestat(tree: &Tree<'_>, node: NodeId) -> Record<FILESTAT_BYTES> {
+    let times = tree.times(node);
     Record::new()
-        .u64(8, node.inode())
+        .u64(0, if tree.is_scratch(node) { SCRATCH_DEVICE } else { GIVEN_DEVICE })
+        .u64(8, tree.inode(node))
         .u8(16, tree.filetype(node) as u8)
-        .u64(24, 1)
+        .u64(24, tree.links(node))
         .u64(32, tree.content(node).len() as u64)
+        .u64(40, times.accessed_ns)
+        .u64(48, times.modified_ns)
+        .u64(56, times.changed_ns)
 }
 
-/// Fails if a time is to be set both to a value and to now.
-pub fn check_times(times: TimesRequest) -> Result<(), Errno> {
+/// The time to set, if `flags` asks for one: `time_ns` or now, not both.
+fn time_to_set(
+    times: TimesRequest,
+    value: TimeFlags,
+    now: TimeFlags,
+    time_ns: u64,
+    now_ns: u64,
+) -> Result<Option<u64>, Errno> {
     let flags = flags::<TimeFlags>(times.flags)?;
-    let both = |value, now| flags.contains(value) && flags.contains(now);
-    if both(TimeFlags::ATIM, TimeFlags::ATIM_NOW) || both(TimeFlags::MTIM, TimeFlags::MTIM_NOW) {
-        return Err(Errno::Inval);
+    match (flags.contains(value), flags.contains(now)) {
+        (true, true) => Err(Errno::Inval),
+        (true, false) => Ok(Some(time_ns)),
+        (false, true) => Ok(Some(now_ns)),
+        (false, false) => Ok(None),
     }
-    Ok(())
 }

@@ -19,7 +19,7 @@ pub enum Target {
     Output(Stream),
     File {
         node: NodeId,
-        /// Where the next read begins.
+        /// Where the next read or write begins.
         offset: u64,
     },
     Directory {
@@ -114,12 +114,15 @@ impl Descriptors {
         }
     }
 
+    /// The lowest free number, or [`Errno::Mfile`].
+    pub fn free(&self) -> Result<u32, Errno> {
+        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        if free >= DESCRIPTORS_MAX { Err(Errno::Mfile) } else { Ok(free as u32) }
+    }
+
     /// Gives `descriptor` the lowest free number.
     pub fn open(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
-        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        if free >= DESCRIPTORS_MAX {
-            return Err(Errno::Mfile);
-        }
+        let free = self.free()? as usize;
         if free == self.slots.len() {
             self.slots.push(None);
         }
@@ -127,19 +130,20 @@ impl Descriptors {
         Ok(free as u32)
     }
 
-    pub fn close(&mut self, fd: u32) -> Result<(), Errno> {
-        self.get(fd)?;
-        self.slots[fd as usize] = None;
-        Ok(())
+    /// Returns what was open.
+    pub fn close(&mut self, fd: u32) -> Result<Descriptor, Errno> {
+        self.slots.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::Badf)
     }
 
-    /// Moves `from` to the number `to`, which is closed first. Both must be open.
-    pub fn renumber(&mut self, from: u32, to: u32) -> Result<(), Errno> {
+    /// Moves `from` to the number `to`. Both must be open. Returns what `to` was before, if that is now closed.
+    pub fn renumber(&mut self, from: u32, to: u32) -> Result<Option<Descriptor>, Errno> {
         self.get(to)?;
         let descriptor = *self.get(from)?;
+        if from == to {
+            return Ok(None);
+        }
         self.close(from)?;
-        self.slots[to as usize] = Some(descriptor);
-        Ok(())
+        Ok(self.slots[to as usize].replace(descriptor))
     }
 }
 
@@ -169,8 +173,8 @@ mod tests {
         let mut fds = Descriptors::new();
         fds.close(0).unwrap();
         assert_eq!(fds.get(0).err(), Some(Errno::Badf));
-        assert_eq!(fds.close(0), Err(Errno::Badf));
-        assert_eq!(fds.close(u32::MAX), Err(Errno::Badf));
+        assert_eq!(fds.close(0).err(), Some(Errno::Badf));
+        assert_eq!(fds.close(u32::MAX).err(), Some(Errno::Badf));
     }
 
     #[test]
@@ -184,9 +188,10 @@ mod tests {
     #[test]
     fn renumbering_onto_itself_keeps_it_open() {
         let mut fds = Descriptors::new();
-        assert_eq!(fds.renumber(3, 3), Ok(()));
+        assert!(matches!(fds.renumber(3, 3), Ok(None)));
         assert!(fds.get(3).is_ok());
-        assert_eq!(fds.renumber(3, 1), Ok(()));
+        let closed = fds.renumber(3, 1).unwrap();
+        assert_eq!(closed.map(|closed| closed.target), Some(Target::Output(Stream::Stdout)));
         assert_eq!(fds.get(3).err(), Some(Errno::Badf));
         assert_eq!(fds.get(1).map(Descriptor::filetype), Ok(Filetype::Directory));
     }

@@ -4,12 +4,14 @@
 //! [`Imports`] for the module `wasi_snapshot_preview1`. It is built by [`WasiBuilder`] on three seams that each face
 //! implements: [`Console`], [`Clock`] and [`Entropy`].
 //!
-//! A program starts with its standard streams open as 0, 1 and 2 and the read-only directory `/` as 3. It reaches
-//! nothing else. It can pass any number as an address, length or descriptor; none of them makes this layer panic.
+//! A program starts with its standard streams open as 0, 1 and 2 and the directory `/` as 3. Below it are the files it
+//! was given, read-only, and the empty directory `/tmp`, in memory, for files of its own. It reaches nothing else. It can
+//! pass any number as an address, length or descriptor; none of them makes this layer panic.
 //!
 //! One table (`table`) lists every function with its types; the handlers are methods of [`Wasi`], grouped by what they
-//! work on: `process`, `clock`, `poll`, `fd_io`, `fd_state`, `directory`, `path_calls`, `sockets`.
-//! Below them are `memory` (checked access to the program's memory), `fds`, `path`, `tree` and `abi` (numbers).
+//! work on: `process`, `clock`, `poll`, `fd_io`, `fd_state`, `directory`, `path_open`, `path_calls`, `sockets`.
+//! Below them are `memory` (checked access to the program's memory), `input`, `fds`, `path`, `tree` with its parts, and
+//! `abi` (numbers). [`Lines`] and [`SeededEntropy`] help a face to implement its seams.
 //!
 //! The older module `wasi_unstable` is not offered: its seek origins and file records have other layouts.
 
@@ -19,15 +21,22 @@ mod abi;
 mod arguments;
 mod builder;
 mod clock;
+mod content;
 mod directory;
+mod entries;
 mod fd_io;
 mod fd_state;
 mod fds;
+mod input;
+mod lines;
 mod memory;
 mod path;
 mod path_calls;
+mod path_open;
 mod poll;
 mod process;
+mod random;
+mod scratch;
 mod seams;
 mod sockets;
 mod table;
@@ -37,7 +46,9 @@ mod tree;
 mod tests;
 
 pub use builder::WasiBuilder;
-pub use seams::{Clock, Console, Entropy, Stream, WriteFailed};
+pub use lines::Lines;
+pub use random::{SEED_BYTES, SeededEntropy};
+pub use seams::{Clock, Console, Entropy, Input, Stream, WriteFailed};
 pub use tree::FileError;
 
 use crate::engine::seams::{HostFunction, Imports, Stop};
@@ -47,6 +58,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use arguments::Words;
 use fds::Descriptors;
+use input::Lookahead;
 use memory::GuestMemory;
 use table::{FUNCTIONS, Function};
 use tree::Tree;
@@ -62,6 +74,7 @@ pub struct Wasi<'a> {
     tree: Tree<'a>,
     descriptors: Descriptors,
     console: Box<dyn Console + 'a>,
+    lookahead: Lookahead,
     clock: Box<dyn Clock + 'a>,
     entropy: Box<dyn Entropy + 'a>,
 }

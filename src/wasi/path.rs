@@ -1,62 +1,77 @@
-//! From a path that the program gave to a node of the tree: a pure function.
+//! From a path that the program gave to a place in the tree: a pure function.
 //!
 //! A path is relative to an open directory and never leaves it: neither a leading `/` nor `..` reaches outside
 //! (WASI preview 1, "path resolution"). Every component is walked, so that `missing/..` fails as it does in POSIX.
 
 use super::abi::{Errno, Filetype};
+use super::scratch::Entry;
 use super::tree::{NAME_BYTES_MAX, NodeId, Tree};
 
 /// Most bytes in one path (PATH_MAX on Linux).
 pub const PATH_BYTES_MAX: u32 = 4096;
 
-/// Where a path leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolved {
-    Found(NodeId),
-    /// Its directory exists and has no entry of the last name: a file could be made there.
-    Missing,
+/// Where a path leads. Its directory exists.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    directory: NodeId,
+    /// The last name; none if it is `.` or `..`, or the path is only slashes.
+    name: Option<&'p str>,
+    node: Option<NodeId>,
+    /// The path ends with `/`: only a directory is meant.
+    pub names_directory: bool,
 }
 
-impl Resolved {
-    /// The node, or [`Errno::Noent`].
-    pub fn found(self) -> Result<NodeId, Errno> {
-        match self {
-            Self::Found(node) => Ok(node),
-            Self::Missing => Err(Errno::Noent),
+impl<'p> Place<'p> {
+    /// What is there; `None` if it could be made there.
+    pub fn node(&self) -> Option<NodeId> {
+        self.node
+    }
+
+    /// What is there, if it is what the path means.
+    pub fn found(&self, tree: &Tree<'_>) -> Result<NodeId, Errno> {
+        let node = self.node.ok_or(Errno::Noent)?;
+        if self.names_directory {
+            require_directory(tree, node)?;
         }
+        Ok(node)
+    }
+
+    /// Whether the path ends in `..`.
+    pub fn is_parent(&self) -> bool {
+        self.name.is_none() && self.node != Some(self.directory)
+    }
+
+    /// The name to make, move or remove; `otherwise` if the path ends in `.` or `..`.
+    pub fn entry(&self, otherwise: Errno) -> Result<Entry<'p>, Errno> {
+        self.name.map(|name| Entry { directory: self.directory, name }).ok_or(otherwise)
     }
 }
 
-/// Follows `path` from the directory `base`.
-pub fn resolve(tree: &Tree<'_>, base: NodeId, path: &[u8]) -> Result<Resolved, Errno> {
+/// Follows `path` from the directory `base`. Whether what is there fits a `/` at the end is left to [`Place::found`].
+pub fn resolve<'p>(tree: &Tree<'_>, base: NodeId, path: &'p [u8]) -> Result<Place<'p>, Errno> {
     let path = well_formed(path)?;
-    let mut node = base;
+    let names_directory = path.ends_with('/');
+    let mut place = Place { directory: base, name: None, node: Some(base), names_directory };
     // Components below `base`: there are no links, so counting is enough to stay inside.
     let mut depth = 0u32;
-    let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
-    while let Some(name) = names.next() {
-        require_directory(tree, node)?;
-        match name {
-            "." => {}
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        let directory = place.node.ok_or(Errno::Noent)?;
+        require_directory(tree, directory)?;
+        let (last, node) = match name {
+            "." => (None, Some(directory)),
             ".." => {
                 depth = depth.checked_sub(1).ok_or(Errno::Notcapable)?;
-                node = tree.parent(node);
+                (None, Some(tree.parent(directory)))
             }
             _ if name.len() > NAME_BYTES_MAX => return Err(Errno::Nametoolong),
-            _ => match tree.child(node, name) {
-                Some(child) => {
-                    depth += 1;
-                    node = child;
-                }
-                None if names.peek().is_none() => return Ok(Resolved::Missing),
-                None => return Err(Errno::Noent),
-            },
-        }
+            _ => {
+                depth += 1;
+                (Some(name), tree.child(directory, name))
+            }
+        };
+        place = Place { directory, name: last, node, names_directory };
     }
-    if path.ends_with('/') {
-        require_directory(tree, node)?;
-    }
-    Ok(Resolved::Found(node))
+    Ok(place)
 }
 
 fn well_formed(path: &[u8]) -> Result<&str, Errno> {
@@ -79,28 +94,34 @@ fn require_directory(tree: &Tree<'_>, node: NodeId) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wasi::content::Quota;
     use alloc::borrow::Cow;
     use proptest::prelude::*;
 
     fn tree() -> Tree<'static> {
-        let mut tree = Tree::new();
+        let mut tree = Tree::new(Quota::new(0));
         for path in ["file", "dir/nested/file", "dir/other"] {
             tree.add_file(path, Cow::Borrowed(b"x")).unwrap();
         }
         tree
     }
 
-    fn at_root(path: &str) -> Result<Resolved, Errno> {
-        resolve(&tree(), NodeId::ROOT, path.as_bytes())
+    /// What `path` leads to from the root.
+    fn at_root(path: &str) -> Result<Option<NodeId>, Errno> {
+        let tree = tree();
+        match resolve(&tree, NodeId::ROOT, path.as_bytes())? {
+            place if place.node.is_none() => Ok(None),
+            place => place.found(&tree).map(Some),
+        }
     }
 
     #[test]
     fn walks_dots_and_repeated_slashes() {
         let file = at_root("dir/nested/file");
-        assert!(matches!(file, Ok(Resolved::Found(_))));
+        assert!(matches!(file, Ok(Some(_))));
         assert_eq!(at_root("dir/.//nested/../../dir/nested/../nested///./file"), file);
-        assert_eq!(at_root("dir/.."), Ok(Resolved::Found(NodeId::ROOT)));
-        assert_eq!(at_root("."), Ok(Resolved::Found(NodeId::ROOT)));
+        assert_eq!(at_root("dir/.."), Ok(Some(NodeId::ROOT)));
+        assert_eq!(at_root("."), Ok(Some(NodeId::ROOT)));
     }
 
     #[test]
@@ -110,7 +131,7 @@ mod tests {
         }
         let tree = tree();
         let dir = tree.child(NodeId::ROOT, "dir").unwrap();
-        assert_eq!(resolve(&tree, dir, b"../file"), Err(Errno::Notcapable));
+        assert_eq!(resolve(&tree, dir, b"../file").err(), Some(Errno::Notcapable));
         assert!(resolve(&tree, dir, b"nested/../other").is_ok());
     }
 
@@ -124,18 +145,31 @@ mod tests {
 
     #[test]
     fn tells_a_missing_name_from_a_missing_directory() {
-        assert_eq!(at_root("dir/new"), Ok(Resolved::Missing));
+        assert_eq!(at_root("dir/new"), Ok(None));
         assert_eq!(at_root("new/.."), Err(Errno::Noent));
         assert_eq!(at_root("new/file"), Err(Errno::Noent));
+    }
+
+    #[test]
+    fn names_the_entry_to_change() {
+        let tree = tree();
+        let place = resolve(&tree, NodeId::ROOT, b"dir//new/").unwrap();
+        assert!(place.names_directory);
+        let entry = place.entry(Errno::Busy).unwrap();
+        assert_eq!((entry.name, Some(entry.directory)), ("new", tree.child(NodeId::ROOT, "dir")));
+        for path in [b".".as_slice(), b"dir/..", b"dir/."] {
+            let place = resolve(&tree, NodeId::ROOT, path).unwrap();
+            assert_eq!(place.entry(Errno::Busy).err(), Some(Errno::Busy));
+        }
     }
 
     #[test]
     fn refuses_malformed_paths() {
         assert_eq!(at_root(""), Err(Errno::Noent));
         assert_eq!(at_root("file\0"), Err(Errno::Inval));
-        assert_eq!(resolve(&tree(), NodeId::ROOT, b"\xff"), Err(Errno::Ilseq));
+        assert_eq!(resolve(&tree(), NodeId::ROOT, b"\xff").err(), Some(Errno::Ilseq));
         assert_eq!(at_root(&"x".repeat(256)), Err(Errno::Nametoolong));
-        assert_eq!(at_root(&"x".repeat(255)), Ok(Resolved::Missing));
+        assert_eq!(at_root(&"x".repeat(255)), Ok(None));
     }
 
     proptest! {
@@ -143,11 +177,10 @@ mod tests {
         fn what_it_finds_lies_below_the_base(path in "(\\.|\\.\\.|dir|nested|file|other|/){0,12}") {
             let tree = tree();
             let base = tree.child(NodeId::ROOT, "dir").unwrap();
-            if let Ok(Resolved::Found(mut node)) = resolve(&tree, base, path.as_bytes()) {
-                while node != base {
-                    prop_assert_ne!(node, NodeId::ROOT);
-                    node = tree.parent(node);
-                }
+            if let Ok(Some(node)) = resolve(&tree, base, path.as_bytes()).map(|place| place.node) {
+                let nested = tree.child(base, "nested").unwrap();
+                let below = [tree.child(base, "other"), tree.child(nested, "file")];
+                prop_assert!(node == base || node == nested || below.contains(&Some(node)));
             }
         }
     }

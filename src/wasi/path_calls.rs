@@ -1,50 +1,24 @@
-//! Functions on paths. The file system is read-only: what would change it fails as POSIX orders the errors, a path that
-//! does not lead anywhere first, [`Errno::Rofs`] last. Lookup flags ask whether to follow symbolic links; there are none.
+//! Functions on paths. What would change the given files fails as POSIX orders the errors: a path that does not lead
+//! anywhere first, [`Errno::Rofs`] last. There are no symbolic links, and none can be made.
 
-use super::abi::{Errno, FdFlags, Filetype, OpenFlags, Rights, flags};
-use super::arguments::{OpenRequest, TimesRequest};
-use super::fd_state::{check_times, filestat};
-use super::fds::{Descriptor, Target};
+use super::abi::{Errno, Filetype, LookupFlags, Rights};
+use super::arguments::TimesRequest;
+use super::fd_state::filestat;
 use super::memory::{GuestMemory, Span};
-use super::path::{self, PATH_BYTES_MAX, Resolved};
-use super::tree::NodeId;
+use super::path::{self, PATH_BYTES_MAX, Place};
 use super::{Outcome, Wasi};
 
 impl Wasi<'_> {
-    pub(super) fn path_open(
-        &mut self,
-        memory: &mut GuestMemory<'_>,
-        fd: u32,
-        _lookup_flags: u32,
-        request: OpenRequest,
-        opened: u32,
-    ) -> Outcome {
-        let directory = *self.descriptors.get(fd)?;
-        let resolved = self.lookup(memory, fd, Rights::PATH_OPEN, request.path)?;
-        memory.check(opened, 4)?;
-        let mode = flags::<OpenFlags>(request.open_flags)?;
-        let rights = Rights::from_bits_truncate(request.rights);
-        let wants = rights & (Rights::FD_READ | Rights::FD_WRITE);
-        if !directory.inheriting.contains(wants) {
-            return Err(Errno::Notcapable.into());
-        }
-        let node = self.openable(resolved, mode, rights)?;
-        let mut descriptor = self.descriptor_of(node, rights & directory.inheriting);
-        descriptor.inheriting &= Rights::from_bits_truncate(request.rights_inheriting) & directory.inheriting;
-        descriptor.flags = flags::<FdFlags>(request.fd_flags)?;
-        let fd = self.descriptors.open(descriptor)?;
-        Ok(memory.write_u32(opened, fd)?)
-    }
-
     pub(super) fn path_filestat_get(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: u32,
-        _lookup_flags: u32,
+        lookup_flags: u32,
         path: Span,
         stat: u32,
     ) -> Outcome {
-        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_GET, path)?.found()?;
+        check_lookup(lookup_flags)?;
+        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_GET, path)?.found(&self.tree)?;
         Ok(memory.write(stat, filestat(&self.tree, node).bytes())?)
     }
 
@@ -52,17 +26,19 @@ impl Wasi<'_> {
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: u32,
-        _lookup_flags: u32,
+        lookup_flags: u32,
         path: Span,
         times: TimesRequest,
     ) -> Outcome {
-        self.lookup(memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path)?.found()?;
-        check_times(times)?;
-        Err(Errno::Rofs.into())
+        check_lookup(lookup_flags)?;
+        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path)?.found(&self.tree)?;
+        Ok(self.set_times(node, times)?)
     }
 
     pub(super) fn path_create_directory(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        self.cannot_create(memory, fd, Rights::PATH_CREATE_DIRECTORY, path)
+        let entry = self.lookup(memory, fd, Rights::PATH_CREATE_DIRECTORY, path)?.entry(Errno::Exist)?;
+        self.tree.create_directory(entry, self.clock.realtime_ns())?;
+        Ok(())
     }
 
     pub(super) fn path_symlink(
@@ -73,20 +49,33 @@ impl Wasi<'_> {
         new_path: Span,
     ) -> Outcome {
         read_path(memory, old_path)?;
-        self.cannot_create(memory, fd, Rights::PATH_SYMLINK, new_path)
+        let place = self.lookup(memory, fd, Rights::PATH_SYMLINK, new_path)?;
+        let entry = place.entry(Errno::Exist)?;
+        match place.node() {
+            Some(_) => Err(Errno::Exist.into()),
+            None if place.names_directory => Err(Errno::Noent.into()),
+            None if self.tree.is_scratch(entry.directory) => Err(Errno::Notsup.into()),
+            None => Err(Errno::Rofs.into()),
+        }
     }
 
     pub(super) fn path_link(
         &mut self,
         memory: &mut GuestMemory<'_>,
         old_fd: u32,
-        _old_lookup_flags: u32,
+        old_lookup_flags: u32,
         old_path: Span,
         new_fd: u32,
         new_path: Span,
     ) -> Outcome {
-        self.lookup(memory, old_fd, Rights::PATH_LINK_SOURCE, old_path)?.found()?;
-        self.cannot_create(memory, new_fd, Rights::PATH_LINK_TARGET, new_path)
+        check_lookup(old_lookup_flags)?;
+        let node = self.lookup(memory, old_fd, Rights::PATH_LINK_SOURCE, old_path)?.found(&self.tree)?;
+        let place = self.lookup(memory, new_fd, Rights::PATH_LINK_TARGET, new_path)?;
+        let entry = place.entry(Errno::Exist)?;
+        if place.node().is_none() && place.names_directory {
+            return Err(Errno::Noent.into());
+        }
+        Ok(self.tree.link(node, entry, self.clock.realtime_ns())?)
     }
 
     pub(super) fn path_rename(
@@ -97,28 +86,30 @@ impl Wasi<'_> {
         new_fd: u32,
         new_path: Span,
     ) -> Outcome {
-        self.lookup(memory, old_fd, Rights::PATH_RENAME_SOURCE, old_path)?.found()?;
-        self.lookup(memory, new_fd, Rights::PATH_RENAME_TARGET, new_path)?;
-        Err(Errno::Rofs.into())
+        let old = self.lookup(memory, old_fd, Rights::PATH_RENAME_SOURCE, old_path)?;
+        let new = self.lookup(memory, new_fd, Rights::PATH_RENAME_TARGET, new_path)?;
+        let (from, to) = (old.entry(Errno::Busy)?, new.entry(Errno::Busy)?);
+        let node = old.found(&self.tree)?;
+        if new.names_directory && self.tree.filetype(node) != Filetype::Directory {
+            return Err(Errno::Notdir.into());
+        }
+        Ok(self.tree.rename(from, to, self.clock.realtime_ns())?)
     }
 
     pub(super) fn path_remove_directory(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        let node = self.lookup(memory, fd, Rights::PATH_REMOVE_DIRECTORY, path)?.found()?;
-        match self.tree.filetype(node) {
-            Filetype::Directory => Err(Errno::Rofs.into()),
-            _ => Err(Errno::Notdir.into()),
-        }
+        let place = self.lookup(memory, fd, Rights::PATH_REMOVE_DIRECTORY, path)?;
+        let entry = place.entry(if place.is_parent() { Errno::Notempty } else { Errno::Inval })?;
+        Ok(self.tree.remove_directory(entry, self.clock.realtime_ns())?)
     }
 
     pub(super) fn path_unlink_file(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        let node = self.lookup(memory, fd, Rights::PATH_UNLINK_FILE, path)?.found()?;
-        match self.tree.filetype(node) {
-            Filetype::Directory => Err(Errno::Isdir.into()),
-            _ => Err(Errno::Rofs.into()),
-        }
+        let place = self.lookup(memory, fd, Rights::PATH_UNLINK_FILE, path)?;
+        let entry = place.entry(Errno::Isdir)?;
+        place.found(&self.tree)?;
+        Ok(self.tree.unlink(entry, self.clock.realtime_ns())?)
     }
 
-    /// There are no symbolic links.
+    /// Nothing is a symbolic link.
     pub(super) fn path_readlink(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -127,51 +118,26 @@ impl Wasi<'_> {
         _buffer: Span,
         _used: u32,
     ) -> Outcome {
-        self.lookup(memory, fd, Rights::PATH_READLINK, path)?.found()?;
+        self.lookup(memory, fd, Rights::PATH_READLINK, path)?.found(&self.tree)?;
         Err(Errno::Inval.into())
     }
 
-    fn lookup(&self, memory: &GuestMemory<'_>, fd: u32, rights: Rights, path: Span) -> Result<Resolved, Errno> {
+    /// Where `path` leads from the directory `fd`, if the program may do `rights` there.
+    pub(super) fn lookup<'m>(
+        &self,
+        memory: &'m GuestMemory<'_>,
+        fd: u32,
+        rights: Rights,
+        path: Span,
+    ) -> Result<Place<'m>, Errno> {
         let base = self.descriptors.directory(fd, rights)?;
         path::resolve(&self.tree, base, read_path(memory, path)?)
     }
+}
 
-    fn cannot_create(&self, memory: &GuestMemory<'_>, fd: u32, rights: Rights, path: Span) -> Outcome {
-        match self.lookup(memory, fd, rights, path)? {
-            Resolved::Found(_) => Err(Errno::Exist.into()),
-            Resolved::Missing => Err(Errno::Rofs.into()),
-        }
-    }
-
-    /// The node to open, if it can be opened in this way on a read-only file system.
-    fn openable(&self, resolved: Resolved, mode: OpenFlags, rights: Rights) -> Result<NodeId, Errno> {
-        let creates = mode.contains(OpenFlags::CREAT);
-        let node = match resolved {
-            Resolved::Missing if creates => return Err(Errno::Rofs),
-            Resolved::Missing => return Err(Errno::Noent),
-            Resolved::Found(_) if creates && mode.contains(OpenFlags::EXCL) => return Err(Errno::Exist),
-            Resolved::Found(node) => node,
-        };
-        let changes = rights.contains(Rights::FD_WRITE) || mode.contains(OpenFlags::TRUNC);
-        match self.tree.filetype(node) {
-            Filetype::Directory if changes => Err(Errno::Isdir),
-            Filetype::Directory => Ok(node),
-            _ if mode.contains(OpenFlags::DIRECTORY) => Err(Errno::Notdir),
-            _ if changes => Err(Errno::Rofs),
-            _ => Ok(node),
-        }
-    }
-
-    /// A descriptor of `node` with those of `rights` that mean something there; it passes on all of them.
-    fn descriptor_of(&self, node: NodeId, rights: Rights) -> Descriptor {
-        match self.tree.filetype(node) {
-            Filetype::Directory => {
-                let target = Target::Directory { node, preopened: None };
-                Descriptor::new(target, rights & Rights::OF_DIRECTORY, Rights::all())
-            }
-            _ => Descriptor::new(Target::File { node, offset: 0 }, rights & Rights::OF_FILE, Rights::empty()),
-        }
-    }
+/// Fails if a flag is unknown. Whether to follow symbolic links makes no difference: there are none.
+pub fn check_lookup(flags: u32) -> Result<(), Errno> {
+    LookupFlags::from_bits(flags).map(|_| ()).ok_or(Errno::Inval)
 }
 
 fn read_path<'m>(memory: &'m GuestMemory<'_>, path: Span) -> Result<&'m [u8], Errno> {

@@ -1,6 +1,6 @@
 //! The program itself: arguments, environment, its end, random bytes.
 
-use super::abi::Errno;
+use super::abi::{Errno, SIGNAL_MAX, SIGNALS_WITHOUT_EFFECT};
 use super::memory::{GuestMemory, Span};
 use super::{Failure, Outcome, Wasi};
 use crate::engine::seams::Stop;
@@ -28,8 +28,15 @@ impl Wasi<'_> {
         Err(Failure::Stop(Stop::Exit(code.cast_signed())))
     }
 
-    /// No signal has a handler, so each ends the program.
+    /// No signal has a handler, so each does what it does by default. One that stops the program ends it: nothing
+    /// could continue it.
     pub(super) fn proc_raise(&mut self, _memory: &mut GuestMemory<'_>, signal: u32) -> Outcome {
+        if signal > SIGNAL_MAX {
+            return Err(Errno::Inval.into());
+        }
+        if SIGNALS_WITHOUT_EFFECT.contains(&signal) {
+            return Ok(());
+        }
         Err(Failure::Stop(Stop::Trap(format!("the program raised signal {signal}"))))
     }
 

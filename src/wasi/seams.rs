@@ -11,15 +11,32 @@ pub enum Stream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteFailed;
 
+/// What a console had for the program to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// This many bytes, at least one.
+    Bytes(usize),
+    /// Nothing now; there may be some later.
+    NotYet,
+    /// Nothing now or later.
+    End,
+}
+
 /// The program's standard streams.
 pub trait Console {
     /// Writes all of `bytes`.
     fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), WriteFailed>;
 
-    /// Copies what input there is into `buffer`, at most its length, without waiting; returns the number of bytes.
-    /// The program takes 0 for the end of its input. A console without input keeps this body.
-    fn read(&mut self, _buffer: &mut [u8]) -> usize {
-        0
+    /// Copies what input there is into `buffer`, which is not empty, without waiting. A console without input keeps
+    /// this body.
+    fn read(&mut self, _buffer: &mut [u8]) -> Input {
+        Input::End
+    }
+
+    /// Waits after [`Input::NotYet`], at most `at_most_ns` nanoseconds (`u64::MAX` for as long as it takes). May return
+    /// at any time: the caller reads again.
+    fn wait_for_input(&mut self, _at_most_ns: u64) {
+        core::hint::spin_loop();
     }
 }
 

@@ -5,17 +5,23 @@ mod fakes;
 mod fuzz;
 mod paths;
 mod process;
+mod scratch;
+mod scratch_model;
+mod stdin;
 
 use super::abi::{Errno, Rights};
 use super::memory::{u32_at, u64_at};
 use super::{Imports, MODULE, Stop, Wasi};
-use fakes::{FakeClock, FakeConsole, FakeEntropy};
+use fakes::{FakeConsole, FakeEntropy};
 use std::vec;
 use std::vec::Vec;
 use wasmparser::ValType;
 
 const TEXT: &[u8] = b"The quick brown fox";
 const OK: u64 = Errno::SUCCESS;
+
+/// What the program may keep in `/tmp`.
+const SCRATCH_BYTES: u64 = 16 << 10;
 
 /// The descriptor of `/`.
 const ROOT: u64 = 3;
@@ -39,14 +45,16 @@ fn program() -> Program {
 }
 
 fn program_with(console: FakeConsole) -> Program {
+    console.clock.advance(500);
     let wasi = Wasi::builder()
+        .scratch_bytes(SCRATCH_BYTES)
         .arg("fox")
         .arg("-v")
         .env("HOME", "/")
         .file("text", TEXT)
         .and_then(|builder| builder.file("dir/inner", b"in".as_slice()))
         .unwrap()
-        .build(console.clone(), FakeClock { now_ns: 500 }, FakeEntropy);
+        .build(console.clone(), console.clock.clone(), FakeEntropy);
     Program { wasi, console, memory: vec![0; 0x1000] }
 }
 

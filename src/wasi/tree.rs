@@ -1,55 +1,99 @@
-//! The files that the program sees: a tree of directories and read-only files, fixed before it starts.
+//! The files that the program sees: those it was given, read-only and fixed, and below `/tmp` those it makes.
 //!
-//! [`Tree`] knows names and contents; `path` walks it, `fds` holds open places in it.
+//! [`Tree`] knows names, contents and times; `path` walks it, `fds` holds open places in it. What changes it is in
+//! `scratch`, the bytes of files in `content`, the order of listings in `entries`.
+//!
+//! `/tmp` is a file system of its own: nothing is moved or linked between it and the rest.
 
 use super::abi::Filetype;
+use super::content::{Content, Quota};
+use super::entries::Entries;
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
 /// Most bytes in one name (NAME_MAX on Linux).
 pub const NAME_BYTES_MAX: usize = 255;
 
-/// A directory or file of one [`Tree`].
+/// The directory in which the program makes files, in the root directory.
+pub const SCRATCH_NAME: &str = "tmp";
+
+/// A directory or file of one [`Tree`]: valid while a name leads to it or a descriptor is open on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(usize);
 
 impl NodeId {
     /// The directory that every path starts below.
     pub const ROOT: Self = Self(0);
-
-    /// The number that the program sees. Never 0, which C libraries take for "unknown".
-    pub fn inode(self) -> u64 {
-        self.0 as u64 + 1
-    }
 }
 
 /// Directories and files by name. Contents may be borrowed for `'a`: nothing is copied.
 #[derive(Debug)]
 pub struct Tree<'a> {
     nodes: Vec<Node<'a>>,
+    /// Nodes that nothing leads to any more, for the next files.
+    free: Vec<NodeId>,
+    next_inode: u64,
+    pub(super) quota: Quota,
 }
 
 #[derive(Debug)]
-struct Node<'a> {
+pub(super) struct Node<'a> {
+    /// The number that the program sees. Never used again, and never 0, which C libraries take for "unknown".
+    inode: u64,
+    /// Names that lead here.
+    pub(super) links: u64,
+    /// Descriptors that are open here.
+    opens: usize,
+    pub(super) times: Times,
+    /// Below `/tmp`, or `/tmp` itself.
+    scratch: bool,
+    pub(super) kind: Kind<'a>,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind<'a> {
+    Directory(Directory),
+    File(Content<'a>),
+}
+
+#[derive(Debug)]
+pub(super) struct Directory {
     /// The root is its own parent.
-    parent: NodeId,
-    kind: Kind<'a>,
+    pub(super) parent: NodeId,
+    pub(super) entries: Entries,
 }
 
-#[derive(Debug)]
-enum Kind<'a> {
-    Directory(BTreeMap<String, NodeId>),
-    File(Cow<'a, [u8]>),
+impl Directory {
+    pub(super) fn new(parent: NodeId) -> Self {
+        Self { parent, entries: Entries::default() }
+    }
+}
+
+/// When a file was last used, in nanoseconds since 1970; 0 for files that were given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    pub accessed_ns: u64,
+    pub modified_ns: u64,
+    /// Of anything about it, its times and names included.
+    pub changed_ns: u64,
+}
+
+impl Times {
+    pub fn all(now_ns: u64) -> Self {
+        Self { accessed_ns: now_ns, modified_ns: now_ns, changed_ns: now_ns }
+    }
 }
 
 impl<'a> Tree<'a> {
-    /// A tree of one empty directory.
-    pub fn new() -> Self {
-        Self { nodes: vec![Node { parent: NodeId::ROOT, kind: Kind::Directory(BTreeMap::new()) }] }
+    /// A tree of the root directory and an empty `/tmp`.
+    pub fn new(quota: Quota) -> Self {
+        let mut tree = Self { nodes: Vec::new(), free: Vec::new(), next_inode: 1, quota };
+        let root = tree.add(Kind::Directory(Directory::new(NodeId::ROOT)), false);
+        tree.node_mut(root).links = 1;
+        tree.insert(NodeId::ROOT, SCRATCH_NAME, Kind::Directory(Directory::new(NodeId::ROOT)), true);
+        tree
     }
 
     /// Adds a file at `/path`, and the directories on the way to it.
@@ -59,23 +103,35 @@ impl<'a> Tree<'a> {
             return Err(FileError::BadName { path: path.into() });
         }
         let (directories, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if path.split('/').next() == Some(SCRATCH_NAME) {
+            return Err(FileError::InScratch { path: path.into() });
+        }
         let mut parent = NodeId::ROOT;
         for directory in directories.split('/').filter(|name| !name.is_empty()) {
             parent = match self.child(parent, directory) {
                 Some(node) if self.filetype(node) == Filetype::Directory => node,
                 Some(_) => return Err(FileError::Exists { path: path.into() }),
-                None => self.insert(parent, directory, Kind::Directory(BTreeMap::new())),
+                None => self.insert(parent, directory, Kind::Directory(Directory::new(parent)), false),
             };
         }
         if self.child(parent, name).is_some() {
             return Err(FileError::Exists { path: path.into() });
         }
-        self.insert(parent, name, Kind::File(content));
+        self.insert(parent, name, Kind::File(Content::Given(content)), false);
         Ok(())
     }
 
+    /// Lists every directory by name.
+    pub fn sort(&mut self) {
+        for node in &mut self.nodes {
+            if let Kind::Directory(directory) = &mut node.kind {
+                directory.entries.sort();
+            }
+        }
+    }
+
     pub fn filetype(&self, node: NodeId) -> Filetype {
-        match self.nodes[node.0].kind {
+        match self.node(node).kind {
             Kind::Directory(_) => Filetype::Directory,
             Kind::File(_) => Filetype::RegularFile,
         }
@@ -83,40 +139,107 @@ impl<'a> Tree<'a> {
 
     /// The bytes of a file; none for a directory.
     pub fn content(&self, node: NodeId) -> &[u8] {
-        match &self.nodes[node.0].kind {
+        match &self.node(node).kind {
             Kind::Directory(_) => &[],
-            Kind::File(content) => content,
+            Kind::File(content) => content.bytes(),
         }
     }
 
+    pub fn inode(&self, node: NodeId) -> u64 {
+        self.node(node).inode
+    }
+
+    /// Names that lead to `node`: none if it was removed.
+    pub fn links(&self, node: NodeId) -> u64 {
+        self.node(node).links
+    }
+
+    pub fn times(&self, node: NodeId) -> Times {
+        self.node(node).times
+    }
+
+    /// Whether `node` is `/tmp` or below it: on a file system that can be changed.
+    pub fn is_scratch(&self, node: NodeId) -> bool {
+        self.node(node).scratch
+    }
+
+    /// The directory above a directory; above a file, the root.
     pub fn parent(&self, node: NodeId) -> NodeId {
-        self.nodes[node.0].parent
+        match &self.node(node).kind {
+            Kind::Directory(directory) => directory.parent,
+            Kind::File(_) => NodeId::ROOT,
+        }
     }
 
     /// What `directory` holds under `name`, if it is a directory and holds it.
     pub fn child(&self, directory: NodeId, name: &str) -> Option<NodeId> {
-        match &self.nodes[directory.0].kind {
-            Kind::Directory(entries) => entries.get(name).copied(),
+        self.entries(directory)?.get(name)
+    }
+
+    /// The entries of a directory, `.` and `..` not among them; `None` for a file.
+    pub fn entries(&self, directory: NodeId) -> Option<&Entries> {
+        match &self.node(directory).kind {
+            Kind::Directory(directory) => Some(&directory.entries),
             Kind::File(_) => None,
         }
     }
 
-    /// The entries of a directory, by name, `.` and `..` not among them; none for a file.
-    pub fn entries(&self, directory: NodeId) -> impl Iterator<Item = (&str, NodeId)> {
-        let entries = match &self.nodes[directory.0].kind {
-            Kind::Directory(entries) => Some(entries),
-            Kind::File(_) => None,
-        };
-        entries.into_iter().flatten().map(|(name, &node)| (name.as_str(), node))
+    /// Keeps `node` while a descriptor is open on it.
+    pub fn opened(&mut self, node: NodeId) {
+        self.node_mut(node).opens += 1;
     }
 
-    fn insert(&mut self, parent: NodeId, name: &str, kind: Kind<'a>) -> NodeId {
-        let node = NodeId(self.nodes.len());
-        self.nodes.push(Node { parent, kind });
-        if let Kind::Directory(entries) = &mut self.nodes[parent.0].kind {
-            entries.insert(name.into(), node);
+    /// Takes back one [`Tree::opened`].
+    pub fn closed(&mut self, node: NodeId) {
+        let opens = &mut self.node_mut(node).opens;
+        *opens = opens.saturating_sub(1);
+        self.drop_if_unused(node);
+    }
+
+    pub(super) fn node(&self, node: NodeId) -> &Node<'a> {
+        &self.nodes[node.0]
+    }
+
+    pub(super) fn node_mut(&mut self, node: NodeId) -> &mut Node<'a> {
+        &mut self.nodes[node.0]
+    }
+
+    /// A node that no name leads to yet.
+    pub(super) fn add(&mut self, kind: Kind<'a>, scratch: bool) -> NodeId {
+        let node = Node { inode: self.next_inode, links: 0, opens: 0, times: Times::default(), scratch, kind };
+        self.next_inode += 1;
+        match self.free.pop() {
+            Some(id) => {
+                self.nodes[id.0] = node;
+                id
+            }
+            None => {
+                self.nodes.push(node);
+                NodeId(self.nodes.len() - 1)
+            }
+        }
+    }
+
+    fn insert(&mut self, parent: NodeId, name: &str, kind: Kind<'a>, scratch: bool) -> NodeId {
+        let node = self.add(kind, scratch);
+        self.node_mut(node).links = 1;
+        if let Kind::Directory(directory) = &mut self.node_mut(parent).kind {
+            directory.entries.insert(name, node);
         }
         node
+    }
+
+    /// Frees a node that neither a name nor a descriptor leads to.
+    pub(super) fn drop_if_unused(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.0];
+        if !node.scratch || node.links > 0 || node.opens > 0 {
+            return;
+        }
+        if let Kind::File(content) = &node.kind {
+            self.quota.give_back(content.len());
+        }
+        node.kind = Kind::File(Content::Scratch(Vec::new()));
+        self.free.push(id);
     }
 }
 
@@ -131,6 +254,8 @@ pub enum FileError {
     BadName { path: String },
     /// Another file, or a directory on the way to one, has the name.
     Exists { path: String },
+    /// The path is that of the directory in which the program makes files.
+    InScratch { path: String },
 }
 
 impl fmt::Display for FileError {
@@ -142,6 +267,10 @@ impl fmt::Display for FileError {
                  may not be `.` or `..`; give the file another name"
             ),
             Self::Exists { path } => write!(f, "two files claim the name /{path}; give one of them another name"),
+            Self::InScratch { path } => write!(
+                f,
+                "/{path} would be in /{SCRATCH_NAME}, which belongs to the program; give the file another name"
+            ),
         }
     }
 }
@@ -154,19 +283,20 @@ mod tests {
     use std::vec::Vec;
 
     fn tree(paths: &[&str]) -> Result<Tree<'static>, FileError> {
-        let mut tree = Tree::new();
+        let mut tree = Tree::new(Quota::new(0));
         paths.iter().try_for_each(|path| tree.add_file(path, Cow::Borrowed(b"x")))?;
+        tree.sort();
         Ok(tree)
     }
 
     #[test]
     fn makes_the_directories_on_the_way_to_a_file() {
         let tree = tree(&["data/a", "/data/b", "c"]).unwrap();
-        let names: Vec<_> = tree.entries(NodeId::ROOT).map(|(name, _)| name).collect();
-        assert_eq!(names, ["c", "data"]);
+        let names: Vec<_> = tree.entries(NodeId::ROOT).unwrap().after(0).map(|(_, name, _)| name).collect();
+        assert_eq!(names, ["c", "data", "tmp"]);
         let data = tree.child(NodeId::ROOT, "data").unwrap();
         assert_eq!(tree.filetype(data), Filetype::Directory);
-        assert_eq!(tree.entries(data).count(), 2);
+        assert_eq!(tree.entries(data).unwrap().after(0).count(), 2);
         assert_eq!(tree.parent(data), NodeId::ROOT);
     }
 
@@ -182,5 +312,13 @@ mod tests {
         for paths in [["a", "a"], ["a", "a/b"], ["a/b", "a"]] {
             assert!(matches!(tree(&paths), Err(FileError::Exists { .. })), "{paths:?}");
         }
+    }
+
+    #[test]
+    fn refuses_files_where_the_program_makes_its_own() {
+        for path in ["tmp", "/tmp/a"] {
+            assert!(matches!(tree(&[path]), Err(FileError::InScratch { .. })), "{path:?}");
+        }
+        assert!(tree(&["tmpfile"]).is_ok());
     }
 }

@@ -1,4 +1,5 @@
 //! Engines on the host face for tests.
+#![allow(dead_code)] // Each file of tests uses its own part.
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::seams::{HostFunction, Imports, Stop};

@@ -1,4 +1,5 @@
 //! Programs run at every tier, and by an independent engine (wasmi) to compare with.
+#![allow(dead_code)] // Each file of tests uses its own part.
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Thresholds, Tier};
@@ -52,14 +53,16 @@ impl Mode {
 
     /// An engine for `wat`, where the mode says so with the profile of an engine that did `work` before.
     pub fn engine<T>(self, wat: &str, work: impl Fn(&mut Engine) -> T) -> Engine {
-        let mut earlier = Profile::default();
         if self.learned {
             let options = Options { lowest: Tier::Baseline, ..self.options() };
             let mut first = engine::engine_on(self.cpu, wat, options, Profile::default());
             work(&mut first);
-            earlier = Profile::decode(&first.learned().encode()).expect("a learned profile decodes");
+            let earlier = Profile::decode(&first.learned().encode()).expect("a learned profile decodes");
+            let mut engine = engine::engine_on(self.cpu, wat, self.options(), earlier);
+            engine.warm_up().unwrap_or_else(|error| panic!("{error}"));
+            return engine;
         }
-        engine::engine_on(self.cpu, wat, self.options(), earlier)
+        engine::engine_on(self.cpu, wat, self.options(), Profile::default())
     }
 }
 
@@ -109,11 +112,29 @@ pub struct Oracle {
 
 impl Oracle {
     pub fn new(wasm: &[u8]) -> Self {
+        Self::try_new(wasm).expect("it can be instantiated")
+    }
+
+    /// None where instantiation traps.
+    pub fn try_new(wasm: &[u8]) -> Option<Self> {
         let engine = wasmi::Engine::default();
         let module = Module::new(&engine, wasm).expect("the module is valid");
         let mut store = Store::new(&engine, ());
-        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module).expect("it can be instantiated");
-        Self { store, instance }
+        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module).ok()?;
+        Some(Self { store, instance })
+    }
+
+    /// Name, parameters and results of every exported function.
+    pub fn functions(&self) -> Vec<(String, Vec<ValType>, Vec<ValType>)> {
+        let exports = self.instance.exports(&self.store).map(|export| (export.name().to_string(), export.into_func()));
+        let functions = exports.filter_map(|(name, function)| Some((name, function?.ty(&self.store))));
+        functions.map(|(name, ty)| (name, ty.params().to_vec(), ty.results().to_vec())).collect()
+    }
+
+    /// The first exported memory.
+    pub fn memory(&self) -> Option<&[u8]> {
+        let memory = self.instance.exports(&self.store).find_map(wasmi::Export::into_memory)?;
+        Some(memory.data(&self.store))
     }
 
     pub fn results(&self, name: &str) -> Vec<ValType> {
@@ -139,6 +160,7 @@ fn value(word: u64, ty: ValType) -> Val {
         ValType::I64 => Val::I64(word as i64),
         ValType::F32 => Val::F32(F32::from_bits(word as u32)),
         ValType::F64 => Val::F64(F64::from_bits(word)),
+        ValType::FuncRef | ValType::ExternRef if word == 0 => Val::default(ty),
         other => panic!("no argument of type {other:?} is passed"),
     }
 }
@@ -149,7 +171,9 @@ fn word(value: &Val) -> u64 {
         Val::I64(value) => *value as u64,
         Val::F32(value) => u64::from(value.to_bits()),
         Val::F64(value) => value.to_bits(),
-        other => panic!("no result of type {other:?} is compared"),
+        Val::FuncRef(reference) => u64::from(!reference.is_null()),
+        Val::ExternRef(reference) => u64::from(!reference.is_null()),
+        Val::V128(_) => panic!("no vector is compared"),
     }
 }
 

@@ -7,6 +7,7 @@
 use bareflow::host::qemu::iso::{self, Module};
 use bareflow::host::qemu::{Ending, Machine, Outcome, Running};
 use bareflow::profile::BootRow;
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +38,8 @@ pub struct Guest {
     words: String,
     modules: Vec<Module>,
     machine: Machine,
+    /// The ISO is what the other fields say.
+    iso_is_made: Cell<bool>,
 }
 
 impl Guest {
@@ -44,7 +47,14 @@ impl Guest {
     pub fn bare() -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let machine = Machine::new(folder.path().join("guest.iso"));
-        Guest { folder, kernel: built("kernel"), words: String::new(), modules: Vec::new(), machine }
+        Guest {
+            folder,
+            kernel: built("kernel"),
+            words: String::new(),
+            modules: Vec::new(),
+            machine,
+            iso_is_made: Cell::new(false),
+        }
     }
 
     /// The sample program `name` with arguments.
@@ -67,6 +77,7 @@ impl Guest {
 
     /// One more module. The first is the program, each other one a file.
     pub fn module(mut self, path: impl Into<PathBuf>, words: &[&str]) -> Self {
+        self.iso_is_made.set(false);
         self.modules.push(Module { path: path.into(), words: words.iter().map(|&word| word.into()).collect() });
         self
     }
@@ -80,6 +91,7 @@ impl Guest {
 
     /// More words for the kernel's command line.
     pub fn words(mut self, words: &str) -> Self {
+        self.iso_is_made.set(false);
         self.words += &format!(" {words}");
         self
     }
@@ -135,6 +147,9 @@ impl Guest {
     }
 
     fn make_iso(&self) {
+        if self.iso_is_made.replace(true) {
+            return;
+        }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("grub/make-iso.sh");
         iso::make(&script, &self.machine.iso, &self.kernel, self.words.trim(), &self.modules)
             .unwrap_or_else(|error| panic!("{error}"));

@@ -34,6 +34,9 @@ pub fn exception(frame: &TrapFrame) -> ! {
         write_registers(console, frame)?;
         writeln!(console, "backtrace:")?;
         writeln!(console, "  {}", Symbolised::Instruction(frame.rip))?;
+        if let Some(return_address) = failed_call(frame) {
+            writeln!(console, "  {}", Symbolised::Return(return_address))?;
+        }
         write_backtrace(console, frame.rbp)
     })
 }
@@ -128,15 +131,29 @@ fn write_repeats(console: &mut EarlyConsole, repeats: u64) -> fmt::Result {
 
 /// What a function with a frame pointer keeps on its stack: its caller's frame pointer and its return address.
 fn frame_record(frame_pointer: u64) -> Option<(u64, u64)> {
-    if frame_pointer < UPPER_HALF || !frame_pointer.is_multiple_of(8) || overflowed_stack(frame_pointer).is_some() {
-        return None;
-    }
-    let record = frame_pointer as *const u64;
-    // SAFETY: an aligned address of the upper half, where the stacks are. If it is garbage all the same, the page fault
-    // ends up in `print_once`, which stops.
-    let (caller_frame, return_address) = unsafe { (record.read_volatile(), record.add(1).read_volatile()) };
+    let [caller_frame, return_address] = stack_words(frame_pointer)?;
     (return_address >= UPPER_HALF).then_some((caller_frame, return_address))
 }
+
+/// Where the call returns to that led to where nothing can be executed: no function there has made a frame for it.
+fn failed_call(frame: &TrapFrame) -> Option<u64> {
+    let is_fetch = frame.vector == u64::from(vector::PAGE_FAULT) && frame.error_code & INSTRUCTION_FETCH != 0;
+    let [return_address] = stack_words(frame.rsp).filter(|_| is_fetch)?;
+    (return_address >= UPPER_HALF).then_some(return_address)
+}
+
+/// Words on a stack, unless no stack can be there.
+fn stack_words<const COUNT: usize>(address: u64) -> Option<[u64; COUNT]> {
+    if address < UPPER_HALF || !address.is_multiple_of(8) || overflowed_stack(address).is_some() {
+        return None;
+    }
+    // SAFETY: an aligned address of the upper half, where the stacks are. If it is garbage all the same, the page fault
+    // ends up in `print_once`, which stops.
+    Some(unsafe { (address as *const [u64; COUNT]).read_volatile() })
+}
+
+/// Bit of a page fault's error code: the access was an instruction fetch.
+const INSTRUCTION_FETCH: u64 = 1 << 4;
 
 /// The error code of a page fault in words (Intel SDM volume 3, figure 5-12).
 struct PageFault(u64);
@@ -144,7 +161,7 @@ struct PageFault(u64);
 impl fmt::Display for PageFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PageFault(code) = *self;
-        let access = match (code & (1 << 4) != 0, code & (1 << 1) != 0) {
+        let access = match (code & INSTRUCTION_FETCH != 0, code & (1 << 1) != 0) {
             (true, _) => "execution",
             (_, true) => "write",
             _ => "read",

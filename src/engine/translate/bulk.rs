@@ -3,17 +3,17 @@
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use wasmparser::Operator;
 
-use super::{Translator, scan};
-use crate::engine::layout::{RuntimeOp, TABLE_BITS, table_entry};
+use super::{Translator, scan, trap_code};
+use crate::engine::layout::{INDEX_BITS, RuntimeOp, table_entry};
 
 impl Translator<'_> {
     /// Handles the bulk operators. Returns whether it was one.
     pub fn bulk(&mut self, operator: &Operator<'_>) -> bool {
         match operator {
-            Operator::MemoryCopy { .. } => self.memory_libc("memmove", true),
-            Operator::MemoryFill { .. } => self.memory_libc("memset", false),
-            Operator::MemoryInit { data_index, .. } => {
-                self.bulk_runtime(RuntimeOp::MemoryInit, u64::from(*data_index), 3)
+            Operator::MemoryCopy { dst_mem, src_mem } => self.memory_copy(*dst_mem, *src_mem),
+            Operator::MemoryFill { mem } => self.memory_fill(*mem),
+            Operator::MemoryInit { data_index, mem } => {
+                self.bulk_runtime(RuntimeOp::MemoryInit, u64::from(*mem) | u64::from(*data_index) << INDEX_BITS, 3);
             }
             Operator::DataDrop { data_index } => self.bulk_runtime(RuntimeOp::DataDrop, u64::from(*data_index), 0),
             Operator::TableGet { table } => {
@@ -35,10 +35,10 @@ impl Translator<'_> {
             }
             Operator::TableFill { table } => self.bulk_runtime(RuntimeOp::TableFill, u64::from(*table), 3),
             Operator::TableCopy { dst_table, src_table } => {
-                self.bulk_runtime(RuntimeOp::TableCopy, u64::from(*dst_table) | u64::from(*src_table) << TABLE_BITS, 3);
+                self.bulk_runtime(RuntimeOp::TableCopy, u64::from(*dst_table) | u64::from(*src_table) << INDEX_BITS, 3);
             }
             Operator::TableInit { elem_index, table } => {
-                self.bulk_runtime(RuntimeOp::TableInit, u64::from(*table) | u64::from(*elem_index) << TABLE_BITS, 3);
+                self.bulk_runtime(RuntimeOp::TableInit, u64::from(*table) | u64::from(*elem_index) << INDEX_BITS, 3);
             }
             Operator::ElemDrop { elem_index } => {
                 self.bulk_runtime(RuntimeOp::ElementDrop, u64::from(*elem_index), 0);
@@ -48,7 +48,21 @@ impl Translator<'_> {
         true
     }
 
-    /// `memory.copy` and `memory.fill`: the bounds first, then a call of the libc's function at a site.
+    fn memory_copy(&mut self, to: u32, from: u32) {
+        if scan::works_on_first_memory(self.linkage, &[to, from]) {
+            return self.memory_libc("memmove", true);
+        }
+        self.bulk_runtime(RuntimeOp::MemoryCopy, u64::from(to) | u64::from(from) << INDEX_BITS, 3);
+    }
+
+    fn memory_fill(&mut self, memory: u32) {
+        if scan::works_on_first_memory(self.linkage, &[memory]) {
+            return self.memory_libc("memset", false);
+        }
+        self.bulk_runtime(RuntimeOp::MemoryFill, u64::from(memory), 3);
+    }
+
+    /// The bounds first, then a call of the libc's function at a site.
     fn memory_libc(&mut self, name: &str, copies: bool) {
         let args = self.pop_many(3);
         self.check_range(args[0], args[2]);
@@ -76,7 +90,7 @@ impl Translator<'_> {
     }
 
     fn table_get(&mut self, table: u32, index: Value) -> Value {
-        let entry = self.checked_entry(table, index);
+        let entry = self.checked_entry(table, index, trap_code::TABLE_OUT_OF_BOUNDS);
         let flags = self.state_flags();
         let module = &self.program.modules[self.module];
         if module.tables[table as usize].element_type.is_func_ref() {

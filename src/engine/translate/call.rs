@@ -2,13 +2,15 @@
 
 use alloc::vec::Vec;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AbiParam, Block, BlockArg, InstBuilder, Signature, TrapCode, Value, ValueDef, types};
+use cranelift_codegen::ir::{
+    AbiParam, Block, BlockArg, InstBuilder, SigRef, Signature, TrapCode, Value, ValueDef, types,
+};
 use cranelift_codegen::isa::CallConv;
 use wasmparser::Operator;
 
 use super::{SitePlan, Specialisation, Translator, namespace, scan, signature, trap_code};
 use crate::engine::layout::table_entry;
-use crate::engine::program::{FuncId, SignatureId};
+use crate::engine::program::{FIRST_MEMORY, FuncId, SignatureId};
 use crate::engine::specialise::{KernelId, Operation};
 use crate::libc::SizeSite;
 
@@ -52,10 +54,10 @@ impl Translator<'_> {
         self.builder.set_cold_block(generic);
 
         self.guard_size(args[site.size], bytes, generic);
-        let destination = self.machine_address(args[0]);
+        let destination = self.machine_address(FIRST_MEMORY, args[0]);
         let operand = match kernel.operation {
             Operation::Copy => {
-                let source = self.machine_address(args[1]);
+                let source = self.machine_address(FIRST_MEMORY, args[1]);
                 self.guard_apart(destination, source, bytes, generic);
                 source
             }
@@ -101,7 +103,7 @@ impl Translator<'_> {
         self.guard(apart, generic);
     }
 
-    fn guard(&mut self, condition: Value, generic: Block) {
+    pub fn guard(&mut self, condition: Value, generic: Block) {
         let next = self.builder.create_block();
         self.builder.ins().brif(condition, next, &[], generic, &[]);
         self.builder.seal_block(next);
@@ -129,9 +131,9 @@ impl Translator<'_> {
     fn indirect_call(&mut self, expected: SignatureId, table: u32) {
         let plan = self.take_site();
         let index = self.pop();
-        let ty = &self.program.signatures[expected.0 as usize];
+        let ty = self.program.signatures.get(expected);
         let args = self.pop_many(ty.params().len());
-        let entry = self.checked_entry(table, index);
+        let entry = self.checked_entry(table, index, trap_code::UNDEFINED_ELEMENT);
         let flags = self.state_flags();
         if let Some(Specialisation::Target(target)) = plan.specialisation
             && self.program.info(target).signature == expected
@@ -156,7 +158,7 @@ impl Translator<'_> {
         args: &[Value],
     ) {
         let join = self.builder.create_block();
-        for result in &signature(&self.program.signatures[expected.0 as usize]).returns {
+        for result in &signature(self.program.signatures.get(expected)).returns {
             self.builder.append_block_param(join, result.value_type);
         }
         let generic = self.builder.create_block();
@@ -190,6 +192,13 @@ impl Translator<'_> {
 
     /// Checks the signature of a table entry, then calls it.
     fn call_entry(&mut self, expected: SignatureId, entry: Value, args: &[Value]) -> Vec<Value> {
+        let (signature, code) = self.checked_code(expected, entry);
+        let call = self.builder.ins().call_indirect(signature, code, args);
+        self.builder.inst_results(call).to_vec()
+    }
+
+    /// The signature and the code address of a table entry, traps where it has another signature.
+    pub fn checked_code(&mut self, expected: SignatureId, entry: Value) -> (SigRef, Value) {
         let flags = self.state_flags();
         let found = self.builder.ins().load(types::I32, flags, entry, table_entry::SIGNATURE);
         let wanted = self.builder.ins().iconst(types::I32, i64::from(expected.0));
@@ -201,21 +210,19 @@ impl Translator<'_> {
             it.builder.ins().trapz(is_null, trap_code::SIGNATURE_MISMATCH);
         });
         let code = self.builder.ins().load(types::I64, flags, entry, table_entry::CODE);
-        let signature = signature(&self.program.signatures[expected.0 as usize]);
-        let signature = self.builder.import_signature(signature);
-        let call = self.builder.ins().call_indirect(signature, code, args);
-        self.builder.inst_results(call).to_vec()
+        let signature = signature(self.program.signatures.get(expected));
+        (self.builder.import_signature(signature), code)
     }
 
-    /// The address of the table entry at `index`, traps where there is none.
-    pub fn checked_entry(&mut self, table: u32, index: Value) -> Value {
+    /// The address of the table entry at `index`; traps with `code` where there is none.
+    pub fn checked_entry(&mut self, table: u32, index: Value, code: TrapCode) -> Value {
         let slot = self.linkage.tables[table as usize];
         let length = match slot.fixed_length {
             Some(length) => self.builder.ins().iconst(types::I32, i64::from(length as i32)),
             None => self.load_state(types::I32, slot.length_cell as i32),
         };
         let inside = self.builder.ins().icmp(IntCC::UnsignedLessThan, index, length);
-        self.builder.ins().trapz(inside, trap_code::TABLE_OUT_OF_BOUNDS);
+        self.builder.ins().trapz(inside, code);
         let index = self.builder.ins().uextend(types::I64, index);
         let shift = self.builder.ins().iconst(types::I32, i64::from(table_entry::BYTES.ilog2()));
         let distance = self.builder.ins().ishl(index, shift);
@@ -225,12 +232,12 @@ impl Translator<'_> {
         self.builder.ins().iadd(first, distance)
     }
 
-    /// Traps unless bytes `start .. start + length` (32 bits each) are in linear memory.
+    /// Traps unless bytes `start .. start + length` (32 bits each) are in the first memory.
     pub fn check_range(&mut self, start: Value, length: Value) {
         let start = self.builder.ins().uextend(types::I64, start);
         let length = self.builder.ins().uextend(types::I64, length);
         let end = self.builder.ins().iadd(start, length);
-        let bytes = self.load_state(types::I64, crate::engine::layout::cell::MEMORY_BYTES as i32);
+        let bytes = self.memory_bytes(FIRST_MEMORY);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, bytes);
         self.builder.ins().trapnz(outside, TrapCode::HEAP_OUT_OF_BOUNDS);
     }

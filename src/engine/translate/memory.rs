@@ -1,10 +1,12 @@
 //! Loads and stores. Bounds are checked by the guard pages: 32-bit index plus 32-bit offset stays below 8 GiB + 64 KiB.
 
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Type, Value, types};
-use wasmparser::{MemArg, Operator};
+use wasmparser::{MemArg, MemArgTarget, Operator};
 
 use super::Translator;
-use crate::engine::layout::{RuntimeOp, cell};
+use crate::engine::layout::{self, RuntimeOp};
+use crate::engine::program::{FIRST_MEMORY, MemoryId};
+use crate::engine::seams::WASM_PAGE_BYTES;
 
 impl Translator<'_> {
     /// Handles loads, stores, `memory.size` and `memory.grow`. Returns whether it was one.
@@ -78,9 +80,11 @@ impl Translator<'_> {
     }
 
     /// Pops the index and returns (machine address, static offset, flags) of the access.
-    fn address(&mut self, memarg: &MemArg) -> (Value, i32, MemFlagsData) {
+    pub fn address(&mut self, memarg: &MemArg) -> (Value, i32, MemFlagsData) {
         let index = self.pop();
-        let address = self.machine_address(index);
+        let MemArgTarget::Memory(memory) = memarg.target else { unreachable!("arrays are not enabled") };
+        let memory = self.linkage.memories[memory as usize];
+        let address = self.machine_address(memory, index);
         let flags = MemFlagsData::new()
             .with_trap_code(Some(TrapCode::HEAP_OUT_OF_BOUNDS))
             .with_alias_region(Some(self.memory_region));
@@ -93,26 +97,38 @@ impl Translator<'_> {
         }
     }
 
-    /// Where the byte at `index` (32 bits) of linear memory is.
-    pub fn machine_address(&mut self, index: Value) -> Value {
+    /// Where the byte at `index` (32 bits) of `memory` is.
+    pub fn machine_address(&mut self, memory: MemoryId, index: Value) -> Value {
         let index = self.builder.ins().uextend(types::I64, index);
-        if !self.pinned_base {
+        let base = if memory != FIRST_MEMORY {
+            let cells = self.program.memories[memory.0 as usize].cells;
+            self.load_state(types::I64, (cells + layout::memory::BASE) as i32)
+        } else if self.pinned_base {
+            self.builder.ins().get_pinned_reg(types::I64)
+        } else {
             return index;
-        }
-        let base = self.builder.ins().get_pinned_reg(types::I64);
+        };
         self.builder.ins().iadd(base, index)
+    }
+
+    /// The bytes of `memory`, as a word.
+    pub fn memory_bytes(&mut self, memory: MemoryId) -> Value {
+        let cells = self.program.memories[memory.0 as usize].cells;
+        self.load_state(types::I64, (cells + layout::memory::BYTES) as i32)
     }
 
     fn size(&mut self, operator: &Operator<'_>) -> bool {
         let pages = match operator {
-            Operator::MemorySize { .. } => {
-                let bytes = self.load_state(types::I64, cell::MEMORY_BYTES as i32);
-                let shift = self.builder.ins().iconst(types::I32, 16);
+            Operator::MemorySize { mem } => {
+                let bytes = self.memory_bytes(self.linkage.memories[*mem as usize]);
+                let shift = self.builder.ins().iconst(types::I32, i64::from(WASM_PAGE_BYTES.ilog2()));
                 self.builder.ins().ushr(bytes, shift)
             }
-            Operator::MemoryGrow { .. } => {
+            Operator::MemoryGrow { mem } => {
                 let delta = self.pop();
-                self.runtime(RuntimeOp::MemoryGrow, &[delta])
+                let memory = i64::from(self.linkage.memories[*mem as usize].0);
+                let memory = self.builder.ins().iconst(types::I64, memory);
+                self.runtime(RuntimeOp::MemoryGrow, &[memory, delta])
             }
             _ => return false,
         };

@@ -11,7 +11,9 @@ mod memory;
 mod numeric;
 mod probe;
 mod scan;
+mod simd;
 mod symbols;
+mod tail;
 mod variable;
 mod wrapper;
 
@@ -44,6 +46,7 @@ pub mod trap_code {
     pub const TABLE_OUT_OF_BOUNDS: TrapCode = TrapCode::unwrap_user(2);
     pub const NULL_FUNCTION: TrapCode = TrapCode::unwrap_user(3);
     pub const SIGNATURE_MISMATCH: TrapCode = TrapCode::unwrap_user(4);
+    pub const UNDEFINED_ELEMENT: TrapCode = TrapCode::unwrap_user(5);
 }
 
 /// How a function is to be compiled.
@@ -78,7 +81,7 @@ pub struct SitePlan {
 pub enum Probe {
     /// Every call.
     Full,
-    /// One call in `SAMPLE_PERIOD`.
+    /// One call in `sample_period`, with that weight.
     Sampled,
 }
 
@@ -288,7 +291,9 @@ impl<'a> Translator<'a> {
             || self.numeric(operator)
             || self.access(operator)
             || self.bulk(operator)
-            || self.call(operator);
+            || self.call(operator)
+            || self.tail_call(operator)
+            || self.simd(operator);
         if known {
             return Ok(());
         }
@@ -321,6 +326,7 @@ impl<'a> Translator<'a> {
         match ty {
             types::F32 => self.builder.ins().f32const(0.0),
             types::F64 => self.builder.ins().f64const(0.0),
+            _ if ty.is_vector() => self.vector_constant(ty, 0),
             _ => self.builder.ins().iconst(ty, 0),
         }
     }

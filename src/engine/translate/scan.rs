@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use wasmparser::Operator;
 
-use crate::engine::program::{FuncId, FunctionKind, Program};
+use crate::engine::program::{FIRST_MEMORY, FuncId, FunctionKind, Linkage, Program};
 use crate::libc::SizeSite;
 use crate::profile::SiteKind;
 
@@ -37,7 +37,9 @@ pub fn scan(program: &Program, id: FuncId) -> Shape {
 /// The functions that `id` calls directly, as often as it names them.
 pub fn callees(program: &Program, id: FuncId) -> Vec<FuncId> {
     let callee = |(module, operator)| match operator {
-        Operator::Call { function_index } => Some(program.resolve(module, function_index)),
+        Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+            Some(program.resolve(module, function_index))
+        }
         _ => None,
     };
     operators(program, id).filter_map(callee).collect()
@@ -61,14 +63,24 @@ fn counts_block(operator: &Operator<'_>) -> bool {
 
 /// The site that `operator`, in a body of `module`, is.
 pub fn site_of(program: &Program, module: usize, operator: &Operator<'_>) -> Option<SiteShape> {
+    let linkage = &program.linkages[module];
     let callee = match operator {
-        Operator::CallIndirect { .. } => return Some(SiteShape { kind: SiteKind::Target, callee: None }),
-        Operator::MemoryCopy { .. } => program.libc_function("memmove")?,
-        Operator::MemoryFill { .. } => program.libc_function("memset")?,
+        Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => {
+            return Some(SiteShape { kind: SiteKind::Target, callee: None });
+        }
+        Operator::MemoryCopy { dst_mem, src_mem } if works_on_first_memory(linkage, &[*dst_mem, *src_mem]) => {
+            program.libc_function("memmove")?
+        }
+        Operator::MemoryFill { mem } if works_on_first_memory(linkage, &[*mem]) => program.libc_function("memset")?,
         Operator::Call { function_index } => program.resolve(module, *function_index),
         _ => return None,
     };
     sized(program, callee).map(|_| SiteShape { kind: SiteKind::Size, callee: Some(callee) })
+}
+
+/// Whether all these memories of a module are the one that the libc works on.
+pub fn works_on_first_memory(linkage: &Linkage, memories: &[u32]) -> bool {
+    memories.iter().all(|index| linkage.memories[*index as usize] == FIRST_MEMORY)
 }
 
 /// Which arguments a call of `callee` records, if it records any.

@@ -62,7 +62,8 @@ impl Translator<'_> {
         let value = match self.linkage.globals[index as usize] {
             GlobalSlot::Constant(bits) => match ty {
                 types::F32 => self.builder.ins().f32const(Ieee32::with_bits(bits as u32)),
-                types::F64 => self.builder.ins().f64const(Ieee64::with_bits(bits)),
+                types::F64 => self.builder.ins().f64const(Ieee64::with_bits(bits as u64)),
+                types::I8X16 => self.vector_constant(ty, bits),
                 types::I32 => self.builder.ins().iconst(ty, i64::from(bits as u32 as i32)),
                 _ => self.builder.ins().iconst(ty, bits as i64),
             },
@@ -80,6 +81,6 @@ impl Translator<'_> {
 
     fn global_type(&self, index: u32) -> Type {
         let module = &self.program.modules[self.module];
-        machine_type(module.globals[index as usize].ty.content_type)
+        machine_type(module.global_types[index as usize].content_type)
     }
 }

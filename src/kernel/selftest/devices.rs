@@ -20,14 +20,12 @@ pub fn keyboard(system: &mut System) -> Result<Verdict, Verdict> {
     let mut typed = Vec::new();
     let start = clock.monotonic_ns();
     while clock.monotonic_ns() - start < TYPING_NS {
-        match terminal.read_byte() {
-            Some(b'\n') => return Ok(format!("typed {:?}", String::from_utf8_lossy(&typed))),
-            Some(byte) => {
-                terminal.write_bytes(&[byte]);
-                typed.push(byte);
-            }
-            None => {}
+        let Some(byte) = terminal.read_byte() else { continue };
+        terminal.write_bytes(&[byte]);
+        if byte == b'\n' {
+            return Ok(format!("typed {:?}", String::from_utf8_lossy(&typed)));
         }
+        typed.push(byte);
     }
     Err(format!("no Enter within {} s", TYPING_NS / 1_000_000_000))
 }

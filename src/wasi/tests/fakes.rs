@@ -1,14 +1,16 @@
 //! Stand-ins for the seams, with everything they did open to the test.
 
-use crate::wasi::seams::{Clock, Console, Entropy, Stream, WriteFailed};
-use std::cell::RefCell;
+use crate::wasi::seams::{Clock, Console, Entropy, Input, Stream, WriteFailed};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::vec::Vec;
 
-/// A console that keeps what was written and gives out prepared input. Clones share both.
+/// A console that keeps what was written and gives out prepared input. Clones share both. Waiting for its input takes
+/// time on its clock.
 #[derive(Clone, Default)]
 pub struct FakeConsole {
     state: Rc<RefCell<ConsoleState>>,
+    pub clock: FakeClock,
 }
 
 #[derive(Default)]
@@ -16,6 +18,10 @@ struct ConsoleState {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     input: Vec<u8>,
+    /// What is typed when the program waits, and after how long.
+    later: Option<(u64, Vec<u8>)>,
+    /// Nobody types, but somebody could.
+    silent: bool,
     broken: bool,
 }
 
@@ -23,6 +29,20 @@ impl FakeConsole {
     pub fn with_input(input: &[u8]) -> Self {
         let console = Self::default();
         console.state.borrow_mut().input.extend_from_slice(input);
+        console
+    }
+
+    /// Has input after a wait of `wait_ns`, and then its end.
+    pub fn types_after(wait_ns: u64, input: &[u8]) -> Self {
+        let console = Self::default();
+        console.state.borrow_mut().later = Some((wait_ns, input.to_vec()));
+        console
+    }
+
+    /// Never has input, and never ends.
+    pub fn silent() -> Self {
+        let console = Self::default();
+        console.state.borrow_mut().silent = true;
         console
     }
 
@@ -52,32 +72,54 @@ impl Console for FakeConsole {
         Ok(())
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> usize {
-        let input = &mut self.state.borrow_mut().input;
+    fn read(&mut self, buffer: &mut [u8]) -> Input {
+        let mut state = self.state.borrow_mut();
+        let waits = state.silent || state.later.is_some();
+        let input = &mut state.input;
         let len = input.len().min(buffer.len());
         buffer[..len].copy_from_slice(&input[..len]);
         input.drain(..len);
-        len
+        match len {
+            0 if waits => Input::NotYet,
+            0 => Input::End,
+            len => Input::Bytes(len),
+        }
+    }
+
+    fn wait_for_input(&mut self, at_most_ns: u64) {
+        let mut state = self.state.borrow_mut();
+        let wait_ns = state.later.as_ref().map_or(u64::MAX, |(wait_ns, _)| *wait_ns);
+        assert!(at_most_ns < u64::MAX || wait_ns < u64::MAX, "waits for ever");
+        self.clock.advance(wait_ns.min(at_most_ns));
+        match state.later.take() {
+            Some((wait_ns, input)) if wait_ns <= at_most_ns => state.input = input,
+            later => state.later = later,
+        }
     }
 }
 
-/// A clock that moves only when waited on.
+/// A clock that moves only when waited on. Clones show the same time.
+#[derive(Clone, Default)]
 pub struct FakeClock {
-    pub now_ns: u64,
+    now_ns: Rc<Cell<u64>>,
 }
 
 impl FakeClock {
     pub const REALTIME_AHEAD_NS: u64 = 1_000_000;
     pub const CPU_NS: u64 = 77;
+
+    pub fn advance(&self, ns: u64) {
+        self.now_ns.set(self.now_ns.get().saturating_add(ns));
+    }
 }
 
 impl Clock for FakeClock {
     fn realtime_ns(&mut self) -> u64 {
-        self.now_ns.saturating_add(Self::REALTIME_AHEAD_NS)
+        self.monotonic_ns().saturating_add(Self::REALTIME_AHEAD_NS)
     }
 
     fn monotonic_ns(&mut self) -> u64 {
-        self.now_ns
+        self.now_ns.get()
     }
 
     fn cpu_ns(&mut self) -> u64 {
@@ -89,7 +131,7 @@ impl Clock for FakeClock {
     }
 
     fn wait_until(&mut self, deadline_ns: u64) {
-        self.now_ns = self.now_ns.max(deadline_ns);
+        self.now_ns.set(self.now_ns.get().max(deadline_ns));
     }
 }
 

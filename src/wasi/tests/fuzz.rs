@@ -3,8 +3,9 @@
 use super::fakes::{FakeClock, FakeConsole, FakeEntropy};
 use crate::engine::seams::{Imports, Stop};
 use crate::wasi::Wasi;
-use crate::wasi::abi::Rights;
+use crate::wasi::abi::{Filetype, Rights};
 use crate::wasi::fds::{Descriptor, Target};
+use crate::wasi::scratch::Entry;
 use crate::wasi::table::FUNCTIONS;
 use crate::wasi::tree::NodeId;
 use proptest::prelude::*;
@@ -16,20 +17,26 @@ const MEMORY_BYTES: usize = 256;
 /// Highest errno of the specification.
 const ERRNO_MAX: u64 = 76;
 
-/// Has a file open as 4 and a directory as 5, with all rights.
+/// Has a file open as 4, a directory as 5, the scratch directory as 6 and a file in it as 7, with all rights.
 fn wasi() -> Wasi<'static> {
     let mut wasi = Wasi::builder()
+        .scratch_bytes(8192)
         .arg("program")
         .env("HOME", "/")
         .file("a", b"0123456789".as_slice())
         .and_then(|builder| builder.file("d/b", b"x".as_slice()))
         .unwrap()
-        .build(FakeConsole::with_input(b"input"), FakeClock { now_ns: 5 }, FakeEntropy);
-    let node = |name| wasi.tree.child(NodeId::ROOT, name).unwrap();
-    let file = Target::File { node: node("a"), offset: 0 };
-    let directory = Target::Directory { node: node("d"), preopened: None };
-    for target in [file, directory] {
+        .build(FakeConsole::with_input(b"input"), FakeClock::default(), FakeEntropy);
+    let node = |wasi: &Wasi<'_>, name| wasi.tree.child(NodeId::ROOT, name).unwrap();
+    let (file, directory, scratch) = (node(&wasi, "a"), node(&wasi, "d"), node(&wasi, "tmp"));
+    let made = wasi.tree.create_file(Entry { directory: scratch, name: "a" }, 0).unwrap();
+    for node in [file, directory, scratch, made] {
+        let target = match wasi.tree.filetype(node) {
+            Filetype::Directory => Target::Directory { node, preopened: None },
+            _ => Target::File { node, offset: 0 },
+        };
         wasi.descriptors.open(Descriptor::new(target, Rights::all(), Rights::all())).unwrap();
+        wasi.tree.opened(node);
     }
     wasi
 }
@@ -37,7 +44,7 @@ fn wasi() -> Wasi<'static> {
 /// Numbers that are descriptors, flags, places inside the memory, its end, or anything.
 fn word() -> impl Strategy<Value = u64> {
     prop_oneof![
-        8 => 0u64..6,
+        8 => 0u64..8,
         4 => 0..MEMORY_BYTES as u64,
         1 => MEMORY_BYTES as u64 - 8..MEMORY_BYTES as u64 + 8,
         1 => Just(u64::from(u32::MAX)),
@@ -52,7 +59,7 @@ fn memory() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         4 => Just(0),
         4 => 0..MEMORY_BYTES as u32,
-        2 => prop::sample::select(vec![*b"a\0\0\0", *b"d/b\0", *b"d/..", *b"../a"]).prop_map(u32::from_le_bytes),
+        2 => prop::sample::select(vec![*b"a\0\0\0", *b"d/b\0", *b"d/..", *b"../a", *b"tmp/", *b"aaaa"]).prop_map(u32::from_le_bytes),
         1 => any::<u32>(),
     ];
     let len = prop_oneof![9 => Just(MEMORY_BYTES), 1 => 0..MEMORY_BYTES];
@@ -67,7 +74,7 @@ fn memory() -> impl Strategy<Value = Vec<u8>> {
 fn calls() -> impl Strategy<Value = Vec<(usize, Vec<u64>)>> {
     let call = (0..FUNCTIONS.len()).prop_flat_map(|id| {
         let args = prop::collection::vec(word(), FUNCTIONS[id].params.len());
-        let open = prop_oneof![3 => (0u64..6).prop_map(Some), 1 => Just(None)];
+        let open = prop_oneof![3 => (0u64..8).prop_map(Some), 1 => Just(None)];
         (Just(id), args, open).prop_map(|(id, mut args, open)| {
             if let (Some(first), Some(fd)) = (args.first_mut(), open) {
                 *first = fd;

@@ -47,6 +47,9 @@ fn says_why_a_file_cannot_be_opened() {
         ("text", 0, write, Errno::Rofs),
         ("text", trunc, read, Errno::Rofs),
         ("text", creat | excl, read, Errno::Exist),
+        ("dir", creat, read, Errno::Isdir),
+        ("dir", creat | directory, read, Errno::Inval),
+        ("none/", creat, write, Errno::Isdir),
         ("text", directory, read, Errno::Notdir),
         ("text/", 0, read, Errno::Notdir),
         ("dir", 0, write, Errno::Isdir),
@@ -104,7 +107,8 @@ fn list(program: &mut Program, fd: u64, buffer_bytes: u64) -> Vec<(Vec<u8>, u8)>
 #[test]
 fn lists_a_directory_through_any_buffer() {
     let mut program = program();
-    let entries = [(".", 3), ("..", 3), ("dir", 3), ("text", 4)].map(|(name, kind)| (name.as_bytes().to_vec(), kind));
+    let entries =
+        [(".", 3), ("..", 3), ("dir", 3), ("text", 4), ("tmp", 3)].map(|(name, kind)| (name.as_bytes().to_vec(), kind));
     for buffer_bytes in 28..BUFFER_BYTES {
         assert_eq!(list(&mut program, ROOT, buffer_bytes), entries, "buffer of {buffer_bytes}");
     }

@@ -1,5 +1,6 @@
 //! Arguments, clocks, waiting, random bytes, the end.
 
+use super::fakes::FakeClock;
 use super::*;
 
 #[test]
@@ -37,6 +38,11 @@ fn exit_and_raise_end_the_program() {
     assert_eq!(program.try_call("proc_exit", &[7]), Err(Stop::Exit(7)));
     assert_eq!(program.try_call("proc_exit", &[0xffff_ffff]), Err(Stop::Exit(-1)));
     assert!(matches!(program.try_call("proc_raise", &[6]), Err(Stop::Trap(_))));
+    assert!(matches!(program.try_call("proc_raise", &[30]), Err(Stop::Trap(_))));
+    for ignored in [0, 16, 17, 22, 27] {
+        assert_eq!(program.call("proc_raise", &[ignored]), OK);
+    }
+    program.fails("proc_raise", &[31], Errno::Inval);
     assert_eq!(program.call("sched_yield", &[]), OK);
 }
 

@@ -1,0 +1,59 @@
+//! Names for the parts of WebAssembly that are not supported, so that a program that uses one is refused by name.
+
+use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
+
+use super::module::FEATURES;
+
+/// Every proposal that is not in [`FEATURES`], with what its error message calls it. Where one builds on another, the
+/// other comes first.
+const PROPOSALS: [(WasmFeatures, &str); 13] = [
+    (WasmFeatures::MULTI_MEMORY, "several memories (the multi-memory proposal)"),
+    (WasmFeatures::THREADS, "shared memory or atomics (the threads proposal)"),
+    (WasmFeatures::MEMORY64, "64-bit memories or tables (the memory64 proposal)"),
+    (WasmFeatures::EXCEPTIONS, "exceptions (the exception-handling proposal)"),
+    (WasmFeatures::LEGACY_EXCEPTIONS, "exceptions in their old form (the legacy exception-handling proposal)"),
+    (WasmFeatures::FUNCTION_REFERENCES, "typed references (the function-references proposal)"),
+    (WasmFeatures::GC.union(WasmFeatures::FUNCTION_REFERENCES), "objects (the garbage-collection proposal)"),
+    (WasmFeatures::WIDE_ARITHMETIC, "128-bit arithmetic (the wide-arithmetic proposal)"),
+    (WasmFeatures::CUSTOM_PAGE_SIZES, "memories with other pages (the custom-page-sizes proposal)"),
+    (WasmFeatures::MEMORY_CONTROL, "memory.discard (the memory-control proposal)"),
+    (
+        WasmFeatures::STACK_SWITCHING.union(WasmFeatures::FUNCTION_REFERENCES).union(WasmFeatures::EXCEPTIONS),
+        "continuations (the stack-switching proposal)",
+    ),
+    (
+        WasmFeatures::SHARED_EVERYTHING_THREADS
+            .union(WasmFeatures::THREADS)
+            .union(WasmFeatures::GC)
+            .union(WasmFeatures::FUNCTION_REFERENCES),
+        "shared objects (the shared-everything-threads proposal)",
+    ),
+    (WasmFeatures::COMPONENT_MODEL, COMPONENTS),
+];
+
+const COMPONENTS: &str = "components (the component model)";
+
+/// The unsupported proposal because of which `bytes` are not valid, if that is why.
+pub fn unsupported(bytes: &[u8], error: &BinaryReaderError) -> Option<&'static str> {
+    if is_component(bytes) {
+        return Some(COMPONENTS);
+    }
+    let missing = error.missing_wasm_feature();
+    let named = missing.and_then(|missing| PROPOSALS.iter().find(|(features, _)| features.contains(missing)));
+    named
+        .or_else(|| PROPOSALS.iter().find(|(features, _)| gets_further(bytes, *features, error)))
+        .map(|(_, name)| *name)
+}
+
+/// The fourth byte of a version tells what is encoded: 0 a module, 1 a component.
+fn is_component(bytes: &[u8]) -> bool {
+    bytes.get(6) == Some(&1)
+}
+
+/// Whether more of `bytes` is valid with `features` too.
+fn gets_further(bytes: &[u8], features: WasmFeatures, error: &BinaryReaderError) -> bool {
+    match Validator::new_with_features(FEATURES.union(features)).validate_all(bytes) {
+        Ok(_) => true,
+        Err(next) => next.offset() > error.offset(),
+    }
+}

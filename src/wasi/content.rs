@@ -1,0 +1,182 @@
+//! The bytes of files: borrowed and fixed, or the program's own and growing.
+//!
+//! Memory for a program's files is asked for, never taken: where there is none, or the [`Quota`] is used up, the
+//! program gets [`Errno::Nospc`].
+
+use super::abi::Errno;
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+/// What a file holds.
+#[derive(Debug)]
+pub enum Content<'a> {
+    /// Given from outside: never changes.
+    Given(Cow<'a, [u8]>),
+    /// Made by the program.
+    Scratch(Vec<u8>),
+}
+
+impl Content<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Given(bytes) => bytes,
+            Self::Scratch(bytes) => bytes,
+        }
+    }
+
+    pub fn len(&self) -> u64 {
+        self.bytes().len() as u64
+    }
+
+    /// Copies `bytes` to `offset`, as many of them as `quota` and memory allow; a gap before them reads as zero.
+    /// Returns how many were copied, [`Errno::Nospc`] if none could be.
+    pub fn write(&mut self, offset: u64, bytes: &[u8], quota: &mut Quota) -> Result<usize, Errno> {
+        let content = self.scratch()?;
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let end = offset.checked_add(bytes.len() as u64).filter(|&end| end <= i64::MAX as u64).ok_or(Errno::Fbig)?;
+        let end = end.min(quota.room().saturating_add(content.len() as u64));
+        let count = end.checked_sub(offset).filter(|&count| count > 0).ok_or(Errno::Nospc)? as usize;
+        if end > content.len() as u64 {
+            resize(content, end, quota)?;
+        }
+        let start = offset as usize;
+        content[start..start + count].copy_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    /// Cuts the file, or adds zeros to it.
+    pub fn set_len(&mut self, len: u64, quota: &mut Quota) -> Result<(), Errno> {
+        resize(self.scratch()?, len, quota)
+    }
+
+    fn scratch(&mut self) -> Result<&mut Vec<u8>, Errno> {
+        match self {
+            Self::Given(_) => Err(Errno::Rofs),
+            Self::Scratch(content) => Ok(content),
+        }
+    }
+}
+
+fn resize(content: &mut Vec<u8>, len: u64, quota: &mut Quota) -> Result<(), Errno> {
+    let old = content.len();
+    if len <= old as u64 {
+        content.truncate(len as usize);
+        give_back_memory(content);
+        quota.give_back((old - content.len()) as u64);
+        return Ok(());
+    }
+    let more = len - old as u64;
+    quota.take(more)?;
+    let grown = usize::try_from(more).map_err(|_| Errno::Nospc).and_then(|more| reserve(content, more));
+    if grown.is_err() {
+        quota.give_back(more);
+        return grown;
+    }
+    content.resize(len as usize, 0);
+    Ok(())
+}
+
+/// Room to grow again where memory allows it, else just enough.
+fn reserve(content: &mut Vec<u8>, more: usize) -> Result<(), Errno> {
+    content.try_reserve(more).or_else(|_| content.try_reserve_exact(more)).map_err(|_| Errno::Nospc)
+}
+
+/// Keeps what a file occupies near what it counts for, as far as memory for a smaller copy can be had.
+fn give_back_memory(content: &mut Vec<u8>) {
+    if content.len() >= content.capacity() / 2 {
+        return;
+    }
+    let mut smaller = Vec::new();
+    if smaller.try_reserve_exact(content.len()).is_ok() {
+        smaller.extend_from_slice(content);
+        *content = smaller;
+    }
+}
+
+/// How much the program may keep in files.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    limit_bytes: u64,
+    used_bytes: u64,
+}
+
+impl Quota {
+    pub fn new(limit_bytes: u64) -> Self {
+        Self { limit_bytes, used_bytes: 0 }
+    }
+
+    /// Bytes that are left.
+    pub fn room(&self) -> u64 {
+        self.limit_bytes.saturating_sub(self.used_bytes)
+    }
+
+    pub fn take(&mut self, bytes: u64) -> Result<(), Errno> {
+        if bytes > self.room() {
+            return Err(Errno::Nospc);
+        }
+        self.used_bytes += bytes;
+        Ok(())
+    }
+
+    pub fn give_back(&mut self, bytes: u64) {
+        self.used_bytes = self.used_bytes.saturating_sub(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> Content<'static> {
+        Content::Scratch(Vec::new())
+    }
+
+    #[test]
+    fn a_gap_reads_as_zero() {
+        let (mut content, mut quota) = (scratch(), Quota::new(100));
+        assert_eq!(content.write(5, b"abc", &mut quota), Ok(3));
+        assert_eq!(content.bytes(), b"\0\0\0\0\0abc");
+        assert_eq!(quota.room(), 92);
+        assert_eq!(content.write(50, b"", &mut quota), Ok(0));
+        assert_eq!(content.len(), 8);
+    }
+
+    #[test]
+    fn writes_what_fits_and_then_nothing() {
+        let (mut content, mut quota) = (scratch(), Quota::new(4));
+        assert_eq!(content.write(2, b"abc", &mut quota), Ok(2));
+        assert_eq!(content.write(4, b"d", &mut quota), Err(Errno::Nospc));
+        assert_eq!(content.write(9, b"d", &mut quota), Err(Errno::Nospc));
+        assert_eq!(content.write(0, b"xyz", &mut quota), Ok(3), "inside the file nothing is needed");
+        assert_eq!(content.bytes(), b"xyzb");
+    }
+
+    #[test]
+    fn cutting_gives_back_what_growing_took() {
+        let (mut content, mut quota) = (scratch(), Quota::new(1 << 20));
+        content.set_len(1 << 20, &mut quota).unwrap();
+        assert_eq!((quota.room(), content.set_len((1 << 20) + 1, &mut quota)), (0, Err(Errno::Nospc)));
+        content.set_len(10, &mut quota).unwrap();
+        assert_eq!(quota.room(), (1 << 20) - 10);
+        assert!(matches!(content, Content::Scratch(bytes) if bytes.capacity() < 1 << 10));
+    }
+
+    #[test]
+    fn absurd_sizes_are_refused_without_a_panic() {
+        let (mut content, mut quota) = (scratch(), Quota::new(u64::MAX));
+        assert_eq!(content.write(u64::MAX, b"a", &mut quota), Err(Errno::Fbig));
+        assert_eq!(content.write(i64::MAX as u64 - 1, b"a", &mut quota), Err(Errno::Nospc));
+        assert_eq!(content.set_len(u64::MAX, &mut quota), Err(Errno::Nospc));
+        assert_eq!((quota.room(), content.len()), (u64::MAX, 0));
+    }
+
+    #[test]
+    fn a_given_file_never_changes() {
+        let (mut content, mut quota) = (Content::Given(Cow::Borrowed(b"given")), Quota::new(9));
+        assert_eq!(content.write(0, b"x", &mut quota), Err(Errno::Rofs));
+        assert_eq!(content.set_len(0, &mut quota), Err(Errno::Rofs));
+        assert_eq!(content.bytes(), b"given");
+    }
+}

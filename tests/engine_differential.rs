@@ -1,0 +1,223 @@
+//! Random programs (wasm-smith) against wasmi: every export, every tier, every byte of memory.
+
+#[path = "common/engine.rs"]
+mod engine;
+#[path = "common/oracle.rs"]
+mod oracle;
+
+use arbitrary::Unstructured;
+use bareflow::engine::cpu::CpuFeatures;
+use bareflow::engine::tier::{Promotion, Thresholds, Tier};
+use bareflow::engine::{Ending, Engine, Options, TrapKind};
+use bareflow::host;
+use bareflow::profile::Profile;
+use oracle::{Oracle, Outcome};
+use wasm_smith::{Config, Module};
+use wasmi::ValType;
+
+const MODULES: u64 = 800;
+const FUEL: u32 = 3000;
+/// Rounds of calls: enough for promotion in flight at the thresholds below.
+const ROUNDS: u64 = 5;
+
+/// The language that the engine takes. NaNs are made canonical, so that results can be compared bit for bit.
+fn config() -> Config {
+    Config {
+        bulk_memory_enabled: true,
+        multi_value_enabled: true,
+        reference_types_enabled: true,
+        saturating_float_to_int_enabled: true,
+        sign_extension_ops_enabled: true,
+        simd_enabled: false,
+        relaxed_simd_enabled: false,
+        tail_call_enabled: false,
+        exceptions_enabled: false,
+        gc_enabled: false,
+        threads_enabled: false,
+        memory64_enabled: false,
+        custom_page_sizes_enabled: false,
+        wide_arithmetic_enabled: false,
+        extended_const_enabled: false,
+        allow_start_export: false,
+        canonicalize_nans: true,
+        export_everything: true,
+        generate_custom_sections: false,
+        max_imports: 0,
+        max_memories: 1,
+        max_memory32_bytes: 8 * 65536,
+        memory_max_size_required: true,
+        max_tables: 3,
+        max_table_elements: 200,
+        table_max_size_required: true,
+        min_funcs: 1,
+        max_funcs: 12,
+        max_instructions: 300,
+        max_type_size: 400,
+        ..Config::default()
+    }
+}
+
+/// A generator of well-spread numbers (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A word that is an edge of some type more often than not.
+    fn word(&mut self) -> u64 {
+        let edges =
+            [0, 1, 2, 8, 64, u64::MAX, 1 << 31, 1 << 63, (1 << 31) - 1, 65536, 65535, 0x3f80_0000, 0x7ff0 << 48];
+        let word = self.next();
+        if word.is_multiple_of(3) { self.next() } else { edges[word as usize % edges.len()] }
+    }
+}
+
+/// A program that ends, whatever is called.
+fn generate(seed: u64, config: Config) -> Option<Vec<u8>> {
+    let mut random = Random(seed);
+    let bytes: Vec<u8> = (0..300 + random.next() % 500).flat_map(|_| random.next().to_le_bytes()).collect();
+    let mut module = Module::new(config, &mut Unstructured::new(&bytes)).ok()?;
+    module.ensure_termination(FUEL).ok()?;
+    Some(module.to_bytes())
+}
+
+/// A way to run a program: tiers, CPU and profile.
+struct Way {
+    cpu: CpuFeatures,
+    options: Options,
+    earlier: Profile,
+}
+
+impl Way {
+    fn engine(&self, wasm: &'static [u8]) -> Option<Engine> {
+        let platform = host::platform(self.cpu).expect("address space can be reserved");
+        let made = Engine::new(wasm, platform, Box::new(engine::NoImports), self.options, self.earlier.clone());
+        let mut engine = made.map_err(|error| assert!(error.to_string().contains("does not fit"), "{error}")).ok()?;
+        engine.warm_up().unwrap_or_else(|error| panic!("{error}"));
+        Some(engine)
+    }
+}
+
+/// What can be compared of a result: all of a number, of a reference whether there is one.
+fn comparable(outcome: Outcome, types: &[ValType]) -> Outcome {
+    let Outcome::Values(mut values) = outcome else { return outcome };
+    for (value, ty) in values.iter_mut().zip(types) {
+        match ty {
+            ValType::I32 | ValType::F32 => *value &= u64::from(u32::MAX),
+            ValType::FuncRef | ValType::ExternRef => *value = u64::from(*value != 0),
+            _ => {}
+        }
+    }
+    Outcome::Values(values)
+}
+
+/// The calls made of a program: functions by name, whose arguments and results are words.
+fn calls(oracle: &Oracle, seed: u64) -> Vec<(String, Vec<u64>, Vec<ValType>)> {
+    let mut random = Random(seed);
+    let mut calls = Vec::new();
+    for _ in 0..ROUNDS {
+        for (name, params, results) in oracle.functions() {
+            if params.iter().chain(&results).any(|ty| *ty == ValType::V128) {
+                continue;
+            }
+            let word =
+                |ty: &ValType| if matches!(ty, ValType::FuncRef | ValType::ExternRef) { 0 } else { random.word() };
+            calls.push((name, params.iter().map(word).collect(), results));
+        }
+    }
+    calls
+}
+
+/// Makes `calls` in both; how many agreed. A stack is not equally deep in both: after an overflow they are not compared.
+fn compare(seed: u64, wasm: &'static [u8], calls: &[(String, Vec<u64>, Vec<ValType>)], engine: &mut Engine) -> usize {
+    let Some(mut oracle) = Oracle::try_new(wasm) else { return 0 };
+    for (index, (name, args, types)) in calls.iter().enumerate() {
+        let expected = comparable(oracle.call(name, args), types);
+        let found = match engine.invoke(name, args).unwrap_or_else(|error| panic!("seed {seed}: {name}: {error}")) {
+            Ok(values) => comparable(Outcome::Values(values), types),
+            Err(Ending::Trap(trap)) => Outcome::Trap(trap.kind),
+            Err(Ending::Exit(code)) => panic!("seed {seed}: {name} exited with {code}"),
+        };
+        let overflow = Outcome::Trap(TrapKind::StackOverflow);
+        if expected == overflow || found == overflow {
+            return index;
+        }
+        assert_eq!(found, expected, "seed {seed}: call {index}, {name}{args:x?}");
+    }
+    if let Some(memory) = oracle.memory() {
+        assert!(engine.memory() == memory, "seed {seed}: memory differs");
+    }
+    calls.len()
+}
+
+/// Compares a random program per seed; how many there were, and how many calls agreed.
+fn fuzz(seeds: std::ops::Range<u64>, config: fn() -> Config) -> (u64, usize) {
+    let (mut programs, mut agreed) = (0, 0);
+    for seed in seeds {
+        let Some(wasm) = generate(seed, config()) else { continue };
+        let wasm: &'static [u8] = wasm.leak();
+        let mut first = Way { cpu: CpuFeatures::detect(), options: FLIGHT, earlier: Profile::default() };
+        let (Some(mut learning), Some(oracle)) = (first.engine(wasm), Oracle::try_new(wasm)) else {
+            assert!(
+                first.engine(wasm).is_none() && Oracle::try_new(wasm).is_none(),
+                "seed {seed}: only one refuses it"
+            );
+            continue;
+        };
+        let calls = calls(&oracle, seed);
+        agreed += compare(seed, wasm, &calls, &mut learning);
+        first.earlier = learning.learned();
+        let fixed = |lowest, highest| Options { promotion: Promotion::Boots, lowest, highest, ..Options::default() };
+        let ways = [
+            Way {
+                cpu: CpuFeatures::empty(),
+                options: fixed(Tier::Baseline, Tier::Baseline),
+                earlier: Profile::default(),
+            },
+            Way {
+                cpu: CpuFeatures::empty(),
+                options: fixed(Tier::Optimised, Tier::Specialised),
+                earlier: first.earlier.clone(),
+            },
+            Way {
+                cpu: CpuFeatures::detect(),
+                options: fixed(Tier::Optimised, Tier::Optimised),
+                earlier: Profile::default(),
+            },
+            first,
+        ];
+        // Two of the four per program, in turn.
+        for way in ways.iter().skip(seed as usize % 2).step_by(2) {
+            let mut engine = way.engine(wasm).expect("it was accepted before");
+            agreed += compare(seed, wasm, &calls, &mut engine);
+        }
+        programs += 1;
+    }
+    (programs, agreed)
+}
+
+const FLIGHT: Options = Options {
+    promotion: Promotion::Flight,
+    thresholds: Thresholds { optimise: 2, specialise: 3, settle: 4 },
+    highest: Tier::Specialised,
+    lowest: Tier::Baseline,
+};
+
+#[test]
+fn random_programs_do_what_wasmi_does() {
+    let (programs, agreed) = fuzz(0..MODULES, config);
+    assert!(programs > MODULES / 2 && agreed as u64 > 6 * MODULES, "{programs} programs, {agreed} calls");
+}
+
+#[test]
+fn random_programs_with_vectors_and_tail_calls_do_what_wasmi_does() {
+    let wide = || Config { simd_enabled: true, tail_call_enabled: true, extended_const_enabled: true, ..config() };
+    let (programs, agreed) = fuzz(1_000_000..1_000_000 + MODULES, wide);
+    assert!(programs > MODULES / 2 && agreed as u64 > 4 * MODULES, "{programs} programs, {agreed} calls");
+}
