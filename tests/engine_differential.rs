@@ -11,7 +11,7 @@ use bareflow::engine::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::host;
 use bareflow::profile::Profile;
-use oracle::{Oracle, Outcome};
+use oracle::{Oracle, Outcome, in_terms_of_wasmi};
 use wasm_smith::{Config, Module};
 use wasmi::ValType;
 
@@ -141,7 +141,7 @@ fn compare(seed: u64, wasm: &'static [u8], calls: &[(String, Vec<u64>, Vec<ValTy
         let expected = comparable(oracle.call(name, args), types);
         let found = match engine.invoke(name, args).unwrap_or_else(|error| panic!("seed {seed}: {name}: {error}")) {
             Ok(values) => comparable(Outcome::Values(values), types),
-            Err(Ending::Trap(trap)) => Outcome::Trap(trap.kind),
+            Err(Ending::Trap(trap)) => in_terms_of_wasmi(Outcome::Trap(trap.kind)),
             Err(Ending::Exit(code)) => panic!("seed {seed}: {name} exited with {code}"),
         };
         let overflow = Outcome::Trap(TrapKind::StackOverflow);

@@ -121,8 +121,8 @@ fn indirect_tail_calls_trap_as_calls_do() {
         Outcome::Values(vec![1]),
         Outcome::Trap(TrapKind::SignatureMismatch),
         Outcome::Trap(TrapKind::NullFunction),
-        Outcome::Trap(TrapKind::TableOutOfBounds),
-        Outcome::Trap(TrapKind::TableOutOfBounds),
+        Outcome::Trap(TrapKind::UndefinedElement),
+        Outcome::Trap(TrapKind::UndefinedElement),
     ];
     let indices = [0, 1, 2, 3, u64::from(u32::MAX)];
     for (index, expected) in indices.into_iter().zip(expected) {

@@ -240,8 +240,8 @@ fn target_guards_count_exactly_and_fall_back() {
         (0, TrapKind::NullFunction),
         (2, TrapKind::SignatureMismatch),
         (3, TrapKind::NullFunction),
-        (5, TrapKind::TableOutOfBounds),
-        (u64::from(u32::MAX), TrapKind::TableOutOfBounds),
+        (5, TrapKind::UndefinedElement),
+        (u64::from(u32::MAX), TrapKind::UndefinedElement),
     ] {
         let Err(Ending::Trap(trap)) = engine::invoke(&mut engine, "pick", &[index, 10]) else { panic!("{index}") };
         assert_eq!(trap.kind, kind, "{index}");

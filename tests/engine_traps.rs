@@ -81,7 +81,7 @@ fn every_kind_of_trap_has_its_name_and_place() {
     use TrapKind::{
         DivisionByZero, IntegerOverflow, InvalidConversion, MemoryOutOfBounds, NullFunction, SignatureMismatch,
     };
-    use TrapKind::{TableOutOfBounds, Unreachable};
+    use TrapKind::{TableOutOfBounds, UndefinedElement, Unreachable};
     let kinds = [
         ("unreachable", Unreachable),
         ("load", MemoryOutOfBounds),
@@ -98,7 +98,7 @@ fn every_kind_of_trap_has_its_name_and_place() {
         ("table init", TableOutOfBounds),
         ("table copy", TableOutOfBounds),
         ("table fill", TableOutOfBounds),
-        ("call outside", TableOutOfBounds),
+        ("call outside", UndefinedElement),
         ("call null", NullFunction),
         ("call other", SignatureMismatch),
         ("div_s 0", DivisionByZero),

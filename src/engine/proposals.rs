@@ -6,8 +6,7 @@ use super::module::FEATURES;
 
 /// Every proposal that is not in [`FEATURES`], with what its error message calls it. Where one builds on another, the
 /// other comes first.
-const PROPOSALS: [(WasmFeatures, &str); 13] = [
-    (WasmFeatures::MULTI_MEMORY, "several memories (the multi-memory proposal)"),
+const PROPOSALS: [(WasmFeatures, &str); 12] = [
     (WasmFeatures::THREADS, "shared memory or atomics (the threads proposal)"),
     (WasmFeatures::MEMORY64, "64-bit memories or tables (the memory64 proposal)"),
     (WasmFeatures::EXCEPTIONS, "exceptions (the exception-handling proposal)"),

@@ -81,12 +81,21 @@ pub fn agrees_with_wasmi(wat: &str, calls: &[(&str, Vec<u64>)]) {
     let types: Vec<Vec<ValType>> = calls.iter().map(|(name, _)| oracle.results(name)).collect();
     for mode in modes() {
         let work = |engine: &mut Engine| -> Vec<Outcome> {
-            calls.iter().zip(&types).map(|((name, args), types)| invoke(engine, name, args, types)).collect()
+            let calls = calls.iter().zip(&types);
+            calls.map(|((name, args), types)| in_terms_of_wasmi(invoke(engine, name, args, types))).collect()
         };
         let found = work(&mut mode.engine(wat, work));
         for ((call, found), expected) in calls.iter().zip(&found).zip(&expected) {
             assert_eq!(found, expected, "{call:x?} {mode:?}");
         }
+    }
+}
+
+/// wasmi has one trap for every index outside a table; the official tests name that of indirect calls differently.
+pub fn in_terms_of_wasmi(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Trap(TrapKind::UndefinedElement) => Outcome::Trap(TrapKind::TableOutOfBounds),
+        other => other,
     }
 }
 
