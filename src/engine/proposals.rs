@@ -37,6 +37,9 @@ pub fn unsupported(bytes: &[u8], error: &BinaryReaderError) -> Option<&'static s
     if is_component(bytes) {
         return Some(COMPONENTS);
     }
+    if !is_valid(bytes, PROPOSALS.iter().fold(FEATURES, |all, (features, _)| all.union(*features))) {
+        return None;
+    }
     let missing = error.missing_wasm_feature();
     let named = missing.and_then(|missing| PROPOSALS.iter().find(|(features, _)| features.contains(missing)));
     named
@@ -47,6 +50,11 @@ pub fn unsupported(bytes: &[u8], error: &BinaryReaderError) -> Option<&'static s
 /// The fourth byte of a version tells what is encoded: 0 a module, 1 a component.
 fn is_component(bytes: &[u8]) -> bool {
     bytes.get(6) == Some(&1)
+}
+
+/// Damaged bytes look like this proposal or that; only what some language calls valid is worth a name.
+fn is_valid(bytes: &[u8], features: WasmFeatures) -> bool {
+    Validator::new_with_features(features).validate_all(bytes).is_ok()
 }
 
 /// Whether more of `bytes` is valid with `features` too.

@@ -112,14 +112,20 @@ impl fmt::Display for TrapKind {
     }
 }
 
+/// One line per call, a recursion in one line.
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "trap: {}", self.kind)?;
-        for (depth, frame) in self.backtrace.iter().enumerate() {
-            write!(f, "\n  {depth}: {}", frame.function)?;
-            if let Some(offset) = frame.offset {
+        let mut depth = 0;
+        for run in self.backtrace.chunk_by(|a, b| a == b) {
+            write!(f, "\n  {depth}: {}", run[0].function)?;
+            if let Some(offset) = run[0].offset {
                 write!(f, " @ {offset:#x}")?;
             }
+            if run.len() > 1 {
+                write!(f, ", {} times", run.len())?;
+            }
+            depth += run.len();
         }
         Ok(())
     }

@@ -6,23 +6,22 @@ use alloc::vec::Vec;
 
 use super::program::FuncId;
 use super::translate::callees;
-use super::{Engine, EngineError, tier};
+use super::{Engine, tier};
 
 impl Engine {
     /// Compiles every function that its record calls hot.
-    pub fn warm_up(&mut self) -> Result<(), EngineError> {
+    pub fn warm_up(&mut self) {
         let started = self.platform.ticks.now();
         let mut visited = vec![false; self.program.functions.len()];
         let roots: Vec<FuncId> = self.program.defined().map(|(id, _)| id).filter(|id| self.is_hot(*id)).collect();
         for root in roots {
-            self.warm_up_from(root, &mut visited)?;
+            self.warm_up_from(root, &mut visited);
         }
         self.statistics.ticks_compile += self.platform.ticks.now() - started;
-        Ok(())
     }
 
     /// Compiles the hot functions that `root` reaches through hot ones, in post-order.
-    fn warm_up_from(&mut self, root: FuncId, visited: &mut [bool]) -> Result<(), EngineError> {
+    fn warm_up_from(&mut self, root: FuncId, visited: &mut [bool]) {
         let mut path: Vec<(FuncId, Vec<FuncId>)> = Vec::new();
         let mut next = Some(root);
         loop {
@@ -33,12 +32,15 @@ impl Engine {
                 }
                 _ => {}
             }
-            let Some((id, rest)) = path.last_mut() else { return Ok(()) };
+            let Some((id, rest)) = path.last_mut() else { return };
             let id = *id;
             next = rest.pop();
             if next.is_none() {
                 path.pop();
-                self.compile_for_first_call(id)?;
+                if self.compile_for_first_call(id).is_err() {
+                    // It may never be called. If it is, it fails again, and then it matters.
+                    self.functions[id.0 as usize].observed = None;
+                }
             }
         }
     }

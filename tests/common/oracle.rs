@@ -59,7 +59,7 @@ impl Mode {
             work(&mut first);
             let earlier = Profile::decode(&first.learned().encode()).expect("a learned profile decodes");
             let mut engine = engine::engine_on(self.cpu, wat, self.options(), earlier);
-            engine.warm_up().unwrap_or_else(|error| panic!("{error}"));
+            engine.warm_up();
             return engine;
         }
         engine::engine_on(self.cpu, wat, self.options(), Profile::default())
