@@ -19,6 +19,10 @@ test *ARGS: _boot_packages programs _kernel
     cargo test --release --no-fail-fast --features kernel --lib {{ ARGS }}
     cargo test --release --no-fail-fast --bins --test '*' {{ ARGS }}
 
+# Compare MODULES random programs (half of them with vectors) with another engine, starting at SEED
+fuzz MODULES='100000' SEED='0':
+    FUZZ_MODULES=$(({{ MODULES }} / 2)) FUZZ_SEED={{ SEED }} cargo test --release --test engine_differential
+
 # Boot N times on one fresh store, counting instructions: boots.csv and boots.svg in target/bench-boots
 bench-boots N *WORDS: _boot_packages programs _kernel _command _text
     @{{ command }} bench-boots {{ N }} {{ WORDS }}

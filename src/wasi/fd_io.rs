@@ -42,13 +42,7 @@ impl Wasi<'_> {
         offset: u64,
         count: u32,
     ) -> Outcome {
-        let descriptor = self.descriptors.get(fd)?;
-        let node = match descriptor.target {
-            Target::File { node, .. } => node,
-            Target::Directory { .. } => return Err(Errno::Isdir.into()),
-            Target::Input | Target::Output(_) => return Err(Errno::Spipe.into()),
-        };
-        descriptor.require(Rights::FD_READ | Rights::FD_SEEK)?;
+        let node = self.file_at_offset(fd, Rights::FD_READ | Rights::FD_SEEK)?;
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
         let copied = self.read_file(node, offset, memory, &buffers)?;
@@ -83,17 +77,23 @@ impl Wasi<'_> {
         offset: u64,
         count: u32,
     ) -> Outcome {
-        let descriptor = self.descriptors.get(fd)?;
-        let node = match descriptor.target {
-            Target::File { node, .. } => node,
-            Target::Directory { .. } => return Err(Errno::Isdir.into()),
-            Target::Input | Target::Output(_) => return Err(Errno::Spipe.into()),
-        };
-        descriptor.require(Rights::FD_WRITE | Rights::FD_SEEK)?;
+        let node = self.file_at_offset(fd, Rights::FD_WRITE | Rights::FD_SEEK)?;
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
         let written = self.write_file(node, offset, memory, &buffers)?;
         Ok(memory.write_u32(count, written)?)
+    }
+
+    /// The file of a transfer that names its offset.
+    fn file_at_offset(&self, fd: u32, rights: Rights) -> Result<NodeId, Errno> {
+        let descriptor = self.descriptors.get(fd)?;
+        let node = match descriptor.target {
+            Target::File { node, .. } => node,
+            Target::Directory { .. } => return Err(Errno::Isdir),
+            Target::Input | Target::Output(_) => return Err(Errno::Spipe),
+        };
+        descriptor.require(rights)?;
+        Ok(node)
     }
 
     pub(super) fn fd_seek(

@@ -6,6 +6,22 @@ use wasmparser::Operator;
 
 use super::Translator;
 
+/// Pops two operands, the second one first, and emits `$method`.
+macro_rules! binary {
+    ($translator:ident, $method:ident) => {{
+        let (a, b) = $translator.pop_two();
+        $translator.builder.ins().$method(a, b)
+    }};
+}
+
+/// Pops an operand and emits `$method`.
+macro_rules! unary {
+    ($translator:ident, $method:ident) => {{
+        let a = $translator.pop();
+        $translator.builder.ins().$method(a)
+    }};
+}
+
 impl Translator<'_> {
     /// Handles the numeric operators. Returns whether it was one.
     pub fn numeric(&mut self, operator: &Operator<'_>) -> bool {
@@ -48,37 +64,25 @@ impl Translator<'_> {
 
     fn integer(&mut self, operator: &Operator<'_>) -> bool {
         use Operator as O;
-        macro_rules! binary {
-            ($method:ident) => {{
-                let (a, b) = self.pop_two();
-                self.builder.ins().$method(a, b)
-            }};
-        }
-        macro_rules! unary {
-            ($method:ident) => {{
-                let a = self.pop();
-                self.builder.ins().$method(a)
-            }};
-        }
         let value = match operator {
-            O::I32Add | O::I64Add => binary!(iadd),
-            O::I32Sub | O::I64Sub => binary!(isub),
-            O::I32Mul | O::I64Mul => binary!(imul),
-            O::I32DivS | O::I64DivS => binary!(sdiv),
-            O::I32DivU | O::I64DivU => binary!(udiv),
-            O::I32RemS | O::I64RemS => binary!(srem),
-            O::I32RemU | O::I64RemU => binary!(urem),
-            O::I32And | O::I64And => binary!(band),
-            O::I32Or | O::I64Or => binary!(bor),
-            O::I32Xor | O::I64Xor => binary!(bxor),
-            O::I32Shl | O::I64Shl => binary!(ishl),
-            O::I32ShrS | O::I64ShrS => binary!(sshr),
-            O::I32ShrU | O::I64ShrU => binary!(ushr),
-            O::I32Rotl | O::I64Rotl => binary!(rotl),
-            O::I32Rotr | O::I64Rotr => binary!(rotr),
-            O::I32Clz | O::I64Clz => unary!(clz),
-            O::I32Ctz | O::I64Ctz => unary!(ctz),
-            O::I32Popcnt | O::I64Popcnt => unary!(popcnt),
+            O::I32Add | O::I64Add => binary!(self, iadd),
+            O::I32Sub | O::I64Sub => binary!(self, isub),
+            O::I32Mul | O::I64Mul => binary!(self, imul),
+            O::I32DivS | O::I64DivS => binary!(self, sdiv),
+            O::I32DivU | O::I64DivU => binary!(self, udiv),
+            O::I32RemS | O::I64RemS => binary!(self, srem),
+            O::I32RemU | O::I64RemU => binary!(self, urem),
+            O::I32And | O::I64And => binary!(self, band),
+            O::I32Or | O::I64Or => binary!(self, bor),
+            O::I32Xor | O::I64Xor => binary!(self, bxor),
+            O::I32Shl | O::I64Shl => binary!(self, ishl),
+            O::I32ShrS | O::I64ShrS => binary!(self, sshr),
+            O::I32ShrU | O::I64ShrU => binary!(self, ushr),
+            O::I32Rotl | O::I64Rotl => binary!(self, rotl),
+            O::I32Rotr | O::I64Rotr => binary!(self, rotr),
+            O::I32Clz | O::I64Clz => unary!(self, clz),
+            O::I32Ctz | O::I64Ctz => unary!(self, ctz),
+            O::I32Popcnt | O::I64Popcnt => unary!(self, popcnt),
             _ => return false,
         };
         self.stack.push(value);
@@ -87,33 +91,21 @@ impl Translator<'_> {
 
     fn float(&mut self, operator: &Operator<'_>) -> bool {
         use Operator as O;
-        macro_rules! binary {
-            ($method:ident) => {{
-                let (a, b) = self.pop_two();
-                self.builder.ins().$method(a, b)
-            }};
-        }
-        macro_rules! unary {
-            ($method:ident) => {{
-                let a = self.pop();
-                self.builder.ins().$method(a)
-            }};
-        }
         let value = match operator {
-            O::F32Add | O::F64Add => binary!(fadd),
-            O::F32Sub | O::F64Sub => binary!(fsub),
-            O::F32Mul | O::F64Mul => binary!(fmul),
-            O::F32Div | O::F64Div => binary!(fdiv),
-            O::F32Min | O::F64Min => binary!(fmin),
-            O::F32Max | O::F64Max => binary!(fmax),
-            O::F32Copysign | O::F64Copysign => binary!(fcopysign),
-            O::F32Abs | O::F64Abs => unary!(fabs),
-            O::F32Neg | O::F64Neg => unary!(fneg),
-            O::F32Sqrt | O::F64Sqrt => unary!(sqrt),
-            O::F32Ceil | O::F64Ceil => unary!(ceil),
-            O::F32Floor | O::F64Floor => unary!(floor),
-            O::F32Trunc | O::F64Trunc => unary!(trunc),
-            O::F32Nearest | O::F64Nearest => unary!(nearest),
+            O::F32Add | O::F64Add => binary!(self, fadd),
+            O::F32Sub | O::F64Sub => binary!(self, fsub),
+            O::F32Mul | O::F64Mul => binary!(self, fmul),
+            O::F32Div | O::F64Div => binary!(self, fdiv),
+            O::F32Min | O::F64Min => binary!(self, fmin),
+            O::F32Max | O::F64Max => binary!(self, fmax),
+            O::F32Copysign | O::F64Copysign => binary!(self, fcopysign),
+            O::F32Abs | O::F64Abs => unary!(self, fabs),
+            O::F32Neg | O::F64Neg => unary!(self, fneg),
+            O::F32Sqrt | O::F64Sqrt => unary!(self, sqrt),
+            O::F32Ceil | O::F64Ceil => unary!(self, ceil),
+            O::F32Floor | O::F64Floor => unary!(self, floor),
+            O::F32Trunc | O::F64Trunc => unary!(self, trunc),
+            O::F32Nearest | O::F64Nearest => unary!(self, nearest),
             _ => return false,
         };
         self.stack.push(value);
