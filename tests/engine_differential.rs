@@ -4,6 +4,8 @@
 mod engine;
 #[path = "common/oracle.rs"]
 mod oracle;
+#[path = "common/random.rs"]
+mod random;
 
 use std::io::Write;
 
@@ -14,6 +16,7 @@ use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::host;
 use bareflow::profile::Profile;
 use oracle::{Oracle, Outcome, in_terms_of_wasmi};
+use random::Random;
 use wasm_smith::{Config, Module};
 use wasmi::ValType;
 
@@ -60,18 +63,7 @@ fn config() -> Config {
     }
 }
 
-/// A generator of well-spread numbers (splitmix64).
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     /// A word that is an edge of some type more often than not.
     fn word(&mut self) -> u64 {
         let edges =

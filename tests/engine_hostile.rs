@@ -2,6 +2,8 @@
 
 #[path = "common/engine.rs"]
 mod engine;
+#[path = "common/random.rs"]
+mod random;
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::module::{Module, ModuleError};
@@ -10,6 +12,7 @@ use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Ending, Engine, EngineError, Options, TrapKind};
 use bareflow::host;
 use bareflow::profile::{FunctionRecord, Profile};
+use random::Random;
 use wasmparser::{Operator, ValType};
 
 /// Offers `env.f`, which does nothing.
@@ -113,16 +116,9 @@ fn every_truncation_is_refused_by_name() {
     }
 }
 
-/// A generator of well-spread numbers (splitmix64).
-struct Random(u64);
-
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as usize % limit
+        self.next() as usize % limit
     }
 }
 

@@ -5,13 +5,7 @@ mod engine;
 #[path = "common/oracle.rs"]
 mod oracle;
 
-use oracle::agrees_with_wasmi;
-
-/// Every export called with each of `arguments`, six times, so that promoted code is called too.
-fn all<'a>(names: &[&'a str], arguments: &[u64]) -> Vec<(&'a str, Vec<u64>)> {
-    let once = || names.iter().flat_map(|name| arguments.iter().map(|argument| (*name, vec![*argument])));
-    (0..6).flat_map(|_| once()).collect()
-}
+use oracle::{agrees_with_wasmi, all};
 
 #[test]
 fn blocks_loops_and_conditionals_carry_parameters_and_results() {

@@ -3,11 +3,14 @@
 
 #[path = "common/engine.rs"]
 mod engine;
+#[path = "common/random.rs"]
+mod random;
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::profile::{FunctionRecord, Profile, SiteKind, SiteRecord, ValueCount, ValueHistogram};
+use random::Random;
 
 /// Calls of every kind that is recorded, with sizes and targets that come from a table at 1024: 64 sizes, then 64
 /// targets. `$hot` is a function that a rebuilt program may have changed.
@@ -129,18 +132,7 @@ fn never_called_functions_are_never_compiled_and_have_no_record() {
     );
 }
 
-/// A generator of well-spread numbers (splitmix64).
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn pick(&mut self, choices: &[u64]) -> u64 {
         choices[self.next() as usize % choices.len()]
     }

@@ -6,14 +6,8 @@ mod engine;
 mod oracle;
 
 use bareflow::engine::{Engine, TrapKind};
-use oracle::{Outcome, agrees_with_wasmi, at_every_tier, invoke, modes};
+use oracle::{Outcome, agrees_with_wasmi, all, at_every_tier, invoke, modes};
 use wasmi::ValType;
-
-/// Every export called with each of `arguments`, six times, so that promoted code is called too.
-fn all<'a>(names: &[&'a str], arguments: &[u64]) -> Vec<(&'a str, Vec<u64>)> {
-    let once = || names.iter().flat_map(|name| arguments.iter().map(|argument| (*name, vec![*argument])));
-    (0..6).flat_map(|_| once()).collect()
-}
 
 #[test]
 fn direct_and_indirect_tail_calls_reach_what_calls_reach() {

@@ -25,12 +25,12 @@ impl Engine {
         let mut path: Vec<(FuncId, Vec<FuncId>)> = Vec::new();
         let mut next = Some(root);
         loop {
-            match next.take() {
-                Some(id) if !visited[id.0 as usize] && self.is_hot(id) => {
-                    visited[id.0 as usize] = true;
-                    path.push((id, callees(&self.program, id)));
-                }
-                _ => {}
+            if let Some(id) = next.take()
+                && !visited[id.0 as usize]
+                && self.is_hot(id)
+            {
+                visited[id.0 as usize] = true;
+                path.push((id, callees(&self.program, id)));
             }
             let Some((id, rest)) = path.last_mut() else { return };
             let id = *id;

@@ -16,6 +16,12 @@ pub enum Outcome {
     Trap(TrapKind),
 }
 
+/// Every export called with each of `arguments`, six times, so that promoted code is called too.
+pub fn all<'a>(names: &[&'a str], arguments: &[u64]) -> Vec<(&'a str, Vec<u64>)> {
+    let once = || names.iter().flat_map(|name| arguments.iter().map(|argument| (*name, vec![*argument])));
+    (0..6).flat_map(|_| once()).collect()
+}
+
 /// A way to compile a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Mode {
