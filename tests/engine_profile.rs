@@ -178,7 +178,14 @@ impl Random {
         slots.sort_by(|a, b| b.count.cmp(&a.count).then(a.value.cmp(&b.value)));
         let kind = if self.next().is_multiple_of(4) { other(kind) } else { kind };
         let values = ValueHistogram { slots, total };
-        SiteRecord { kind, values, address_bits: self.next(), guards_passed: self.count(), guards_failed: self.count() }
+        SiteRecord {
+            kind,
+            values,
+            address_bits: self.next(),
+            guards_passed: self.count(),
+            guards_failed: self.count(),
+            chosen: vec![self.next(); 2],
+        }
     }
 
     /// `record` with everything but its key made up.
@@ -195,6 +202,7 @@ impl Random {
             key: record.key,
             calls: self.count(),
             ticks: self.count(),
+            code_bytes: self.count(),
             blocks: (0..blocks).map(|_| self.count()).collect(),
             sites,
         }

@@ -272,7 +272,9 @@ fn a_trap_in_a_specialised_copy_names_its_caller() {
         assert_eq!(names(&specialised), ["user", "f"], "{specialised}");
         assert_eq!(specialised.backtrace[0].offset, Some(call));
         let generic = trap(&mut second, "f", &[65536 - 32, 63]);
-        assert_eq!(names(&generic), ["memcpy", "user", "f"], "{generic}");
-        assert_eq!(generic.backtrace[1].offset, Some(call));
+        let callers = generic.backtrace.iter().skip_while(|frame| frame.function == "memcpy");
+        let callers: Vec<_> = callers.map(|frame| (&*frame.function, frame.offset)).collect();
+        assert_eq!(callers[0], ("user", Some(call)), "{generic}");
+        assert_eq!(callers[1].0, "f", "{generic}");
     }
 }

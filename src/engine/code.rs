@@ -43,6 +43,8 @@ pub struct CodeSpace {
     placed: Vec<Placed>,
     /// Bytes of functions, wrappers and kernels.
     pub bytes: usize,
+    /// Bytes of kernels.
+    pub kernel_bytes: usize,
 }
 
 /// Entries of functions with consecutive numbers.
@@ -92,6 +94,7 @@ impl CodeSpace {
             settled: BTreeMap::new(),
             placed: Vec::new(),
             bytes: 0,
+            kernel_bytes: 0,
         };
         space.write(0, &space.trampolines.bytes.clone())?;
         Ok(space)
@@ -181,6 +184,7 @@ impl CodeSpace {
             return Ok(());
         }
         let bytes = kernel(id).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))?;
+        self.kernel_bytes += bytes.len();
         let code = MachineCode { bytes, relocations: Vec::new(), traps: Vec::new(), locations: Vec::new() };
         let address = self.place(code, None)?;
         self.kernels.insert(id, address);

@@ -19,6 +19,10 @@ bitflags! {
         const FMA = 1 << 9;
         const AVX2 = 1 << 10;
         const CX16 = 1 << 11;
+        /// AVX-512 with byte masks at every vector length: F, BW and VL.
+        const AVX512 = 1 << 12;
+        /// REP MOVSB and REP STOSB are fast.
+        const ERMS = 1 << 13;
     }
 }
 
@@ -48,6 +52,9 @@ impl CpuFeatures {
             add(info.has_bmi1(), Self::BMI1);
             add(info.has_bmi2(), Self::BMI2);
             add(avx && info.has_avx2(), Self::AVX2);
+            let bytes = info.has_avx512f() && info.has_avx512bw() && info.has_avx512vl();
+            add(avx && bytes && offers_mask_state(cpuid), Self::AVX512);
+            add(info.has_rep_movsb_stosb(), Self::ERMS);
         }
         if let Some(info) = cpuid.get_extended_processor_and_feature_identifiers() {
             add(info.has_lzcnt(), Self::LZCNT);
@@ -55,7 +62,7 @@ impl CpuFeatures {
         found
     }
 
-    /// Names of Cranelift's x64 settings for these features.
+    /// Names of Cranelift's x64 settings for these features. It has none for what only kernels use.
     pub fn isa_settings(self) -> impl Iterator<Item = &'static str> {
         let table = [
             (Self::SSE3, "has_sse3"),
@@ -75,13 +82,25 @@ impl CpuFeatures {
     }
 }
 
+/// Whether the state of mask registers and of 512-bit vectors can be enabled: the boot code, and any operating system,
+/// enables what is offered.
+fn offers_mask_state<R: CpuIdReader>(cpuid: &CpuId<R>) -> bool {
+    cpuid.get_extended_state_info().is_some_and(|state| {
+        state.xcr0_supports_avx512_opmask()
+            && state.xcr0_supports_avx512_zmm_hi256()
+            && state.xcr0_supports_avx512_zmm_hi16()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_feature_has_a_setting() {
-        assert_eq!(CpuFeatures::all().isa_settings().count(), CpuFeatures::all().iter().count());
+        let only_for_kernels = CpuFeatures::AVX512 | CpuFeatures::ERMS;
+        let all = CpuFeatures::all().difference(only_for_kernels);
+        assert_eq!(CpuFeatures::all().isa_settings().count(), all.iter().count());
         assert_eq!(CpuFeatures::empty().isa_settings().count(), 0);
     }
 }

@@ -63,17 +63,21 @@ pub mod table_entry {
 
 /// What a site keeps in state memory. The histogram itself is the engine's; code only counts runs of equal values.
 pub mod site {
-    pub const BYTES: usize = 48;
+    pub const BYTES: usize = 80;
+    /// Most values that a site is specialised for, each with its own count of passes.
+    pub const PATHS: usize = 4;
     /// The value seen last.
     pub const VALUE: i32 = 0;
     /// How many times in a row.
     pub const RUN: i32 = 8;
     /// OR of all addresses.
     pub const ADDRESS_BITS: i32 = 16;
+    /// Calls that took each specialised path, most frequent value first.
     pub const GUARDS_PASSED: i32 = 24;
-    pub const GUARDS_FAILED: i32 = 32;
+    /// Calls that took none.
+    pub const GUARDS_FAILED: i32 = 56;
     /// Calls until the next sample.
-    pub const COUNTDOWN: i32 = 40;
+    pub const COUNTDOWN: i32 = 64;
 }
 
 /// Calls that sample `number` of a sampled probe stands for: 64 on average. The periods vary, or a probe would see only

@@ -1,15 +1,12 @@
-//! What a boot learns and what it makes of what was learned: tiers and specialisations from records, records from
-//! counters.
+//! What a boot learns: counters placed, records made of them, statistics summed.
 
 use alloc::vec::Vec;
 
-use super::instantiate::{ensure, funcref};
+use super::instantiate::ensure;
 use super::layout::{function, sample_period, site};
-use super::program::{FuncId, PROGRAM};
-use super::seams::MemoryBase;
-use super::specialise::KernelId;
-use super::tier::{self, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
-use super::translate::{Environment, Plan, Probe, SitePlan, Specialisation, host_wrapper, scan, translate};
+use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};
+use super::tier::{self, Tier};
+use super::translate::{Specialisation, scan};
 use super::{Engine, EngineError, Observed, SiteState, Statistics};
 use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord, ValueHistogram};
 
@@ -18,68 +15,11 @@ use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, S
 const HALF_LIFE_BOOTS: u32 = 8;
 
 impl Engine {
-    /// Compiles a function that was not called before in this boot, in the tier that its record deserves.
-    pub(super) fn compile_for_first_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
-        self.observe(id)?;
-        let tier = if self.is_hot(id) { Tier::Optimised } else { Tier::Baseline };
-        self.compile_function(id, tier, SITE_MINIMUM)
-    }
-
-    /// Compiles a function that became hot once more, if that makes a difference.
-    pub(super) fn promote_function(&mut self, id: FuncId) -> Result<(), EngineError> {
-        let before = self.functions[id.0 as usize].tier;
-        let choices = self.choices(id, self.options.thresholds.specialise / 2);
-        let state = &self.functions[id.0 as usize];
-        let unchanged = before > Some(Tier::Baseline) && state.choices == choices;
-        if unchanged || self.options.highest == Tier::Baseline {
-            self.set_threshold(id);
+    /// Finds what is to be counted in `id` and makes room for it, once.
+    pub(super) fn observe(&mut self, id: FuncId) -> Result<(), EngineError> {
+        if self.functions[id.0 as usize].observed.is_some() {
             return Ok(());
         }
-        self.compile_function(id, Tier::Optimised, self.options.thresholds.specialise / 2)?;
-        Ok(())
-    }
-
-    /// The wrapper through which compiled code calls a host function.
-    pub(super) fn compile_host_wrapper(&mut self, id: FuncId) -> Result<u64, EngineError> {
-        let (pinned_base, config) = (self.pinned_base(), self.compiler.frontend_config());
-        let environment = Environment { program: &self.program, pinned_base, config };
-        let code = self.compiler.compile(Tier::Baseline, |function, context| {
-            host_wrapper(environment, id, function, context);
-            Ok::<(), EngineError>(())
-        })?;
-        let address = self.code.place(code, Some(id))?;
-        self.code.patch_entry(id, address, true)?;
-        Ok(address)
-    }
-
-    /// Compiles `id` and sends its calls there; above the baseline, sites with at least `minimum` recorded calls may be specialised.
-    fn compile_function(&mut self, id: FuncId, wanted: Tier, minimum: u64) -> Result<u64, EngineError> {
-        // Where the two contradict each other, the highest wins: it is lowered when code above it is distrusted.
-        let tier = wanted.max(self.options.lowest).min(self.options.highest).min(Tier::Optimised);
-        let choices = if tier == Tier::Baseline { Vec::new() } else { self.choices(id, minimum) };
-        let tier = if choices.iter().any(Option::is_some) { Tier::Specialised } else { tier };
-        let plan = self.plan(id, tier, &choices);
-        let (pinned_base, config) = (self.pinned_base(), self.compiler.frontend_config());
-        let environment = Environment { program: &self.program, pinned_base, config };
-        let code = self.compiler.compile(tier, |function, context| {
-            translate(environment, id, &plan, function, context).map_err(EngineError::from)
-        })?;
-        let address = self.code.place(code, Some(id))?;
-        self.code.patch_entry(id, address, plan.threshold.is_none())?;
-        let state = &mut self.functions[id.0 as usize];
-        state.tier = Some(tier);
-        state.choices = choices;
-        self.statistics.functions_compiled += 1;
-        self.set_threshold(id);
-        Ok(address)
-    }
-
-    pub(super) fn pinned_base(&self) -> bool {
-        matches!(self.platform.memories[0].memory.base(), MemoryBase::At(_))
-    }
-
-    /// Finds what is to be counted in `id` and makes room for it.
-    fn observe(&mut self, id: FuncId) -> Result<(), EngineError> {
         let shape = scan(&self.program, id);
         let observed = Observed {
             blocks: self.allocator.allocate(8 * shape.blocks),
@@ -111,68 +51,8 @@ impl Engine {
         Ok(())
     }
 
-    /// What each site of `id` is to be specialised for.
-    fn choices(&mut self, id: FuncId, minimum: u64) -> Vec<Option<Specialisation>> {
-        if self.options.highest < Tier::Specialised {
-            return Vec::new();
-        }
-        let records = self.site_records(id);
-        let earlier = self.functions[id.0 as usize].earlier.as_ref().map_or(&[][..], |record| &record.sites);
-        let first = self.functions[id.0 as usize].observed.map_or(0, |observed| observed.first_site);
-        let mut choices = Vec::with_capacity(records.len());
-        for (index, mut record) in records.into_iter().enumerate() {
-            if let Some(earlier) = earlier.get(index) {
-                record.merge(earlier);
-            }
-            let value = tier::dominant_value(&record, minimum);
-            choices.push(value.and_then(|value| self.specialisation(&self.sites[first + index], value)));
-        }
-        choices
-    }
-
-    /// The fast path of `site` for `value`, if there is one.
-    fn specialisation(&self, site: &SiteState, value: u64) -> Option<Specialisation> {
-        match site.kind {
-            SiteKind::Size => {
-                let name = &self.program.info(site.callee?).name;
-                let kernel = KernelId::for_call(name, value, self.platform.cpu)?;
-                Some(Specialisation::Size { bytes: kernel.bytes, kernel })
-            }
-            SiteKind::Target => {
-                let target = FuncId(u32::try_from(value.checked_sub(1)?).ok()?);
-                let known = (target.0 as usize) < self.program.functions.len();
-                known.then_some(Specialisation::Target(target))
-            }
-        }
-    }
-
-    fn plan(&self, id: FuncId, tier: Tier, choices: &[Option<Specialisation>]) -> Plan {
-        let state = &self.functions[id.0 as usize];
-        let Some(observed) = state.observed else { unreachable!("a function is observed before it is compiled") };
-        let flight = self.options.promotion == Promotion::Flight && self.options.highest > Tier::Baseline;
-        let more_to_learn = tier == Tier::Baseline || observed.site_count > 0;
-        let rounds = self.options.thresholds.optimise.saturating_mul(LOOP_ROUNDS_PER_CALL);
-        let sites = self.sites[observed.first_site..][..observed.site_count].iter().enumerate();
-        Plan {
-            tier,
-            calls: state.counters + function::CALLS,
-            threshold: (flight && more_to_learn).then_some(state.counters + function::THRESHOLD),
-            promote_at_rounds: flight.then_some(rounds),
-            blocks: observed.blocks,
-            block_counts: self.block_counts(id),
-            sites: sites
-                .map(|(index, site)| SitePlan {
-                    state: site.offset,
-                    number: (observed.first_site + index) as u32,
-                    probe: if tier == Tier::Baseline { Probe::Full } else { Probe::Sampled },
-                    specialisation: choices.get(index).copied().flatten(),
-                })
-                .collect(),
-        }
-    }
-
     /// How often each block ran, in earlier boots and in this one.
-    fn block_counts(&self, id: FuncId) -> Vec<u64> {
+    pub(super) fn block_counts(&self, id: FuncId) -> Vec<u64> {
         let state = &self.functions[id.0 as usize];
         let Some(observed) = state.observed else { return Vec::new() };
         let mut counts = self.words(observed.blocks, observed.block_count);
@@ -185,7 +65,7 @@ impl Engine {
         (0..count).map(|index| self.platform.state.read(offset + 8 * index)).collect()
     }
 
-    fn calls_of(&self, id: FuncId) -> u64 {
+    pub(super) fn calls_of(&self, id: FuncId) -> u64 {
         self.platform.state.read(self.functions[id.0 as usize].counters + function::CALLS)
     }
 
@@ -197,41 +77,40 @@ impl Engine {
     }
 
     /// What the sites of `id` saw in this boot.
-    fn site_records(&mut self, id: FuncId) -> Vec<SiteRecord> {
+    pub(super) fn site_records(&mut self, id: FuncId) -> Vec<SiteRecord> {
         let state = &self.functions[id.0 as usize];
         let Some(observed) = state.observed else { return Vec::new() };
-        let choices = state.choices.clone();
+        let choices = state.choices.sites.clone();
         let mut records = Vec::with_capacity(observed.site_count);
         for index in 0..observed.site_count {
-            let choice = choices.get(index).copied().flatten();
+            let choice = choices.get(index).and_then(Option::as_ref);
             records.push(self.collect(observed.first_site + index, choice));
         }
         records
     }
 
-    /// Moves a site's cells into its histogram and sums; calls that passed the guard had the value it is for.
-    fn collect(&mut self, number: usize, choice: Option<Specialisation>) -> SiteRecord {
+    /// Moves a site's cells into its histogram and sums; calls that took a specialised path had the value it is for.
+    fn collect(&mut self, number: usize, choice: Option<&Specialisation>) -> SiteRecord {
         let (site, state) = (&mut self.sites[number], &mut self.platform.state);
         let mut take = |cell: i32| {
             let value = state.read(site.offset + cell as usize);
             state.write(site.offset + cell as usize, 0);
             value
         };
-        let (run, passed, failed) = (take(site::RUN), take(site::GUARDS_PASSED), take(site::GUARDS_FAILED));
-        site.guards_passed += passed;
+        let (run, failed) = (take(site::RUN), take(site::GUARDS_FAILED));
+        let passed: [u64; site::PATHS] = core::array::from_fn(|path| take(site::GUARDS_PASSED + 8 * path as i32));
+        site.guards_passed += passed.iter().sum::<u64>();
         site.guards_failed += failed;
         site.values.record(state.read(site.offset + site::VALUE as usize), run);
-        match choice {
-            Some(Specialisation::Size { bytes, .. }) => site.values.record(u64::from(bytes), passed),
-            Some(Specialisation::Target(target)) => site.values.record(funcref(target), passed),
-            None => {}
-        }
+        let chosen = choice.map(Specialisation::values).unwrap_or_default();
+        chosen.iter().zip(passed).for_each(|(value, passed)| site.values.record(*value, passed));
         SiteRecord {
             kind: site.kind,
             values: site.values.clone(),
             address_bits: state.read(site.offset + site::ADDRESS_BITS as usize),
             guards_passed: site.guards_passed,
             guards_failed: site.guards_failed,
+            chosen,
         }
     }
 
@@ -246,6 +125,8 @@ impl Engine {
             if let Some(known) = profile.find_mut(*key) {
                 let kinds: Vec<SiteKind> = record.sites.iter().map(|site| site.kind).collect();
                 known.fit(record.blocks.len(), &kinds);
+                known.code_bytes = 0;
+                known.sites.iter_mut().for_each(|site| site.chosen.clear());
             }
             seen.functions.push(record);
         }
@@ -267,6 +148,7 @@ impl Engine {
             key,
             calls: self.calls_of(id),
             ticks: self.functions[id.0 as usize].ticks,
+            code_bytes: self.functions[id.0 as usize].code_bytes,
             blocks: self.words(observed.blocks, observed.block_count),
             sites: self.site_records(id),
         })
@@ -291,22 +173,37 @@ impl Engine {
 
     /// Sums over this boot so far.
     pub fn statistics(&mut self) -> Statistics {
-        let bodies = self.program.modules.iter().map(|module| module.bodies.len() as u64).sum();
-        let mut sums = Statistics { functions_total: bodies, code_bytes: self.code.bytes as u64, ..self.statistics };
+        let bodies = self.program.modules.iter().map(|module| module.bodies.len() as u64);
+        let mut sums = Statistics {
+            functions_total: bodies.sum(),
+            code_bytes: self.code.bytes as u64,
+            libc_functions_total: self.program.modules[LIBC].bodies.len() as u64,
+            libc_code_bytes: self.code.kernel_bytes as u64,
+            ..self.statistics
+        };
         let defined: Vec<FuncId> = self.program.defined().map(|(id, _)| id).collect();
         for id in defined {
             sums.functions_called += u64::from(self.calls_of(id) > 0);
-            match self.functions[id.0 as usize].tier {
-                None => {}
-                Some(Tier::Baseline) => sums.functions_baseline += 1,
-                Some(Tier::Optimised) => sums.functions_optimised += 1,
-                Some(Tier::Specialised) => sums.functions_specialised += 1,
-            }
+            self.add_tier(id, &mut sums);
             for record in self.site_records(id) {
                 sums.guards_passed += record.guards_passed;
                 sums.guards_failed += record.guards_failed;
             }
         }
         sums
+    }
+
+    fn add_tier(&self, id: FuncId, sums: &mut Statistics) {
+        let state = &self.functions[id.0 as usize];
+        let Some(tier) = state.tier else { return };
+        *match tier {
+            Tier::Baseline => &mut sums.functions_baseline,
+            Tier::Optimised => &mut sums.functions_optimised,
+            Tier::Specialised => &mut sums.functions_specialised,
+        } += 1;
+        if matches!(self.program.info(id).kind, FunctionKind::Defined { module: LIBC, .. }) {
+            sums.libc_functions_compiled += 1;
+            sums.libc_code_bytes += state.code_bytes;
+        }
     }
 }

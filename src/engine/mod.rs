@@ -2,9 +2,10 @@
 //!
 //! Key types: [`Engine`] (one program on one face), [`Platform`] (what the face supplies), [`Options`], [`Ending`].
 //! Top-down: `instantiate` makes an engine, `run` runs it, `serve` is what compiled code calls back into; `module`,
-//! `program`, `translate`, `compile` and `code` lead from bytes to machine code; `tier`, `specialise` and `learn`
-//! decide and remember. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
+//! `program`, `translate`, `compile` and `code` lead from bytes to machine code; `tier`, `choices`, `promotion`,
+//! `specialise` and `learn` decide and remember. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
 
+mod choices;
 mod code;
 mod compile;
 mod constant;
@@ -17,6 +18,7 @@ mod library;
 mod link;
 pub mod module;
 pub mod program;
+mod promotion;
 mod proposals;
 mod run;
 pub mod seams;
@@ -36,6 +38,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::profile::{FunctionRecord, Profile, SiteKind, ValueHistogram};
+use choices::Choices;
 use code::CodeSpace;
 use compile::{CodegenError, Compiler};
 use cpu::CpuFeatures;
@@ -44,7 +47,7 @@ use module::ModuleError;
 use program::{FuncId, Program};
 use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, StateMemory, Ticks};
 use tier::{Promotion, Thresholds, Tier};
-use translate::{Specialisation, TranslateError};
+use translate::TranslateError;
 
 pub use run::Value;
 use trap::Pending;
@@ -222,8 +225,10 @@ struct FunctionState {
     observed: Option<Observed>,
     /// What earlier boots saw of it.
     earlier: Option<FunctionRecord>,
-    /// What each of its sites is specialised for in its newest code.
-    choices: Vec<Option<Specialisation>>,
+    /// What its newest code is specialised for.
+    choices: Choices,
+    /// Machine code of its newest version.
+    code_bytes: u64,
     /// Ticks attributed to it by sampling.
     ticks: u64,
 }
@@ -269,4 +274,9 @@ pub struct Statistics {
     pub code_bytes: u64,
     pub guards_passed: u64,
     pub guards_failed: u64,
+    /// Functions of the libc, and those of them that were compiled.
+    pub libc_functions_total: u64,
+    pub libc_functions_compiled: u64,
+    /// Machine code of the libc: newest versions of its functions, and kernels.
+    pub libc_code_bytes: u64,
 }

@@ -9,8 +9,9 @@ use wasmparser::{ExternalKind, FuncType, ValType};
 use super::enter::read_word;
 use super::layout::cell;
 use super::program::{FuncId, GlobalSlot, PROGRAM};
+use super::promotion::environment;
 use super::tier::Tier;
-use super::translate::{Environment, entry_wrapper};
+use super::translate::entry_wrapper;
 use super::trap::{Ending, Fault, Pending, TraceFrame, Trap, TrapKind};
 use super::{Engine, EngineError};
 
@@ -139,8 +140,7 @@ impl Engine {
         if let Some(known) = self.wrappers.get(&signature) {
             return Ok(*known);
         }
-        let (pinned_base, config) = (self.pinned_base(), self.compiler.frontend_config());
-        let environment = Environment { program: &self.program, pinned_base, config };
+        let environment = environment(&self.program, &self.platform, &self.compiler);
         let ty = self.program.function_type(id);
         let code = self.compiler.compile(Tier::Baseline, |function, context| {
             entry_wrapper(environment, ty, function, context);

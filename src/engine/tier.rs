@@ -1,6 +1,8 @@
 //! Which tier a function deserves: pure functions of what was recorded.
 
-use crate::profile::{FunctionRecord, ONE_BOOT, SiteRecord};
+use alloc::vec::Vec;
+
+use crate::profile::{FunctionRecord, ONE_BOOT, SiteRecord, ValueCount};
 
 /// How a function is compiled. Ordered from slow to fast code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +81,34 @@ pub fn dominant_value(site: &SiteRecord, minimum: u64) -> Option<u64> {
     (share >= u128::from(site.values.total) * u128::from(DOMINANT_PERCENT)).then_some(top.value)
 }
 
+/// A size is tested for if at least this many percent of the calls that reach the test have it: a test costs two
+/// instructions, and a path saves dozens.
+pub const PASSING_PERCENT: u64 = 25;
+
+/// A size that the code tests for already is dropped only below this: what is counted by samples varies, and a decision
+/// must not change for that.
+const STILL_PASSING_PERCENT: u64 = 15;
+
+/// The values that this site is worth specialising for, given at least `minimum` recorded calls: most frequent first, each
+/// judged by its share of the calls that none before it takes.
+pub fn frequent_values(site: &SiteRecord, minimum: u64) -> Vec<u64> {
+    let mut left = u128::from(site.values.total);
+    if site.values.total < minimum.max(1) {
+        return Vec::new();
+    }
+    let passes = |slot: &&ValueCount| {
+        let count = u128::from(slot.count);
+        let known = site.chosen.contains(&slot.value);
+        let percent = if known { STILL_PASSING_PERCENT } else { PASSING_PERCENT };
+        let worth = count * 100 >= left * u128::from(percent);
+        if worth {
+            left = left.saturating_sub(count);
+        }
+        worth
+    };
+    site.values.slots.iter().filter(passes).map(|slot| slot.value).collect()
+}
+
 /// Calls at which code asks for promotion next, given how often it was called.
 pub fn next_threshold(calls: u64, tier: Tier, thresholds: &Thresholds) -> u64 {
     let first = if tier == Tier::Baseline { thresholds.optimise } else { thresholds.specialise };
@@ -96,7 +126,7 @@ mod tests {
         for (value, count) in values {
             histogram.record(*value, *count);
         }
-        SiteRecord { kind, values: histogram, address_bits: 0, guards_passed: 0, guards_failed: 0 }
+        SiteRecord { kind, values: histogram, address_bits: 0, guards_passed: 0, guards_failed: 0, chosen: Vec::new() }
     }
 
     fn record(calls: u64, blocks: &[u64]) -> FunctionRecord {
@@ -126,6 +156,23 @@ mod tests {
     fn a_value_dominates_from_half_of_the_calls_on() {
         assert_eq!(dominant_value(&site(&[(512, 500), (24, 300), (8, 200)]), SITE_MINIMUM), Some(512));
         assert_eq!(dominant_value(&site(&[(512, 499), (24, 301), (8, 200)]), SITE_MINIMUM), None);
+    }
+
+    #[test]
+    fn sizes_are_tested_while_enough_of_the_remaining_calls_have_them() {
+        let sizes = |values: &[(u64, u64)]| frequent_values(&site(values), SITE_MINIMUM);
+        assert_eq!(sizes(&[(24, 400), (304, 330), (512, 200), (9, 10), (10, 10), (11, 50)]), [24, 304, 512, 11, 9, 10]);
+        assert_eq!(sizes(&[(512, 25), (24, 20), (8, 19), (1, 18), (2, 18)]), [512, 24, 8, 1, 2]);
+        assert_eq!(sizes(&[(512, 240), (24, 200), (8, 200), (1, 180), (2, 180)]), [0; 0]);
+        assert_eq!(sizes(&[(512, SITE_MINIMUM - 1)]), [0; 0]);
+    }
+
+    #[test]
+    fn a_size_tested_for_already_is_kept_longer() {
+        let mut record = site(&[(512, 20), (24, 16), (8, 16), (1, 16), (2, 16), (3, 16)]);
+        assert_eq!(frequent_values(&record, SITE_MINIMUM), [0; 0]);
+        record.chosen = alloc::vec![512];
+        assert_eq!(frequent_values(&record, SITE_MINIMUM), [512]);
     }
 
     #[test]

@@ -171,7 +171,14 @@ mod tests {
         (0..20).for_each(|size| values.record(size, 20));
         values.record(512, 600);
         let (first, share) = values.dominant().expect("512 was recorded");
-        let site = SiteRecord { kind: SiteKind::Size, values, address_bits: 0, guards_passed: 0, guards_failed: 0 };
+        let site = SiteRecord {
+            kind: SiteKind::Size,
+            values,
+            address_bits: 0,
+            guards_passed: 0,
+            guards_failed: 0,
+            chosen: alloc::vec![],
+        };
         let boot = Profile {
             functions: vec![FunctionRecord { sites: vec![site], ..Default::default() }],
             ..Default::default()

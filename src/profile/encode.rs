@@ -13,13 +13,13 @@
 //! Bytes are untrusted. The checksum is compared before the body is parsed, and the parser reserves no more memory
 //! than the bytes at hand can fill, so that decoding takes memory proportional to the input.
 
-use super::Profile;
+use super::{Profile, ValueHistogram};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 /// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"BFPROFIL";
 const SCHEMA_AT: usize = 8;
@@ -61,8 +61,11 @@ impl Profile {
             return malformed("functions are not sorted by key");
         }
         let mut sites = self.functions.iter().flat_map(|function| &function.sites);
-        if !sites.all(|site| site.values.is_well_formed()) {
+        if !sites.clone().all(|site| site.values.is_well_formed()) {
             return malformed("a histogram's slots are not in order");
+        }
+        if sites.any(|site| site.chosen.len() > ValueHistogram::SLOTS) {
+            return malformed("a site is specialised for more values than it remembers");
         }
         Ok(())
     }
@@ -143,9 +146,17 @@ mod tests {
     fn sample() -> Profile {
         let mut values = ValueHistogram::default();
         [(512, 90), (24, 10)].into_iter().for_each(|(value, count)| values.record(value, count));
-        let site = SiteRecord { kind: SiteKind::Size, values, address_bits: 0x30, guards_passed: 80, guards_failed: 1 };
+        let site = SiteRecord {
+            kind: SiteKind::Size,
+            values,
+            address_bits: 0x30,
+            guards_passed: 80,
+            guards_failed: 1,
+            chosen: vec![512],
+        };
         let key = FunctionKey { hash: 0xdead_beef_0bad_cafe, ordinal: 1 };
-        let function = FunctionRecord { key, calls: 100, ticks: 5000, blocks: vec![1, 2, 3], sites: vec![site] };
+        let function =
+            FunctionRecord { key, calls: 100, ticks: 5000, code_bytes: 64, blocks: vec![1, 2, 3], sites: vec![site] };
         let row = BootRow { boot: 1, program: "concordance".into(), exit_code: -1, ..BootRow::default() };
         Profile { program: 7, cpu: 3, boots_observed: 1917, functions: vec![function], boots: vec![row] }
     }
@@ -194,7 +205,7 @@ mod tests {
         bytes[SCHEMA_AT] = SCHEMA as u8 + 1;
         assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: SCHEMA + 1 }));
         let message = ProfileError::UnknownSchema { found: SCHEMA + 1 }.to_string();
-        assert_eq!(message, "profile has schema 3, newer than 2: read it with a newer BareFlow");
+        assert_eq!(message, "profile has schema 4, newer than 3: read it with a newer BareFlow");
     }
 
     #[test]

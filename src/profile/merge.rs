@@ -58,6 +58,7 @@ impl FunctionRecord {
     pub fn merge(&mut self, other: &FunctionRecord) {
         self.calls = self.calls.saturating_add(other.calls);
         self.ticks = self.ticks.saturating_add(other.ticks);
+        self.code_bytes = self.code_bytes.max(other.code_bytes);
         match self.blocks.len().cmp(&other.blocks.len()) {
             Ordering::Less => self.blocks.clone_from(&other.blocks),
             Ordering::Equal => add_each(&mut self.blocks, &other.blocks),
@@ -96,6 +97,9 @@ impl SiteRecord {
         self.address_bits |= other.address_bits;
         self.guards_passed = self.guards_passed.saturating_add(other.guards_passed);
         self.guards_failed = self.guards_failed.saturating_add(other.guards_failed);
+        if self.chosen < other.chosen {
+            self.chosen.clone_from(&other.chosen);
+        }
     }
 }
 
@@ -127,7 +131,7 @@ mod tests {
     fn site(kind: SiteKind, value: u64) -> SiteRecord {
         let mut values = ValueHistogram::default();
         values.record(value, 1);
-        SiteRecord { kind, values, address_bits: value, guards_passed: 1, guards_failed: 2 }
+        SiteRecord { kind, values, address_bits: value, guards_passed: 1, guards_failed: 2, chosen: vec![value] }
     }
 
     #[test]

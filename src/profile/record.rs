@@ -43,6 +43,8 @@ pub struct FunctionRecord {
     pub calls: u64,
     /// Ticks attributed by sampling.
     pub ticks: u64,
+    /// Machine code of its newest version; 0 if it was not compiled in the last boot that saw it.
+    pub code_bytes: u64,
     /// Executions of each counted basic block (loop headers and arms of conditionals), in body order.
     pub blocks: Vec<u64>,
     /// One record per site, in body order.
@@ -69,6 +71,8 @@ pub struct SiteRecord {
     pub guards_passed: u64,
     /// Calls that a guard sent to the generic path.
     pub guards_failed: u64,
+    /// What the newest code is specialised for, in the order of its tests; at most [`ValueHistogram::SLOTS`].
+    pub chosen: Vec<u64>,
 }
 
 /// The most frequent exact values with their counts, by the space-saving algorithm
@@ -114,4 +118,9 @@ pub struct BootRow {
     pub profile_bytes: u64,
     pub guards_passed: u64,
     pub guards_failed: u64,
+    /// Functions that the libc has, and of those the ones that were compiled.
+    pub libc_functions_total: u64,
+    pub libc_functions_compiled: u64,
+    /// Machine code of the libc: compiled functions and kernels.
+    pub libc_code_bytes: u64,
 }

@@ -23,16 +23,21 @@ pub fn histogram() -> impl Strategy<Value = ValueHistogram> {
 
 fn site() -> impl Strategy<Value = SiteRecord> {
     let kind = prop_oneof![Just(SiteKind::Size), Just(SiteKind::Target)];
-    (kind, histogram(), any::<[u64; 3]>()).prop_map(|(kind, values, [address_bits, guards_passed, guards_failed])| {
-        SiteRecord { kind, values, address_bits, guards_passed, guards_failed }
+    (kind, histogram(), any::<[u64; 3]>(), vec(0..14u64, 0..3)).prop_map(|(kind, values, counts, chosen)| {
+        let [address_bits, guards_passed, guards_failed] = counts;
+        SiteRecord { kind, values, address_bits, guards_passed, guards_failed, chosen }
     })
 }
 
 /// A record with one of few keys, so that two of them often meet.
 pub fn function() -> impl Strategy<Value = FunctionRecord> {
     let key = (0..6u64, 0..2u32).prop_map(|(hash, ordinal)| FunctionKey { hash, ordinal });
-    (key, any::<u64>(), 0..9u64, vec(any::<u64>(), 0..4), vec(site(), 0..3))
-        .prop_map(|(key, calls, ticks, blocks, sites)| FunctionRecord { key, calls, ticks, blocks, sites })
+    (key, any::<u64>(), any::<[u8; 2]>(), vec(any::<u64>(), 0..4), vec(site(), 0..3)).prop_map(
+        |(key, calls, [ticks, code_bytes], blocks, sites)| {
+            let (ticks, code_bytes) = (ticks.into(), code_bytes.into());
+            FunctionRecord { key, calls, ticks, code_bytes, blocks, sites }
+        },
+    )
 }
 
 pub fn boot_row() -> impl Strategy<Value = BootRow> {

@@ -138,4 +138,7 @@ fn fill(row: &mut BootRow, sums: &Statistics) {
     row.code_bytes = sums.code_bytes;
     row.guards_passed = sums.guards_passed;
     row.guards_failed = sums.guards_failed;
+    row.libc_functions_total = sums.libc_functions_total;
+    row.libc_functions_compiled = sums.libc_functions_compiled;
+    row.libc_code_bytes = sums.libc_code_bytes;
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// The columns of `boots.csv`: the fields of [`BootRow`], in its order.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 20] = [
     "boot",
     "generation",
     "program",
@@ -29,6 +29,9 @@ const COLUMNS: [&str; 17] = [
     "profile_bytes",
     "guards_passed",
     "guards_failed",
+    "libc_functions_total",
+    "libc_functions_compiled",
+    "libc_code_bytes",
 ];
 
 /// Boots a program N times on one fresh store, counting instructions, and writes boots.csv and boots.svg

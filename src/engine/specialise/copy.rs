@@ -7,26 +7,26 @@
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use super::{KernelId, Vectors, small_pieces};
+use super::{KernelId, Vectors, pieces};
 
 /// Vectors loaded before the first of them is stored. The last vector of the block keeps register 15.
 const GROUP: u32 = 8;
 const LAST: usize = 15;
 
-/// Emits the copy of `id.bytes` from `[rsi]` to `[rdi]`.
+/// Emits the copy of `id.detail` from `[rsi]` to `[rdi]`.
 pub fn emit(assembler: &mut CodeAssembler, id: KernelId) -> Result<(), IcedError> {
-    match id.bytes {
-        0..16 => small(assembler, id.bytes),
-        16..32 => vectors(assembler, Vectors::Sse2, id.bytes),
+    match id.detail {
+        0..16 => small(assembler, id.detail),
+        16..32 => vectors(assembler, Vectors::Sse2, id.detail),
         _ => {
-            vectors(assembler, id.vectors, id.bytes)?;
+            vectors(assembler, id.vectors, id.detail)?;
             if id.vectors == Vectors::Avx2 { assembler.vzeroupper() } else { Ok(()) }
         }
     }
 }
 
 fn small(assembler: &mut CodeAssembler, bytes: u32) -> Result<(), IcedError> {
-    let pieces = small_pieces(bytes);
+    let pieces = pieces(bytes, 8);
     for (register, (offset, width)) in pieces.iter().enumerate() {
         let first = register == 0;
         match width {

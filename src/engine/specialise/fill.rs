@@ -3,26 +3,26 @@
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use super::{KernelId, Vectors, small_pieces};
+use super::{KernelId, Vectors, pieces};
 
 /// A byte times this is the byte eight times.
 const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
 
-/// Emits the fill of `id.bytes` at `[rdi]` with the byte in `sil`.
+/// Emits the fill of `id.detail` at `[rdi]` with the byte in `sil`.
 pub fn emit(assembler: &mut CodeAssembler, id: KernelId) -> Result<(), IcedError> {
-    match (id.bytes, id.vectors) {
-        (0..16, _) => small(assembler, id.bytes),
+    match (id.detail, id.vectors) {
+        (0..16, _) => small(assembler, id.detail),
         (32.., Vectors::Avx2) => {
             assembler.vmovd(xmm0, esi)?;
             assembler.vpbroadcastb(ymm0, xmm0)?;
-            stores(assembler, Vectors::Avx2, id.bytes)?;
+            stores(assembler, Vectors::Avx2, id.detail)?;
             assembler.vzeroupper()
         }
         _ => {
             spread(assembler)?;
             assembler.movq(xmm0, rax)?;
             assembler.punpcklqdq(xmm0, xmm0)?;
-            stores(assembler, Vectors::Sse2, id.bytes)
+            stores(assembler, Vectors::Sse2, id.detail)
         }
     }
 }
@@ -36,7 +36,7 @@ fn spread(assembler: &mut CodeAssembler) -> Result<(), IcedError> {
 
 fn small(assembler: &mut CodeAssembler, bytes: u32) -> Result<(), IcedError> {
     spread(assembler)?;
-    for (offset, width) in small_pieces(bytes) {
+    for (offset, width) in pieces(bytes, 8) {
         match width {
             8 => assembler.mov(qword_ptr(rdi + offset), rax)?,
             4 => assembler.mov(dword_ptr(rdi + offset), eax)?,

@@ -3,15 +3,15 @@
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use wasmparser::Operator;
 
-use super::{Translator, scan, trap_code};
+use super::{Refusal, Translator, scan, trap_code};
 use crate::engine::layout::{INDEX_BITS, RuntimeOp, table_entry};
 
 impl Translator<'_> {
     /// Handles the bulk operators. Returns whether it was one.
-    pub fn bulk(&mut self, operator: &Operator<'_>) -> bool {
+    pub fn bulk(&mut self, operator: &Operator<'_>) -> Result<bool, Refusal> {
         match operator {
-            Operator::MemoryCopy { dst_mem, src_mem } => self.memory_copy(*dst_mem, *src_mem),
-            Operator::MemoryFill { mem } => self.memory_fill(*mem),
+            Operator::MemoryCopy { dst_mem, src_mem } => self.memory_copy(*dst_mem, *src_mem)?,
+            Operator::MemoryFill { mem } => self.memory_fill(*mem)?,
             Operator::MemoryInit { data_index, mem } => {
                 self.bulk_runtime(RuntimeOp::MemoryInit, u64::from(*mem) | u64::from(*data_index) << INDEX_BITS, 3);
             }
@@ -43,27 +43,29 @@ impl Translator<'_> {
             Operator::ElemDrop { elem_index } => {
                 self.bulk_runtime(RuntimeOp::ElementDrop, u64::from(*elem_index), 0);
             }
-            _ => return false,
+            _ => return Ok(false),
         }
-        true
+        Ok(true)
     }
 
-    fn memory_copy(&mut self, to: u32, from: u32) {
+    fn memory_copy(&mut self, to: u32, from: u32) -> Result<(), Refusal> {
         if scan::works_on_first_memory(self.linkage, &[to, from]) {
             return self.memory_libc("memmove", true);
         }
         self.bulk_runtime(RuntimeOp::MemoryCopy, u64::from(to) | u64::from(from) << INDEX_BITS, 3);
+        Ok(())
     }
 
-    fn memory_fill(&mut self, memory: u32) {
+    fn memory_fill(&mut self, memory: u32) -> Result<(), Refusal> {
         if scan::works_on_first_memory(self.linkage, &[memory]) {
             return self.memory_libc("memset", false);
         }
         self.bulk_runtime(RuntimeOp::MemoryFill, u64::from(memory), 3);
+        Ok(())
     }
 
     /// The bounds first, then a call of the libc's function at a site.
-    fn memory_libc(&mut self, name: &str, copies: bool) {
+    fn memory_libc(&mut self, name: &str, copies: bool) -> Result<(), Refusal> {
         let args = self.pop_many(3);
         self.check_range(args[0], args[2]);
         if copies {
@@ -73,7 +75,7 @@ impl Translator<'_> {
         let Some((callee, site)) = callee.and_then(|id| Some((id, scan::sized(self.program, id)?))) else {
             unreachable!("the libc has {name}, and its size is recorded")
         };
-        self.sized_call(callee, site, &args);
+        self.sized_call(callee, site, &args).map(drop)
     }
 
     fn bulk_runtime(&mut self, op: RuntimeOp, what: u64, arity: usize) {

@@ -23,6 +23,8 @@ pub struct Frame {
 
 pub enum FrameKind {
     Function,
+    /// The body of a function that stands in place of a call.
+    Inlined,
     Block,
     Loop,
     /// Holds the block of the other arm until `else`, and the parameters it starts with.
@@ -269,7 +271,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn jump(&mut self, target: Block, args: &[Value]) {
+    pub fn jump(&mut self, target: Block, args: &[Value]) {
         self.builder.ins().jump(target, &block_args(args));
     }
 

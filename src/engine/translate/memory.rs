@@ -85,9 +85,7 @@ impl Translator<'_> {
         let MemArgTarget::Memory(memory) = memarg.target else { unreachable!("arrays are not enabled") };
         let memory = self.linkage.memories[memory as usize];
         let address = self.machine_address(memory, index);
-        let flags = MemFlagsData::new()
-            .with_trap_code(Some(TrapCode::HEAP_OUT_OF_BOUNDS))
-            .with_alias_region(Some(self.memory_region));
+        let flags = self.memory_flags();
         match i32::try_from(memarg.offset) {
             Ok(offset) => (address, offset, flags),
             Err(_) => {
@@ -95,6 +93,13 @@ impl Translator<'_> {
                 (self.builder.ins().iadd(address, offset), 0, flags)
             }
         }
+    }
+
+    /// Of an access to linear memory.
+    pub fn memory_flags(&self) -> MemFlagsData {
+        MemFlagsData::new()
+            .with_trap_code(Some(TrapCode::HEAP_OUT_OF_BOUNDS))
+            .with_alias_region(Some(self.memory_region))
     }
 
     /// Where the byte at `index` (32 bits) of `memory` is.
@@ -109,6 +114,18 @@ impl Translator<'_> {
             return index;
         };
         self.builder.ins().iadd(base, index)
+    }
+
+    /// The index in the first memory of the byte at machine `address`; 0 for 0.
+    pub fn index_of(&mut self, address: Value) -> Value {
+        if !self.pinned_base {
+            return self.builder.ins().ireduce(types::I32, address);
+        }
+        let base = self.builder.ins().get_pinned_reg(types::I64);
+        let distance = self.builder.ins().isub(address, base);
+        let zero = self.builder.ins().iconst(types::I64, 0);
+        let index = self.builder.ins().select(address, distance, zero);
+        self.builder.ins().ireduce(types::I32, index)
     }
 
     /// The bytes of `memory`, as a word.

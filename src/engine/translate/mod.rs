@@ -7,6 +7,9 @@
 mod bulk;
 mod call;
 mod control;
+mod in_place;
+mod inline;
+mod libc_call;
 mod memory;
 mod numeric;
 mod probe;
@@ -17,6 +20,7 @@ mod tail;
 mod variable;
 mod wrapper;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -28,6 +32,7 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{FuncType, FunctionBody, Operator, ValType};
 
+use super::cpu::CpuFeatures;
 use super::layout::RuntimeOp;
 use super::program::{FuncId, FunctionKind, Linkage, Program};
 use super::specialise::KernelId;
@@ -63,6 +68,24 @@ pub struct Plan {
     /// Earlier counts of its blocks, to lay out code by; empty where unknown.
     pub block_counts: Vec<u64>,
     pub sites: Vec<SitePlan>,
+    /// The libc function is this kernel, whatever its body says.
+    pub body: Option<KernelId>,
+    /// Functions whose calls are expanded.
+    pub callees: BTreeMap<FuncId, CalleePlan>,
+}
+
+/// How calls of one libc function are compiled.
+pub struct CalleePlan {
+    /// State offset of its call counter.
+    pub calls: usize,
+    pub how: Expansion,
+}
+
+/// What stands in place of a call.
+pub enum Expansion {
+    Kernel(KernelId),
+    /// The callee's body, translated as this plan says.
+    Body(Box<Plan>),
 }
 
 /// How one site is to be compiled.
@@ -86,12 +109,23 @@ pub enum Probe {
 }
 
 /// The fast path of a site. The generic path stands behind its guard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Specialisation {
-    /// Copies, moves or fills of this many bytes go to a straight-line kernel.
-    Size { bytes: u32, kernel: KernelId },
+    /// Calls of the libc with one of these sizes, at most `layout::site::PATHS`, are done in place or by a kernel for that
+    /// size. Tested in this order.
+    Sizes(Vec<u32>),
     /// Indirect calls that reach this function call it directly.
     Target(FuncId),
+}
+
+impl Specialisation {
+    /// The values that have paths of their own, as the site's probe would record them.
+    pub fn values(&self) -> Vec<u64> {
+        match self {
+            Self::Sizes(sizes) => sizes.iter().map(|size| u64::from(*size)).collect(),
+            Self::Target(target) => alloc::vec![u64::from(target.0) + 1],
+        }
+    }
 }
 
 /// Why a body cannot be compiled although it is valid.
@@ -116,6 +150,7 @@ pub struct Environment<'a> {
     pub program: &'a Program,
     /// Linear memory starts at the pinned register's address; else at machine address 0.
     pub pinned_base: bool,
+    pub cpu: CpuFeatures,
     pub config: TargetFrontendConfig,
 }
 
@@ -136,7 +171,11 @@ pub fn translate(
     function.signature = signature(program.function_type(id));
     let builder = FunctionBuilder::new(function, context);
     let mut translator = Translator::new(environment, module, id, plan, builder);
-    translator.body(body).map_err(|Refusal { offset, what }| TranslateError {
+    let translated = match plan.body {
+        Some(kernel) => translator.kernel_body(kernel),
+        None => translator.body(body),
+    };
+    translated.map_err(|Refusal { offset, what }| TranslateError {
         function: program.info(id).name.clone(),
         offset,
         what,
@@ -189,6 +228,7 @@ struct Translator<'a> {
     id: FuncId,
     plan: &'a Plan,
     pinned_base: bool,
+    cpu: CpuFeatures,
     builder: FunctionBuilder<'a>,
     stack: Vec<Value>,
     frames: Vec<Frame>,
@@ -224,6 +264,7 @@ impl<'a> Translator<'a> {
             id,
             plan,
             pinned_base: environment.pinned_base,
+            cpu: environment.cpu,
             builder,
             stack: Vec::new(),
             frames: Vec::new(),
@@ -239,7 +280,11 @@ impl<'a> Translator<'a> {
     }
 
     fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), Refusal> {
-        self.enter(body)?;
+        let params = self.enter();
+        self.declare_locals(&params, body)?;
+        self.count_call();
+        let results = self.program.function_type(self.id).results().iter().map(|ty| machine_type(*ty)).collect();
+        self.push_frame(control::FrameKind::Function, Vec::new(), results);
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let offset = reader.original_position();
@@ -250,31 +295,44 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// Entry block, locals, call counter and the frame of the whole body.
-    fn enter(&mut self, body: &FunctionBody<'_>) -> Result<(), Refusal> {
+    /// Hands the parameters to `kernel` and its results to the caller.
+    fn kernel_body(&mut self, kernel: KernelId) -> Result<(), Refusal> {
+        let params = self.enter();
+        self.count_call();
+        let results = self.kernel_call(kernel, &params);
+        self.builder.ins().return_(&results);
+        Ok(())
+    }
+
+    /// The entry block, and the parameters.
+    fn enter(&mut self) -> Vec<Value> {
         let entry = self.builder.create_block();
         self.builder.append_block_params_for_function_params(entry);
         self.builder.switch_to_block(entry);
         self.builder.seal_block(entry);
-        let ty = self.program.function_type(self.id);
-        for (ty, value) in ty.params().iter().zip(self.builder.block_params(entry).to_vec()) {
-            let variable = self.builder.declare_var(machine_type(*ty));
-            self.builder.def_var(variable, value);
-            self.locals.push(variable);
+        self.builder.block_params(entry).to_vec()
+    }
+
+    /// Makes locals of the parameters and of what `body` declares.
+    fn declare_locals(&mut self, params: &[Value], body: &FunctionBody<'_>) -> Result<(), Refusal> {
+        for value in params {
+            self.declare_local(*value);
         }
         for local in body.get_locals_reader()? {
             let (count, ty) = local?;
             let zero = self.zero(machine_type(ty));
             for _ in 0..count {
-                let variable = self.builder.declare_var(machine_type(ty));
-                self.builder.def_var(variable, zero);
-                self.locals.push(variable);
+                self.declare_local(zero);
             }
         }
-        self.count_call();
-        let results = ty.results().iter().map(|ty| machine_type(*ty)).collect();
-        self.push_frame(control::FrameKind::Function, Vec::new(), results);
         Ok(())
+    }
+
+    fn declare_local(&mut self, value: Value) {
+        let ty = self.builder.func.dfg.value_type(value);
+        let variable = self.builder.declare_var(ty);
+        self.builder.def_var(variable, value);
+        self.locals.push(variable);
     }
 
     fn operator(&mut self, operator: &Operator<'_>, offset: usize) -> Result<(), Refusal> {
@@ -290,8 +348,8 @@ impl<'a> Translator<'a> {
         let known = self.variable(operator)
             || self.numeric(operator)
             || self.access(operator)
-            || self.bulk(operator)
-            || self.call(operator)
+            || self.bulk(operator)?
+            || self.call(operator)?
             || self.tail_call(operator)
             || self.simd(operator);
         if known {

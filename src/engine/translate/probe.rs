@@ -44,7 +44,7 @@ impl Translator<'_> {
         }
     }
 
-    fn increment(&mut self, offset: usize) -> Value {
+    pub fn increment(&mut self, offset: usize) -> Value {
         let offset = offset as i32;
         let count = self.load_state(types::I64, offset);
         let one = self.builder.ins().iconst(types::I64, 1);
@@ -123,10 +123,14 @@ impl Translator<'_> {
         });
     }
 
-    /// Counts a guard's outcome.
-    pub fn count_guard(&mut self, plan: &SitePlan, passed: bool) {
-        let cell = if passed { site::GUARDS_PASSED } else { site::GUARDS_FAILED };
-        self.increment(plan.state + cell as usize);
+    /// Counts a call that took specialised path number `path`.
+    pub fn count_pass(&mut self, plan: &SitePlan, path: usize) {
+        self.increment(plan.state + site::GUARDS_PASSED as usize + 8 * path);
+    }
+
+    /// Counts a call that took none.
+    pub fn count_miss(&mut self, plan: &SitePlan) {
+        self.increment(plan.state + site::GUARDS_FAILED as usize);
     }
 
     fn union(&mut self, addresses: &[Value]) -> Option<Value> {

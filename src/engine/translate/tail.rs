@@ -59,10 +59,10 @@ impl Translator<'_> {
         let likely = self.builder.ins().iconst(types::I32, i64::from(target.0) + 1);
         let same = self.builder.ins().icmp(IntCC::Equal, reference, likely);
         self.guard(same, generic);
-        self.count_guard(plan, true);
+        self.count_pass(plan, 0);
         self.direct_tail_call(target, args);
         self.builder.seal_block(generic);
         self.builder.switch_to_block(generic);
-        self.count_guard(plan, false);
+        self.count_miss(plan);
     }
 }

@@ -1,0 +1,136 @@
+//! What a function is specialised for: from records, options and CPU features to the choices that its code embodies.
+//!
+//! Key type: [`Choices`]. Neighbours: `tier` has the thresholds, `specialise` knows which kernels and paths there are,
+//! `promotion` makes plans of choices.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::Engine;
+use super::layout::site;
+use super::program::{FuncId, FunctionKind};
+use super::specialise::{ExactPath, KernelId};
+use super::tier::{self, Promotion, Tier};
+use super::translate::{Specialisation, callees};
+use crate::profile::{SiteKind, SiteRecord};
+
+/// Bodies of up to this many bytes of WebAssembly stand in place of calls: about thirty operators, as much code as the
+/// call with its arguments, its frame and its counter a few times over.
+const INLINE_BYTES: usize = 128;
+
+/// What the code of one function is specialised for. Equal choices give equal code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// The function is a libc function, and a kernel does all of it.
+    pub body: Option<KernelId>,
+    /// What each site is specialised for, in body order.
+    pub sites: Vec<Option<Specialisation>>,
+    /// What stands in place of calls of libc functions.
+    pub callees: BTreeMap<FuncId, Expand>,
+}
+
+/// What stands in place of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expand {
+    Kernel(KernelId),
+    Body,
+}
+
+impl Choices {
+    /// Whether the code does everything the general way.
+    pub fn are_generic(&self) -> bool {
+        self.body.is_none() && self.sites.iter().all(Option::is_none) && self.callees.is_empty()
+    }
+}
+
+impl Engine {
+    /// What `id` is to be specialised for; sites need at least `minimum` recorded calls.
+    pub(super) fn choices(&mut self, id: FuncId, minimum: u64) -> Choices {
+        if self.options.highest < Tier::Specialised {
+            return Choices::default();
+        }
+        let body = self.kernel_for(id);
+        if body.is_some() {
+            return Choices { body, ..Choices::default() };
+        }
+        let callees = self.expansions(id);
+        Choices { body, sites: self.site_choices(id, minimum, &callees), callees }
+    }
+
+    /// The kernel that does all that the libc's function `id` does.
+    fn kernel_for(&self, id: FuncId) -> Option<KernelId> {
+        KernelId::for_function(self.program.info(id).libc?.name, self.platform.cpu)
+    }
+
+    /// The hot libc functions that `id` calls and whose work can stand in place of the calls.
+    fn expansions(&self, id: FuncId) -> BTreeMap<FuncId, Expand> {
+        let observed = self.functions[id.0 as usize].observed;
+        let sites = observed.map_or(&[][..], |observed| &self.sites[observed.first_site..][..observed.site_count]);
+        let called = callees(&self.program, id).into_iter().chain(sites.iter().filter_map(|site| site.callee));
+        let expand = |callee: FuncId| {
+            let kernel = self.kernel_for(callee).map(Expand::Kernel);
+            Some((callee, kernel.or_else(|| self.is_small(callee).then_some(Expand::Body))?))
+        };
+        called.filter(|callee| *callee != id && self.is_hot_libc_function(*callee)).filter_map(expand).collect()
+    }
+
+    fn is_hot_libc_function(&self, id: FuncId) -> bool {
+        let hot_now =
+            || self.options.promotion == Promotion::Flight && self.calls_of(id) >= self.options.thresholds.optimise;
+        let hot = || self.options.lowest > Tier::Baseline || self.is_hot(id) || hot_now();
+        self.program.info(id).libc.is_some() && hot()
+    }
+
+    fn is_small(&self, id: FuncId) -> bool {
+        let FunctionKind::Defined { module, index } = self.program.info(id).kind else { return false };
+        self.program.modules[module].body(index).is_some_and(|body| body.as_bytes().len() <= INLINE_BYTES)
+    }
+
+    fn site_choices(
+        &mut self,
+        id: FuncId,
+        minimum: u64,
+        expansions: &BTreeMap<FuncId, Expand>,
+    ) -> Vec<Option<Specialisation>> {
+        let records = self.site_records(id);
+        let state = &self.functions[id.0 as usize];
+        let earlier = state.earlier.as_ref().map_or(&[][..], |record| &record.sites);
+        let first = state.observed.map_or(0, |observed| observed.first_site);
+        let mut choices = Vec::with_capacity(records.len());
+        for (index, mut record) in records.into_iter().enumerate() {
+            if let Some(earlier) = earlier.get(index) {
+                record.merge(earlier);
+            }
+            let callee = self.sites[first + index].callee;
+            choices.push(match record.kind {
+                SiteKind::Size => callee.and_then(|callee| self.sizes(callee, &record, minimum, expansions)),
+                SiteKind::Target => self.target(&record, minimum),
+            });
+        }
+        choices
+    }
+
+    fn sizes(
+        &self,
+        callee: FuncId,
+        record: &SiteRecord,
+        minimum: u64,
+        expansions: &BTreeMap<FuncId, Expand>,
+    ) -> Option<Specialisation> {
+        let name = self.program.info(callee).libc?.name;
+        let has_path = |size: u64| match ExactPath::of(name, size)? {
+            ExactPath::Body if expansions.get(&callee) != Some(&Expand::Body) => None,
+            _ => u32::try_from(size).ok(),
+        };
+        let sizes: Vec<u32> =
+            tier::frequent_values(record, minimum).into_iter().filter_map(has_path).take(site::PATHS).collect();
+        (!sizes.is_empty()).then_some(Specialisation::Sizes(sizes))
+    }
+
+    fn target(&self, record: &SiteRecord, minimum: u64) -> Option<Specialisation> {
+        let value = tier::dominant_value(record, minimum)?;
+        let target = FuncId(u32::try_from(value.checked_sub(1)?).ok()?);
+        let known = (target.0 as usize) < self.program.functions.len();
+        known.then_some(Specialisation::Target(target))
+    }
+}

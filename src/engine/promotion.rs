@@ -1,0 +1,119 @@
+//! Compiling functions: at first call, when they became hot, and as their choices say.
+
+use alloc::boxed::Box;
+
+use super::choices::{Choices, Expand};
+use super::layout::function;
+use super::program::{FuncId, Program};
+use super::seams::MemoryBase;
+use super::tier::{LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
+use super::translate::{CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, host_wrapper, translate};
+use super::{Compiler, Engine, EngineError, Rest};
+
+impl Engine {
+    /// Compiles a function that was not called before in this boot, in the tier that its record deserves.
+    pub(super) fn compile_for_first_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
+        let tier = if self.is_hot(id) { Tier::Optimised } else { Tier::Baseline };
+        self.compile_function(id, tier, SITE_MINIMUM)
+    }
+
+    /// Compiles a function that became hot once more, if that makes a difference.
+    pub(super) fn promote_function(&mut self, id: FuncId) -> Result<(), EngineError> {
+        let minimum = self.options.thresholds.specialise / 2;
+        let before = self.functions[id.0 as usize].tier;
+        let choices = self.choices(id, minimum);
+        let state = &self.functions[id.0 as usize];
+        let unchanged = before > Some(Tier::Baseline) && state.choices == choices;
+        if unchanged || self.options.highest == Tier::Baseline {
+            self.set_threshold(id);
+            return Ok(());
+        }
+        self.compile_function(id, Tier::Optimised, minimum)?;
+        Ok(())
+    }
+
+    /// The wrapper through which compiled code calls a host function.
+    pub(super) fn compile_host_wrapper(&mut self, id: FuncId) -> Result<u64, EngineError> {
+        let environment = environment(&self.program, &self.platform, &self.compiler);
+        let code = self.compiler.compile(Tier::Baseline, |function, context| {
+            host_wrapper(environment, id, function, context);
+            Ok::<(), EngineError>(())
+        })?;
+        let address = self.code.place(code, Some(id))?;
+        self.code.patch_entry(id, address, true)?;
+        Ok(address)
+    }
+
+    /// Compiles `id` and sends its calls there; above the baseline, sites with at least `minimum` recorded calls may be
+    /// specialised.
+    fn compile_function(&mut self, id: FuncId, wanted: Tier, minimum: u64) -> Result<u64, EngineError> {
+        self.observe(id)?;
+        // Where the two contradict each other, the highest wins: it is lowered when code above it is distrusted.
+        let tier = wanted.max(self.options.lowest).min(self.options.highest).min(Tier::Optimised);
+        let choices = if tier == Tier::Baseline { Choices::default() } else { self.choices(id, minimum) };
+        let tier = if choices.are_generic() { tier } else { Tier::Specialised };
+        for callee in choices.callees.keys() {
+            self.observe(*callee)?;
+        }
+        let plan = self.plan(id, tier, &choices);
+        let environment = environment(&self.program, &self.platform, &self.compiler);
+        let code = self.compiler.compile(tier, |function, context| {
+            translate(environment, id, &plan, function, context).map_err(EngineError::from)
+        })?;
+        let code_bytes = code.bytes.len() as u64;
+        let address = self.code.place(code, Some(id))?;
+        self.code.patch_entry(id, address, plan.threshold.is_none())?;
+        let state = &mut self.functions[id.0 as usize];
+        state.tier = Some(tier);
+        state.code_bytes = code_bytes;
+        state.choices = choices;
+        self.statistics.functions_compiled += 1;
+        self.set_threshold(id);
+        Ok(address)
+    }
+
+    fn plan(&self, id: FuncId, tier: Tier, choices: &Choices) -> Plan {
+        let state = &self.functions[id.0 as usize];
+        let Some(observed) = state.observed else { unreachable!("a function is observed before it is compiled") };
+        let flight = self.options.promotion == Promotion::Flight && self.options.highest > Tier::Baseline;
+        let more_to_learn = tier == Tier::Baseline || (observed.site_count > 0 && choices.body.is_none());
+        let rounds = self.options.thresholds.optimise.saturating_mul(LOOP_ROUNDS_PER_CALL);
+        let sites = self.sites[observed.first_site..][..observed.site_count].iter().enumerate();
+        Plan {
+            tier,
+            calls: state.counters + function::CALLS,
+            threshold: (flight && more_to_learn).then_some(state.counters + function::THRESHOLD),
+            promote_at_rounds: flight.then_some(rounds),
+            blocks: observed.blocks,
+            block_counts: self.block_counts(id),
+            sites: sites
+                .map(|(index, site)| SitePlan {
+                    state: site.offset,
+                    number: (observed.first_site + index) as u32,
+                    probe: if tier == Tier::Baseline { Probe::Full } else { Probe::Sampled },
+                    specialisation: choices.sites.get(index).cloned().flatten(),
+                })
+                .collect(),
+            body: choices.body,
+            callees: choices
+                .callees
+                .iter()
+                .map(|(callee, expand)| (*callee, self.callee_plan(*callee, *expand)))
+                .collect(),
+        }
+    }
+
+    fn callee_plan(&self, id: FuncId, expand: Expand) -> CalleePlan {
+        let how = match expand {
+            Expand::Kernel(kernel) => Expansion::Kernel(kernel),
+            Expand::Body => Expansion::Body(Box::new(self.plan(id, Tier::Specialised, &Choices::default()))),
+        };
+        CalleePlan { calls: self.functions[id.0 as usize].counters + function::CALLS, how }
+    }
+}
+
+/// What translations need besides a body.
+pub(super) fn environment<'a>(program: &'a Program, platform: &Rest, compiler: &Compiler) -> Environment<'a> {
+    let pinned_base = matches!(platform.memories[0].memory.base(), MemoryBase::At(_));
+    Environment { program, pinned_base, cpu: platform.cpu, config: compiler.frontend_config() }
+}

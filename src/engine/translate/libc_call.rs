@@ -1,0 +1,173 @@
+//! Calls of the libc: recorded, guarded for the sizes seen, and what the callee does expanded in place.
+
+use alloc::vec::Vec;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, Signature, Value, types};
+use cranelift_codegen::isa::CallConv;
+
+use super::{Expansion, Refusal, SitePlan, Specialisation, Translator, machine_type, namespace};
+use crate::engine::program::{FIRST_MEMORY, FuncId};
+use crate::engine::specialise::{Argument, ExactPath, KernelId, MAX_BYTES_IN_PLACE, Operation, Outcome, Vectors};
+use crate::libc::SizeSite;
+
+impl Translator<'_> {
+    /// Calls a libc function that takes a size: recorded, and guarded where the plan names sizes.
+    pub fn sized_call(&mut self, callee: FuncId, site: SizeSite, args: &[Value]) -> Result<Vec<Value>, Refusal> {
+        let plan = self.take_site();
+        let Some(Specialisation::Sizes(sizes)) = &plan.specialisation else {
+            return self.recorded_call(&plan, callee, site, args);
+        };
+        let join = self.result_block(callee);
+        let general = self.builder.create_block();
+        self.builder.set_cold_block(general);
+        let name = self.program.info(callee).name.clone();
+        for (path, bytes) in sizes.iter().enumerate() {
+            let Some(exact) = ExactPath::of(&name, u64::from(*bytes)) else { continue };
+            let miss = self.builder.create_block();
+            if self.guard_size(args[site.size], *bytes, miss) {
+                let results = self.exact_path(exact, callee, site, args, *bytes, general)?;
+                self.count_pass(&plan, path);
+                self.jump(join, &results);
+            }
+            self.builder.seal_block(miss);
+            self.builder.switch_to_block(miss);
+        }
+        self.jump(general, &[]);
+
+        self.builder.seal_block(general);
+        self.builder.switch_to_block(general);
+        self.count_miss(&plan);
+        let results = self.recorded_call(&plan, callee, site, args)?;
+        self.jump(join, &results);
+
+        self.builder.seal_block(join);
+        self.builder.switch_to_block(join);
+        Ok(self.builder.block_params(join).to_vec())
+    }
+
+    /// Calls a libc function as the plan has it expanded.
+    pub fn libc_call(&mut self, callee: FuncId, args: &[Value]) -> Result<Vec<Value>, Refusal> {
+        let plan = self.plan;
+        let Some(expanded) = plan.callees.get(&callee) else { return Ok(self.plain_call(callee, args)) };
+        match &expanded.how {
+            Expansion::Kernel(kernel) => {
+                self.increment(expanded.calls);
+                Ok(self.kernel_call(*kernel, args))
+            }
+            Expansion::Body(body) => self.inline(callee, body, args),
+        }
+    }
+
+    /// Calls a kernel with the arguments of its libc function; the results are that function's.
+    pub fn kernel_call(&mut self, kernel: KernelId, args: &[Value]) -> Vec<Value> {
+        let (arguments, outcome) = kernel.operation.interface();
+        let mut words = Vec::with_capacity(arguments.len());
+        for (argument, value) in arguments.iter().zip(args) {
+            words.push(match argument {
+                Argument::Address => self.machine_address(FIRST_MEMORY, *value),
+                Argument::Word => self.builder.ins().uextend(types::I64, *value),
+            });
+        }
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params = alloc::vec![AbiParam::new(types::I64); words.len()];
+        if outcome != Outcome::FirstArgument {
+            signature.returns.push(AbiParam::new(types::I64));
+        }
+        let function = self.import(namespace::KERNEL, kernel.number(), signature);
+        let call = self.builder.ins().call(function, &words);
+        let result = match outcome {
+            Outcome::FirstArgument => args[0],
+            Outcome::Word => {
+                let word = self.builder.inst_results(call)[0];
+                self.builder.ins().ireduce(types::I32, word)
+            }
+            Outcome::Address => {
+                let address = self.builder.inst_results(call)[0];
+                self.index_of(address)
+            }
+        };
+        alloc::vec![result]
+    }
+
+    fn recorded_call(
+        &mut self,
+        plan: &SitePlan,
+        callee: FuncId,
+        site: SizeSite,
+        args: &[Value],
+    ) -> Result<Vec<Value>, Refusal> {
+        let size = self.builder.ins().uextend(types::I64, args[site.size]);
+        let addresses: Vec<Value> = site.addresses.iter().map(|index| args[*index]).collect();
+        self.record(plan, size, &addresses);
+        self.libc_call(callee, args)
+    }
+
+    /// Goes on with `size == bytes`, to `miss` otherwise. A constant size needs no test; whether it is this one is returned.
+    fn guard_size(&mut self, size: Value, bytes: u32, miss: Block) -> bool {
+        match self.constant(size) {
+            Some(constant) if constant as u32 == bytes => true,
+            Some(_) => {
+                self.jump(miss, &[]);
+                false
+            }
+            None => {
+                let expected = self.builder.ins().iconst(types::I32, i64::from(bytes));
+                let same = self.builder.ins().icmp(IntCC::Equal, size, expected);
+                self.guard(same, miss);
+                true
+            }
+        }
+    }
+
+    /// Does what `callee` does at this size; goes to `general` where that takes more.
+    fn exact_path(
+        &mut self,
+        path: ExactPath,
+        callee: FuncId,
+        site: SizeSite,
+        args: &[Value],
+        bytes: u32,
+        general: Block,
+    ) -> Result<Vec<Value>, Refusal> {
+        let in_place = bytes <= MAX_BYTES_IN_PLACE;
+        match path {
+            ExactPath::Copy if in_place => self.copy_in_place(args[0], args[1], bytes),
+            ExactPath::Fill if in_place => self.fill_in_place(args[0], args[1], bytes),
+            ExactPath::Compare => return Ok(alloc::vec![self.compare_in_place(args[0], args[1], bytes, general)]),
+            ExactPath::Copy => {
+                self.guard_apart(args[0], args[1], bytes, general);
+                return Ok(self.kernel_call(self.exact_kernel(Operation::CopyExactly, bytes), &args[..2]));
+            }
+            ExactPath::Fill => {
+                return Ok(self.kernel_call(self.exact_kernel(Operation::FillExactly, bytes), &args[..2]));
+            }
+            ExactPath::Body => {
+                let mut args = args.to_vec();
+                args[site.size] = self.builder.ins().iconst(types::I32, i64::from(bytes));
+                return self.libc_call(callee, &args);
+            }
+        }
+        Ok(alloc::vec![args[0]])
+    }
+
+    fn exact_kernel(&self, operation: Operation, bytes: u32) -> KernelId {
+        KernelId { operation, vectors: Vectors::of(self.cpu), detail: bytes }
+    }
+
+    /// Goes on only where copying upwards in pieces is right: the destination does not begin inside the source.
+    fn guard_apart(&mut self, destination: Value, source: Value, bytes: u32, general: Block) {
+        let distance = self.builder.ins().isub(destination, source);
+        let bytes = self.builder.ins().iconst(types::I32, i64::from(bytes));
+        let apart = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, distance, bytes);
+        self.guard(apart, general);
+    }
+
+    /// A block that takes the results of `callee`.
+    fn result_block(&mut self, callee: FuncId) -> Block {
+        let block = self.builder.create_block();
+        for ty in self.program.function_type(callee).results() {
+            self.builder.append_block_param(block, machine_type(*ty));
+        }
+        block
+    }
+}
