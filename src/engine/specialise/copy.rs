@@ -67,14 +67,14 @@ fn vectors(assembler: &mut CodeAssembler, width: Vectors, bytes: u32) -> Result<
 fn load(assembler: &mut CodeAssembler, width: Vectors, register: usize, offset: u32) -> Result<(), IcedError> {
     match width {
         Vectors::Sse2 => assembler.movdqu(XMM[register], xmmword_ptr(rsi + offset)),
-        Vectors::Avx2 => assembler.vmovdqu(YMM[register], ymmword_ptr(rsi + offset)),
+        Vectors::Avx2 | Vectors::Avx512 => assembler.vmovdqu(YMM[register], ymmword_ptr(rsi + offset)),
     }
 }
 
 fn store(assembler: &mut CodeAssembler, width: Vectors, register: usize, offset: u32) -> Result<(), IcedError> {
     match width {
         Vectors::Sse2 => assembler.movdqu(xmmword_ptr(rdi + offset), XMM[register]),
-        Vectors::Avx2 => assembler.vmovdqu(ymmword_ptr(rdi + offset), YMM[register]),
+        Vectors::Avx2 | Vectors::Avx512 => assembler.vmovdqu(ymmword_ptr(rdi + offset), YMM[register]),
     }
 }
 

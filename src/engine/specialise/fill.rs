@@ -53,7 +53,7 @@ fn stores(assembler: &mut CodeAssembler, width: Vectors, bytes: u32) -> Result<(
     for offset in starts.chain([bytes - step]) {
         match width {
             Vectors::Sse2 => assembler.movdqu(xmmword_ptr(rdi + offset), xmm0)?,
-            Vectors::Avx2 => assembler.vmovdqu(ymmword_ptr(rdi + offset), ymm0)?,
+            Vectors::Avx2 | Vectors::Avx512 => assembler.vmovdqu(ymmword_ptr(rdi + offset), ymm0)?,
         }
     }
     Ok(())

@@ -5,8 +5,12 @@
 //! puts in front of it: exactly this size, and a destination that does not begin inside the source. Neighbours: `tier`
 //! chooses sizes, the engine links kernels once and shares them between sites.
 
+mod compare;
 mod copy;
 mod fill;
+mod find;
+mod lanes;
+pub mod strings;
 
 use alloc::vec::Vec;
 use iced_x86::IcedError;
@@ -59,6 +63,8 @@ impl Operation {
 pub enum Vectors {
     Sse2,
     Avx2,
+    /// With the foundation, byte-and-word and vector-length extensions of AVX-512, and BMI1, BMI2 and LZCNT.
+    Avx512,
 }
 
 impl Vectors {
@@ -70,7 +76,7 @@ impl Vectors {
     const fn bytes(self) -> u32 {
         match self {
             Self::Sse2 => 16,
-            Self::Avx2 => 32,
+            Self::Avx2 | Self::Avx512 => 32,
         }
     }
 }

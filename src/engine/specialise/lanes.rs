@@ -1,0 +1,293 @@
+//! The assembler with a vocabulary for vectors of bytes, so that one text of an algorithm serves every level.
+//!
+//! Key type: [`Lanes`]. Vectors are numbered 0 to 7 and *slots*, which hold the outcome of comparing a vector, 0 to 3.
+//! A slot is a vector too, except with AVX-512, where it is a mask register; there, vectors lie in zmm16 to zmm31,
+//! which never have to be cleared for the sake of older code. A *mask* has one bit for each byte, the first byte's
+//! lowest, and fills a general register with zeros. Neighbours: `find`, `compare` and the others that search in vectors.
+
+use core::ops::{Deref, DerefMut};
+
+use iced_x86::IcedError;
+use iced_x86::code_asm::*;
+
+use super::Vectors;
+
+/// The smallest unit of memory that can be missing.
+const PAGE_BYTES: u32 = 4096;
+
+/// Slots that a loop fills before it looks at them.
+pub const SLOTS: usize = 4;
+
+/// Where slots begin among vectors.
+const FIRST_SLOT: usize = 8;
+/// What the vocabulary itself uses.
+const SCRATCH: usize = 12;
+
+/// An assembler that speaks of whole vectors.
+pub struct Lanes<'a> {
+    assembler: &'a mut CodeAssembler,
+    pub vectors: Vectors,
+}
+
+impl Deref for Lanes<'_> {
+    type Target = CodeAssembler;
+
+    fn deref(&self) -> &CodeAssembler {
+        self.assembler
+    }
+}
+
+impl DerefMut for Lanes<'_> {
+    fn deref_mut(&mut self) -> &mut CodeAssembler {
+        self.assembler
+    }
+}
+
+impl<'a> Lanes<'a> {
+    pub fn new(assembler: &'a mut CodeAssembler, vectors: Vectors) -> Self {
+        Self { assembler, vectors }
+    }
+
+    /// Bytes in a vector.
+    pub fn bytes(&self) -> i32 {
+        match self.vectors {
+            Vectors::Sse2 => 16,
+            Vectors::Avx2 => 32,
+            Vectors::Avx512 => 64,
+        }
+    }
+
+    /// Places `label` here.
+    pub fn place(&mut self, mut label: CodeLabel) -> Result<(), IcedError> {
+        self.assembler.set_label(&mut label)
+    }
+
+    /// Ends the kernel.
+    pub fn leave(&mut self) -> Result<(), IcedError> {
+        if self.vectors == Vectors::Avx2 {
+            self.vzeroupper()?;
+        }
+        self.ret()
+    }
+
+    /// Ends the kernel with `rax` = 0.
+    pub fn leave_with_zero(&mut self) -> Result<(), IcedError> {
+        self.xor(eax, eax)?;
+        self.leave()
+    }
+
+    /// Every byte of `vector` = 0.
+    pub fn clear(&mut self, vector: usize) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => self.pxor(XMM[vector], XMM[vector]),
+            Vectors::Avx2 => self.vpxor(XMM[vector], XMM[vector], XMM[vector]),
+            Vectors::Avx512 => self.vpxord(ZMM[vector], ZMM[vector], ZMM[vector]),
+        }
+    }
+
+    /// Every byte of `vector` = the low byte of `byte`.
+    pub fn spread(&mut self, vector: usize, byte: AsmRegister32) -> Result<(), IcedError> {
+        let xmm = XMM[vector];
+        match self.vectors {
+            Vectors::Sse2 => {
+                self.movd(xmm, byte)?;
+                self.punpcklbw(xmm, xmm)?;
+                self.pshuflw(xmm, xmm, 0)?;
+                self.punpcklqdq(xmm, xmm)
+            }
+            Vectors::Avx2 => {
+                self.vmovd(xmm, byte)?;
+                self.vpbroadcastb(YMM[vector], xmm)
+            }
+            Vectors::Avx512 => self.vpbroadcastb(ZMM[vector], byte),
+        }
+    }
+
+    pub fn load(&mut self, vector: usize, from: AsmMemoryOperand) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => self.movdqu(XMM[vector], from),
+            Vectors::Avx2 => self.vmovdqu(YMM[vector], from),
+            Vectors::Avx512 => self.vmovdqu64(ZMM[vector], from),
+        }
+    }
+
+    pub fn store(&mut self, to: AsmMemoryOperand, vector: usize) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => self.movdqu(to, XMM[vector]),
+            Vectors::Avx2 => self.vmovdqu(to, YMM[vector]),
+            Vectors::Avx512 => self.vmovdqu64(to, ZMM[vector]),
+        }
+    }
+
+    /// `slot` = where the bytes of memory equal those of `vector`.
+    pub fn equal(&mut self, slot: usize, vector: usize, memory: AsmMemoryOperand) -> Result<(), IcedError> {
+        let (xmm, ymm) = (XMM[FIRST_SLOT + slot], YMM[FIRST_SLOT + slot]);
+        match self.vectors {
+            Vectors::Sse2 => {
+                self.movdqu(xmm, memory)?;
+                self.pcmpeqb(xmm, XMM[vector])
+            }
+            Vectors::Avx2 => self.vpcmpeqb(ymm, YMM[vector], memory),
+            Vectors::Avx512 => self.vpcmpeqb(MASKS[slot], ZMM[vector], memory),
+        }
+    }
+
+    /// `slot` = where the bytes of memory equal those of `vector` or are 0; `zero` is a cleared vector.
+    ///
+    /// min(memory ^ vector, memory) is 0 exactly there.
+    pub fn equal_or_zero(
+        &mut self,
+        slot: usize,
+        vector: usize,
+        zero: usize,
+        memory: AsmMemoryOperand,
+    ) -> Result<(), IcedError> {
+        let register = FIRST_SLOT + slot;
+        self.load(register, memory)?;
+        match self.vectors {
+            Vectors::Sse2 => {
+                self.movdqa(XMM[SCRATCH], XMM[vector])?;
+                self.pxor(XMM[SCRATCH], XMM[register])?;
+                self.pminub(XMM[register], XMM[SCRATCH])?;
+                self.pcmpeqb(XMM[register], XMM[zero])
+            }
+            Vectors::Avx2 => {
+                self.vpxor(YMM[SCRATCH], YMM[register], YMM[vector])?;
+                self.vpminub(YMM[register], YMM[register], YMM[SCRATCH])?;
+                self.vpcmpeqb(YMM[register], YMM[register], YMM[zero])
+            }
+            Vectors::Avx512 => {
+                self.vpxord(ZMM[SCRATCH], ZMM[register], ZMM[vector])?;
+                self.vpminub(ZMM[register], ZMM[register], ZMM[SCRATCH])?;
+                self.vptestnmb(MASKS[slot], ZMM[register], ZMM[register])
+            }
+        }
+    }
+
+    /// `mask` = the mask of `slot`.
+    pub fn mask(&mut self, mask: Gpr, slot: usize) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => self.pmovmskb(mask.low, XMM[FIRST_SLOT + slot]),
+            Vectors::Avx2 => self.vpmovmskb(mask.low, YMM[FIRST_SLOT + slot]),
+            Vectors::Avx512 => self.kmovq(mask.whole, MASKS[slot]),
+        }
+    }
+
+    /// Goes to `target` if any slot has a bit. Destroys `rax` and slots 1 and 3 unless it goes.
+    pub fn jump_if_any_slot(&mut self, target: CodeLabel) -> Result<(), IcedError> {
+        let slot = |index| FIRST_SLOT + index;
+        match self.vectors {
+            Vectors::Sse2 => {
+                self.movdqa(XMM[SCRATCH], XMM[slot(0)])?;
+                for index in 1..SLOTS {
+                    self.por(XMM[SCRATCH], XMM[slot(index)])?;
+                }
+                self.pmovmskb(eax, XMM[SCRATCH])?;
+            }
+            Vectors::Avx2 => {
+                self.vpor(YMM[SCRATCH], YMM[slot(0)], YMM[slot(1)])?;
+                self.vpor(YMM[SCRATCH + 1], YMM[slot(2)], YMM[slot(3)])?;
+                self.vpor(YMM[SCRATCH], YMM[SCRATCH], YMM[SCRATCH + 1])?;
+                self.vpmovmskb(eax, YMM[SCRATCH])?;
+            }
+            Vectors::Avx512 => {
+                self.kortestq(MASKS[0], MASKS[1])?;
+                self.jne(target)?;
+                self.kortestq(MASKS[2], MASKS[3])?;
+                return self.jne(target);
+            }
+        }
+        self.test(eax, eax)?;
+        self.jne(target)
+    }
+
+    /// `mask` = the number of its lowest bit; goes to `none`, with `mask` lost, if it has none.
+    pub fn first_or(&mut self, mask: Gpr, none: CodeLabel) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => {
+                self.bsf(mask.low, mask.low)?;
+                self.je(none)
+            }
+            // TZCNT of a value other than 0 is the same as BSF on CPUs that do not know it, and faster on those that do.
+            Vectors::Avx2 => {
+                self.test(mask.low, mask.low)?;
+                self.je(none)?;
+                self.tzcnt(mask.low, mask.low)
+            }
+            Vectors::Avx512 => {
+                self.tzcnt(mask.whole, mask.whole)?;
+                self.jb(none)
+            }
+        }
+    }
+
+    /// `mask` >>= the low bits of `rcx`, fewer than a vector has bytes.
+    pub fn shift_by_rcx(&mut self, mask: Gpr) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Avx512 => self.shrx(mask.whole, mask.whole, rcx),
+            _ => self.shr(mask.low, cl),
+        }
+    }
+
+    /// Goes to `crosses` if a vector at `address` would reach into the next page. Destroys `scratch`.
+    pub fn jump_if_crossing(&mut self, address: Gpr, scratch: Gpr, crosses: CodeLabel) -> Result<(), IcedError> {
+        let last_start = PAGE_BYTES as i32 - self.bytes();
+        self.mov(scratch.low, address.low)?;
+        self.and(scratch.low, PAGE_BYTES - 1)?;
+        self.cmp(scratch.low, last_start)?;
+        self.ja(crosses)
+    }
+
+    /// Goes to `crosses` if `bytes` bytes at either of `rdi` and `rsi` would reach into the next page. Destroys `rax`
+    /// and `rcx`.
+    pub fn jump_if_either_crosses(&mut self, bytes: i32, crosses: CodeLabel) -> Result<(), IcedError> {
+        self.lea(eax, ptr(rdi + (bytes - 1)))?;
+        self.lea(ecx, ptr(rsi + (bytes - 1)))?;
+        self.xor(eax, edi)?;
+        self.xor(ecx, esi)?;
+        self.or(eax, ecx)?;
+        self.test(eax, PAGE_BYTES)?;
+        self.jne(crosses)
+    }
+
+    /// Goes to `crosses` if a vector at `rsi` would reach into the next page. Destroys `rax`.
+    pub fn jump_if_source_crosses(&mut self, crosses: CodeLabel) -> Result<(), IcedError> {
+        let last = self.bytes() - 1;
+        self.lea(eax, ptr(rsi + last))?;
+        self.xor(eax, esi)?;
+        self.test(eax, PAGE_BYTES)?;
+        self.jne(crosses)
+    }
+
+    /// `to` = the bytes from `address` to the end of its page, at least 1.
+    pub fn bytes_left_in_page(&mut self, to: Gpr, address: Gpr) -> Result<(), IcedError> {
+        self.mov(to.low, address.low)?;
+        self.or(to.low, -(PAGE_BYTES as i32))?;
+        self.neg(to.low)
+    }
+}
+
+/// A general register by both of its names.
+#[derive(Clone, Copy)]
+pub struct Gpr {
+    pub whole: AsmRegister64,
+    pub low: AsmRegister32,
+}
+
+pub const RAX: Gpr = Gpr { whole: rax, low: eax };
+pub const RCX: Gpr = Gpr { whole: rcx, low: ecx };
+pub const RDX: Gpr = Gpr { whole: rdx, low: edx };
+pub const RSI: Gpr = Gpr { whole: rsi, low: esi };
+pub const RDI: Gpr = Gpr { whole: rdi, low: edi };
+pub const R8: Gpr = Gpr { whole: r8, low: r8d };
+pub const R9: Gpr = Gpr { whole: r9, low: r9d };
+pub const R10: Gpr = Gpr { whole: r10, low: r10d };
+
+pub const XMM: [AsmRegisterXmm; 16] =
+    [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
+pub const YMM: [AsmRegisterYmm; 16] =
+    [ymm0, ymm1, ymm2, ymm3, ymm4, ymm5, ymm6, ymm7, ymm8, ymm9, ymm10, ymm11, ymm12, ymm13, ymm14, ymm15];
+pub const ZMM: [AsmRegisterZmm; 16] =
+    [zmm16, zmm17, zmm18, zmm19, zmm20, zmm21, zmm22, zmm23, zmm24, zmm25, zmm26, zmm27, zmm28, zmm29, zmm30, zmm31];
+/// Without k0, which means "no mask" where an instruction takes one.
+pub const MASKS: [AsmRegisterK; SLOTS] = [k1, k2, k3, k4];

@@ -1,0 +1,66 @@
+//! Searches and comparisons of any length in vectors.
+//!
+//! Key types: [`StringFunction`] (which), [`string_kernel`] (its machine code). A kernel is a leaf function in the C
+//! convention: machine addresses, sizes zero-extended, the result in rax. It answers and faults as the bodies of
+//! `crate::libc` do on all inputs: it reads no page that they would not read, and no byte that matters after one that
+//! already decides. Neighbours: `lanes` encodes for each level of vectors; `find`, `compare` and the others are the algorithms.
+
+use alloc::vec::Vec;
+
+use iced_x86::IcedError;
+use iced_x86::code_asm::CodeAssembler;
+
+use super::compare::Extent;
+use super::find::Target;
+use super::{Vectors, compare, find};
+
+/// A function of the libc that has a kernel for all lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StringFunction {
+    Memcmp,
+    Memchr,
+    Strlen,
+    Strcmp,
+    Strncmp,
+    Strchr,
+}
+
+impl StringFunction {
+    pub const ALL: [Self; 6] = [Self::Memcmp, Self::Memchr, Self::Strlen, Self::Strcmp, Self::Strncmp, Self::Strchr];
+
+    /// Its C name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memcmp => "memcmp",
+            Self::Memchr => "memchr",
+            Self::Strlen => "strlen",
+            Self::Strcmp => "strcmp",
+            Self::Strncmp => "strncmp",
+            Self::Strchr => "strchr",
+        }
+    }
+
+    /// The function of this C name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.name() == name)
+    }
+}
+
+/// Emits `function`, every end with its own `ret`.
+pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, function: StringFunction) -> Result<(), IcedError> {
+    match function {
+        StringFunction::Memcmp => compare::emit(assembler, vectors, Extent::MEMCMP),
+        StringFunction::Strcmp => compare::emit(assembler, vectors, Extent::STRCMP),
+        StringFunction::Strncmp => compare::emit(assembler, vectors, Extent::STRNCMP),
+        StringFunction::Memchr => find::emit(assembler, vectors, Target::Byte),
+        StringFunction::Strlen => find::emit(assembler, vectors, Target::Length),
+        StringFunction::Strchr => find::emit(assembler, vectors, Target::ByteOrEnd),
+    }
+}
+
+/// The machine code of `function`.
+pub fn string_kernel(function: StringFunction, vectors: Vectors) -> Result<Vec<u8>, IcedError> {
+    let mut assembler = CodeAssembler::new(64)?;
+    emit(&mut assembler, vectors, function)?;
+    assembler.assemble(0)
+}

@@ -1,0 +1,260 @@
+//! The string kernels against plain byte loops, on this CPU: results, pages touched, instructions used.
+
+#[path = "string_kernels/model.rs"]
+mod model;
+#[path = "common/random.rs"]
+mod random;
+#[path = "string_kernels/room.rs"]
+mod room;
+
+use bareflow::engine::specialise::Vectors;
+use bareflow::engine::specialise::strings::{StringFunction, string_kernel};
+use model::{Answer, Model};
+use random::Random;
+use room::{Code, Room};
+
+const ALL_VECTORS: [Vectors; 3] = [Vectors::Sse2, Vectors::Avx2, Vectors::Avx512];
+const LONGEST: usize = 200;
+
+/// The levels that this CPU has.
+fn vectors_here() -> impl Iterator<Item = Vectors> {
+    ALL_VECTORS.into_iter().filter(|vectors| match vectors {
+        Vectors::Sse2 => true,
+        Vectors::Avx2 => is_x86_feature_detected!("avx2"),
+        Vectors::Avx512 => {
+            is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+        }
+    })
+}
+
+/// Every kernel that this CPU can run, and a room to run it in.
+struct Bench {
+    room: Room,
+    kernels: Vec<(StringFunction, Vectors, Code)>,
+    random: Random,
+}
+
+impl Bench {
+    fn new(pages: usize, seed: u64) -> Self {
+        let mut kernels = Vec::new();
+        for vectors in vectors_here() {
+            for function in StringFunction::ALL {
+                kernels.push((function, vectors, Code::new(&string_kernel(function, vectors).unwrap())));
+            }
+        }
+        Self { room: Room::new(pages), kernels, random: Random(seed) }
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.random.next() % bound as u64) as usize
+    }
+
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        self.room.bytes()[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// `len` bytes other than 0, of an alphabet of `letters`.
+    fn text(&mut self, len: usize, letters: usize) -> Vec<u8> {
+        (0..len).map(|_| 255 - self.below(letters) as u8).collect()
+    }
+
+    /// Calls each of `functions` at every level, with offsets for addresses, and compares results and memory.
+    fn check(&mut self, functions: &[StringFunction], first: usize, second: usize, third: usize) {
+        let before = self.room.bytes().to_vec();
+        for (function, vectors, code) in self.kernels.clone() {
+            if functions.contains(&function) {
+                self.check_one(function, vectors, code, [first, second, third], &before);
+            }
+        }
+    }
+
+    fn check_one(
+        &mut self,
+        function: StringFunction,
+        vectors: Vectors,
+        code: Code,
+        [first, second, third]: [usize; 3],
+        before: &[u8],
+    ) {
+        let mut after = before.to_vec();
+        let expected = Model(&mut after).call(function, first, second, third);
+        let second_is_byte = matches!(function, StringFunction::Memchr | StringFunction::Strchr);
+        let address_or_byte = if second_is_byte { second as u64 } else { self.room.address(second) };
+        let arguments = [self.room.address(first), address_or_byte, third as u64];
+        let call = (function, vectors, first, second, third);
+        let Some(expected) = expected else {
+            return assert!(self.room.faults(code, arguments), "{call:?} stays inside memory");
+        };
+        let result = code.call(arguments);
+        let result = match expected {
+            Answer::Difference(_) => Answer::Difference(result as i32),
+            Answer::Length(_) => Answer::Length(result),
+            Answer::Found(_) => Answer::Found((result != 0).then(|| (result - self.room.address(0)) as usize)),
+        };
+        assert_eq!(result, expected, "{call:?}");
+        if self.room.bytes() != after {
+            let at = self.room.bytes().iter().zip(&after).position(|(is, ought)| is != ought);
+            panic!("{call:?}: byte {at:?} of memory is wrong");
+        }
+        self.room.bytes().copy_from_slice(before);
+    }
+}
+
+const COMPARISONS: [StringFunction; 3] = [StringFunction::Memcmp, StringFunction::Strcmp, StringFunction::Strncmp];
+const SEARCHES: [StringFunction; 3] = [StringFunction::Memchr, StringFunction::Strlen, StringFunction::Strchr];
+
+/// A place for a block of up to `len` bytes: at any alignment, at the beginning or at the end of memory, or across a
+/// page boundary.
+fn place(bench: &mut Bench, from: usize, to: usize, len: usize) -> usize {
+    match bench.below(4) {
+        0 => to - len,
+        1 => from,
+        2 => {
+            let page = from + 4096 * (1 + bench.below((to - from) / 4096 - 1));
+            (page - bench.below(len + 1).min(page - from)).min(to - len)
+        }
+        _ => from + bench.below(to - from - len),
+    }
+}
+
+#[test]
+fn searches_agree_at_every_alignment_and_length() {
+    let mut bench = Bench::new(2, 1);
+    for len in 0..=LONGEST {
+        for alignment in 0..64 {
+            let at = 4000 + alignment;
+            let text = bench.text(len, 40);
+            bench.room.bytes()[at - 64..at + 2 * LONGEST].fill(0);
+            bench.put(at, &text);
+            let (byte, bound) = (256 * bench.below(3) + 255 - bench.below(60), bench.below(LONGEST + 50));
+            bench.check(&SEARCHES, at, byte, bound);
+            bench.check(&SEARCHES, at, 0, len + 1);
+            bench.check(&[StringFunction::Memchr], at, 0, len);
+        }
+    }
+}
+
+#[test]
+fn searches_find_a_byte_at_every_position() {
+    let mut bench = Bench::new(2, 2);
+    for len in 0..=LONGEST {
+        for position in 0..=len {
+            let at = if bench.below(2) == 0 { 4096 + bench.below(64) } else { 4096 - bench.below(len + 64) };
+            bench.room.bytes()[at - 1..=at + len].fill(7);
+            bench.put(at + len, &[0]);
+            bench.put(at + position, &[9]);
+            bench.put(at + len + 1, &[9, 0]);
+            bench.check(&SEARCHES, at, 9, len);
+            bench.check(&SEARCHES, at, 9, u32::MAX as usize);
+        }
+    }
+}
+
+#[test]
+fn comparisons_agree_at_every_position_of_a_difference() {
+    let mut bench = Bench::new(4, 3);
+    for len in 0..=LONGEST {
+        for position in 0..=len {
+            let a = place(&mut bench, 0, 8192, len + 1);
+            let b = place(&mut bench, 8192, 16384, len + 1);
+            let mut text = bench.text(len, 255);
+            text.push(0);
+            bench.put(a, &text);
+            text[position] = [0, 1, 128, 255][bench.below(4)];
+            bench.put(b, &text);
+            let bound = bench.below(len + 2);
+            bench.check(&COMPARISONS, a, b, bound);
+            bench.check(&COMPARISONS, b, a, position);
+            bench.check(&COMPARISONS, a, b, position + 1);
+            bench.check(&COMPARISONS, b, a, len + 1);
+        }
+    }
+}
+
+#[test]
+fn comparisons_agree_on_blocks_that_overlap_or_are_one() {
+    let mut bench = Bench::new(2, 4);
+    for _ in 0..20_000 {
+        let len = bench.below(600);
+        let a = 3500 + bench.below(600);
+        let b = a + bench.below(80);
+        let text = bench.text(len + 80, 1);
+        bench.put(a, &text);
+        bench.put(a + len, &[0]);
+        let bound = bench.below(800);
+        bench.check(&COMPARISONS, a, b, bound);
+        bench.check(&COMPARISONS, b, a, bound);
+    }
+}
+
+#[test]
+fn long_blocks_agree() {
+    let mut bench = Bench::new(16, 5);
+    for _ in 0..400 {
+        let len = bench.below(20_000);
+        let a = place(&mut bench, 0, 32768, len + 1);
+        let b = place(&mut bench, 32768, 65536, len + 1);
+        let mut text = bench.text(len, 200);
+        text.push(0);
+        bench.put(a, &text);
+        let position = bench.below(len + 1);
+        text[position] ^= 1 << bench.below(8);
+        bench.put(b, &text);
+        for bound in [position, position + 1, len + 1] {
+            bench.check(&COMPARISONS, a, b, bound);
+            bench.check(&[StringFunction::Memchr], a, 0, bound);
+        }
+        bench.check(&[StringFunction::Strlen, StringFunction::Strchr], a, 3, 0);
+        bench.put(a + position, &[3]);
+        bench.check(&SEARCHES, a, 3, u32::MAX as usize);
+    }
+}
+
+/// The byte that decides is the last of memory, however many were allowed.
+#[test]
+fn nothing_behind_the_deciding_byte_is_touched() {
+    let mut bench = Bench::new(2, 6);
+    let end = bench.room.len();
+    for len in 0..=LONGEST {
+        for other in 0..80 {
+            let (a, b) = (end - len - 1, 1000 + other);
+            let text = bench.text(len, 255);
+            bench.room.bytes()[b - 64..b + 2 * LONGEST].fill(0);
+            bench.put(a, &text);
+            bench.put(b, &text);
+            bench.put(end - 1, &[0]);
+            bench.check(&SEARCHES, a, 0, u32::MAX as usize);
+            bench.check(&COMPARISONS[1..], a, b, u32::MAX as usize);
+            bench.check(&COMPARISONS[1..], b, a, len + 1);
+            bench.put(b + len, &[1]);
+            bench.check(&COMPARISONS, a, b, u32::MAX as usize);
+            bench.check(&COMPARISONS, b, a, u32::MAX as usize);
+        }
+    }
+}
+
+#[test]
+fn a_size_of_zero_touches_nothing() {
+    let mut bench = Bench::new(1, 7);
+    let outside = bench.room.len();
+    for at in [outside, outside + 100] {
+        bench.check(&[StringFunction::Memchr], at, 0, 0);
+        bench.check(&[StringFunction::Memcmp, StringFunction::Strncmp], at, at, 0);
+    }
+}
+
+#[test]
+fn what_runs_out_of_memory_faults() {
+    let mut bench = Bench::new(1, 8);
+    let end = bench.room.len();
+    bench.room.bytes().fill(5);
+    for len in [0, 1, 15, 16, 31, 63, 64, 65, 200, 1000] {
+        bench.check(&SEARCHES, end - len, 6, len + 1);
+        bench.check(&COMPARISONS, end - len, 64, len + 1);
+        bench.check(&COMPARISONS, 65, end - len, len + 1);
+    }
+}

@@ -1,0 +1,73 @@
+//! What the functions do, byte by byte, as the bodies of the libc do it.
+
+use bareflow::engine::specialise::strings::StringFunction;
+
+/// Memory from offset 0 to its end, behind which nothing may be touched.
+pub struct Model<'a>(pub &'a mut [u8]);
+
+/// The answer of a call that stays inside memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A difference of bytes.
+    Difference(i32),
+    Length(u64),
+    /// The offset of what was found, or NULL.
+    Found(Option<usize>),
+}
+
+impl Model<'_> {
+    /// The answer, or none if the function leaves memory.
+    pub fn call(&mut self, function: StringFunction, first: usize, second: usize, third: usize) -> Option<Answer> {
+        match function {
+            StringFunction::Memcmp => self.compare(first, second, third, false),
+            StringFunction::Strcmp => self.compare(first, second, usize::MAX, true),
+            StringFunction::Strncmp => self.compare(first, second, third, true),
+            StringFunction::Memchr => self.memchr(first, second as u8, third),
+            StringFunction::Strlen => Some(Answer::Length((self.end_of(first)? - first) as u64)),
+            StringFunction::Strchr => self.strchr(first, second as u8),
+        }
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.0.get(at).copied()
+    }
+
+    fn end_of(&self, at: usize) -> Option<usize> {
+        Some(at + self.0.get(at..)?.iter().position(|byte| *byte == 0)?)
+    }
+
+    fn compare(&self, a: usize, b: usize, bound: usize, terminated: bool) -> Option<Answer> {
+        for at in 0..bound {
+            let (first, second) = (self.byte(a + at)?, self.byte(b + at)?);
+            if first != second {
+                return Some(Answer::Difference(i32::from(first) - i32::from(second)));
+            }
+            if terminated && first == 0 {
+                break;
+            }
+        }
+        Some(Answer::Difference(0))
+    }
+
+    fn memchr(&self, at: usize, byte: u8, bound: usize) -> Option<Answer> {
+        for at in at..at + bound {
+            if self.byte(at)? == byte {
+                return Some(Answer::Found(Some(at)));
+            }
+        }
+        Some(Answer::Found(None))
+    }
+
+    fn strchr(&self, at: usize, byte: u8) -> Option<Answer> {
+        for at in at.. {
+            let seen = self.byte(at)?;
+            if seen == byte {
+                return Some(Answer::Found(Some(at)));
+            }
+            if seen == 0 {
+                break;
+            }
+        }
+        Some(Answer::Found(None))
+    }
+}
