@@ -1,14 +1,14 @@
 //! `memcmp`, `strcmp` and `strncmp`: the first place where two blocks differ.
 //!
-//! A vector of each is compared where they begin, then with the first block aligned. A vector that would cross a page is
-//! not loaded, because what lies in the next page matters only if all before it is equal: there, the bytes up to the page's
-//! end come first.
+//! A vector of each, then four, are compared where they are; the rest with the first block aligned. A vector that would
+//! cross a page is not loaded, because what lies in the next page matters only if all before it is equal: the bytes up to
+//! the page's end come first, together with equal ones before them.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
-use super::lanes::{Lanes, MASKS, R8, RAX, RCX, RDI, RSI, XMM, YMM, ZMM};
+use super::lanes::{Lanes, MASKS, R8, RAX, RDI, RSI, SLOTS, ZMM};
 
 /// Where a comparison ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,15 +26,17 @@ impl Extent {
 }
 
 const FIRST: usize = 0;
-const SECOND: usize = 1;
-const ZERO: usize = 2;
+const ZERO: usize = 1;
+const ONES: usize = 2;
 
 pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, extent: Extent) -> Result<(), IcedError> {
     let mut compare = Compare { lanes: Lanes::new(assembler, vectors), extent };
     let labels = Labels::new(&mut compare.lanes);
     compare.prepare(labels)?;
     compare.first(labels)?;
-    compare.loop_of_one(labels)?;
+    compare.second(labels)?;
+    compare.loop_of_four(labels)?;
+    compare.single(labels)?;
     compare.across_pages(labels)?;
     compare.equal(labels)
 }
@@ -45,15 +47,32 @@ struct Labels {
     begin: CodeLabel,
     /// One of these vectors would cross a page.
     crosses: CodeLabel,
-    /// They stop at rax.
+    /// These vectors are equal.
+    next: CodeLabel,
+    /// At least a vector was equal before rdi and rsi.
+    second: CodeLabel,
+    /// The same, and four vectors would cross a page.
+    single: CodeLabel,
+    /// The vectors at rdi and rsi stop at rax.
     stop: CodeLabel,
+    /// The four vectors there stop as the slots say.
+    hit: CodeLabel,
     equal: CodeLabel,
 }
 
 impl Labels {
     fn new(lanes: &mut Lanes) -> Self {
         let mut label = || lanes.create_label();
-        Self { begin: label(), crosses: label(), stop: label(), equal: label() }
+        Self {
+            begin: label(),
+            crosses: label(),
+            next: label(),
+            second: label(),
+            single: label(),
+            stop: label(),
+            hit: label(),
+            equal: label(),
+        }
     }
 }
 
@@ -65,8 +84,10 @@ struct Compare<'a> {
 
 impl Compare<'_> {
     fn prepare(&mut self, labels: Labels) -> Result<(), IcedError> {
-        if self.extent.terminated && self.lanes.vectors != Vectors::Avx512 {
-            self.lanes.clear(ZERO)?;
+        match (self.lanes.vectors, self.extent.terminated) {
+            (Vectors::Avx512, _) => {}
+            (_, true) => self.lanes.clear(ZERO)?,
+            (_, false) => self.lanes.fill(ONES)?,
         }
         if self.extent.bounded {
             self.lanes.test(edx, edx)?;
@@ -77,29 +98,39 @@ impl Compare<'_> {
 
     fn first(&mut self, labels: Labels) -> Result<(), IcedError> {
         let bytes = self.lanes.bytes();
-        let next = self.lanes.create_label();
         self.lanes.place(labels.begin)?;
         self.lanes.jump_if_either_crosses(bytes, labels.crosses)?;
         self.look()?;
-        self.lanes.first_or(RAX, next)?;
+        self.lanes.first_or(RAX, labels.next)?;
         self.lanes.place(labels.stop)?;
         if self.extent.bounded {
+            // What stops behind the bound was equal before it, so that the first bytes will do.
+            self.lanes.xor(ecx, ecx)?;
             self.lanes.cmp(rax, rdx)?;
-            self.lanes.jae(labels.equal)?;
+            self.lanes.cmovae(rax, rcx)?;
         }
-        self.difference()?;
-        self.lanes.place(next)?;
-        if self.extent.bounded {
-            self.lanes.cmp(rdx, bytes)?;
-            self.lanes.jbe(labels.equal)?;
-        }
-        Ok(())
+        self.lanes.movzx(ecx, byte_ptr(rsi + rax))?;
+        self.lanes.movzx(eax, byte_ptr(rdi + rax))?;
+        self.lanes.sub(eax, ecx)?;
+        self.lanes.leave()?;
+        self.lanes.place(labels.next)?;
+        self.advance(bytes, labels)
     }
 
-    /// The rest of long blocks. The first is aligned, so that only the second can cross a page.
-    fn loop_of_one(&mut self, labels: Labels) -> Result<(), IcedError> {
+    /// The next four vectors.
+    fn second(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let block = self.lanes.bytes() * SLOTS as i32;
+        self.lanes.place(labels.second)?;
+        self.lanes.jump_if_either_crosses(block, labels.single)?;
+        self.look_at_four(labels)?;
+        self.advance(block, labels)
+    }
+
+    /// Four vectors at a time, the first block aligned at the beginning.
+    fn loop_of_four(&mut self, labels: Labels) -> Result<(), IcedError> {
         let bytes = self.lanes.bytes();
-        let again = self.lanes.create_label();
+        let block = bytes * SLOTS as i32;
+        let (again, look, back) = (self.lanes.create_label(), self.lanes.create_label(), self.lanes.create_label());
         self.lanes.mov(rcx, rdi)?;
         self.lanes.and(rdi, -bytes)?;
         self.lanes.sub(rcx, rdi)?;
@@ -108,25 +139,72 @@ impl Compare<'_> {
             self.lanes.add(rdx, rcx)?;
         }
         self.lanes.place(again)?;
+        self.lanes.jump_if_either_crosses(block, back)?;
+        self.lanes.place(look)?;
+        self.look_at_four(labels)?;
+        self.advance(block, labels)?;
+        self.lanes.jmp(again)?;
+        self.lanes.place(labels.hit)?;
+        self.lanes.first_of_slots()?;
+        self.lanes.jmp(labels.stop)?;
+        self.lanes.place(back)?;
+        self.step_back(block)?;
+        self.lanes.jmp(look)
+    }
+
+    /// A vector, before a page's end that is too near for four.
+    fn single(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let bytes = self.lanes.bytes();
+        let (look, next, back) = (self.lanes.create_label(), self.lanes.create_label(), self.lanes.create_label());
+        self.lanes.place(labels.single)?;
+        self.lanes.jump_if_either_crosses(bytes, back)?;
+        self.lanes.place(look)?;
+        self.look()?;
+        self.lanes.first_or(RAX, next)?;
+        self.lanes.jmp(labels.stop)?;
+        self.lanes.place(next)?;
+        self.advance(bytes, labels)?;
+        self.lanes.jmp(labels.second)?;
+        self.lanes.place(back)?;
+        self.step_back(bytes)?;
+        self.lanes.jmp(look)
+    }
+
+    /// Goes behind `bytes` bytes that are equal.
+    fn advance(&mut self, bytes: i32, labels: Labels) -> Result<(), IcedError> {
         self.lanes.add(rdi, bytes)?;
         self.lanes.add(rsi, bytes)?;
         if self.extent.bounded {
             self.lanes.sub(rdx, bytes)?;
             self.lanes.jbe(labels.equal)?;
         }
-        self.lanes.jump_if_source_crosses(labels.crosses)?;
-        self.look()?;
-        self.lanes.first_or(RAX, again)?;
-        self.lanes.jmp(labels.stop)
+        Ok(())
+    }
+
+    /// Goes back so far that `bytes` bytes reach to the nearest end of a page. As many bytes before are known to be equal.
+    fn step_back(&mut self, bytes: i32) -> Result<(), IcedError> {
+        self.bytes_left_in_pages()?;
+        self.lanes.sub(r8, bytes)?;
+        self.lanes.add(rdi, r8)?;
+        self.lanes.add(rsi, r8)?;
+        if self.extent.bounded {
+            self.lanes.sub(rdx, r8)?;
+        }
+        Ok(())
+    }
+
+    /// r8 = the bytes from rdi or rsi to the nearest end of a page.
+    fn bytes_left_in_pages(&mut self) -> Result<(), IcedError> {
+        self.lanes.bytes_left_in_page(R8, RDI)?;
+        self.lanes.bytes_left_in_page(RAX, RSI)?;
+        self.lanes.cmp(r8d, eax)?;
+        self.lanes.cmova(r8d, eax)
     }
 
     /// The bytes before the nearest end of a page, then from the beginning.
     fn across_pages(&mut self, labels: Labels) -> Result<(), IcedError> {
         self.lanes.place(labels.crosses)?;
-        self.lanes.bytes_left_in_page(R8, RDI)?;
-        self.lanes.bytes_left_in_page(RAX, RSI)?;
-        self.lanes.cmp(r8d, eax)?;
-        self.lanes.cmova(r8d, eax)?;
+        self.bytes_left_in_pages()?;
         match self.lanes.vectors {
             Vectors::Avx512 => self.masked(labels),
             _ => self.bytewise(labels),
@@ -196,59 +274,44 @@ impl Compare<'_> {
 
     /// rax = the mask of where a comparison of the vectors at rdi and rsi stops.
     fn look(&mut self) -> Result<(), IcedError> {
-        match self.lanes.vectors {
-            Vectors::Sse2 => self.look_sse2(),
-            Vectors::Avx2 => self.look_avx2(),
-            Vectors::Avx512 => self.look_avx512(),
-        }
+        self.compare(0, 0)?;
+        self.lanes.mask(RAX, 0)?;
+        if !self.slots_hold_stops() { self.lanes.invert(RAX) } else { Ok(()) }
     }
 
+    fn look_at_four(&mut self, labels: Labels) -> Result<(), IcedError> {
+        for slot in 0..SLOTS {
+            self.compare(slot, slot as i32 * self.lanes.bytes())?;
+            if !self.slots_hold_stops() {
+                self.lanes.invert_slot(slot, ONES)?;
+            }
+        }
+        self.lanes.jump_if_any_slot(labels.hit)
+    }
+
+    /// Whether [`Self::compare`] finds where to stop, and not where to go on.
+    fn slots_hold_stops(&self) -> bool {
+        self.extent.terminated != (self.lanes.vectors == Vectors::Avx512)
+    }
+
+    /// `slot` = where a comparison of the vectors at rdi and rsi + `offset` stops, or where not.
+    ///
     /// A string stops where min(equal, byte) is 0, for `equal` is 255 or 0.
-    fn look_sse2(&mut self) -> Result<(), IcedError> {
-        let (first, second) = (XMM[FIRST], XMM[SECOND]);
-        self.lanes.movdqu(first, ptr(rdi))?;
-        self.lanes.movdqu(second, ptr(rsi))?;
-        self.lanes.pcmpeqb(second, first)?;
-        if self.extent.terminated {
-            self.lanes.pminub(second, first)?;
-            self.lanes.pcmpeqb(second, XMM[ZERO])?;
-            return self.lanes.pmovmskb(eax, second);
+    fn compare(&mut self, slot: usize, offset: i32) -> Result<(), IcedError> {
+        let (first, second) = (ptr(rdi + offset), ptr(rsi + offset));
+        self.lanes.load(FIRST, first)?;
+        match (self.lanes.vectors, self.extent.terminated) {
+            (Vectors::Avx512, false) => self.lanes.vpcmpneqb(MASKS[slot], ZMM[FIRST], second),
+            (Vectors::Avx512, true) => {
+                self.lanes.vptestmb(MASKS[slot], ZMM[FIRST], ZMM[FIRST])?;
+                let narrowed = [MASKS[slot].k1(), MASKS[slot].k2(), MASKS[slot].k3(), MASKS[slot].k4()][slot];
+                self.lanes.vpcmpeqb(narrowed, ZMM[FIRST], second)
+            }
+            (_, false) => self.lanes.equal(slot, FIRST, second),
+            (_, true) => {
+                self.lanes.equal(slot, FIRST, second)?;
+                self.lanes.keep_zeros(slot, FIRST, ZERO)
+            }
         }
-        self.lanes.pmovmskb(eax, second)?;
-        self.lanes.xor(eax, 0xffff)
-    }
-
-    fn look_avx2(&mut self) -> Result<(), IcedError> {
-        let (first, second) = (YMM[FIRST], YMM[SECOND]);
-        self.lanes.vmovdqu(first, ptr(rdi))?;
-        self.lanes.vpcmpeqb(second, first, ptr(rsi))?;
-        if self.extent.terminated {
-            self.lanes.vpminub(second, second, first)?;
-            self.lanes.vpcmpeqb(second, second, YMM[ZERO])?;
-            return self.lanes.vpmovmskb(eax, second);
-        }
-        self.lanes.vpmovmskb(eax, second)?;
-        self.lanes.xor(eax, -1)
-    }
-
-    fn look_avx512(&mut self) -> Result<(), IcedError> {
-        let outcome = MASKS[0];
-        self.lanes.vmovdqu64(ZMM[FIRST], ptr(rdi))?;
-        if self.extent.terminated {
-            self.lanes.vptestmb(outcome, ZMM[FIRST], ZMM[FIRST])?;
-            self.lanes.vpcmpeqb(outcome.k1(), ZMM[FIRST], ptr(rsi))?;
-            self.lanes.kmovq(rax, outcome)?;
-            return self.lanes.not(rax);
-        }
-        self.lanes.vpcmpneqb(outcome, ZMM[FIRST], ptr(rsi))?;
-        self.lanes.kmovq(rax, outcome)
-    }
-
-    /// Answers with the difference of the bytes at rax.
-    fn difference(&mut self) -> Result<(), IcedError> {
-        self.lanes.movzx(ecx, byte_ptr(rsi + rax))?;
-        self.lanes.movzx(eax, byte_ptr(rdi + rax))?;
-        self.lanes.sub(eax, RCX.low)?;
-        self.lanes.leave()
     }
 }

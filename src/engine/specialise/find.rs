@@ -1,13 +1,13 @@
 //! `strlen`, `memchr` and `strchr`: the first byte of one kind.
 //!
-//! The first vector is looked at where the string begins, unless it would cross a page; the rest in aligned vectors,
-//! which never do: four one by one, then four at a time. What a vector holds outside the string is only ever ignored.
+//! The first vector and the next four are looked at where they are, unless they would cross a page; the rest in aligned
+//! vectors, which never do, four at a time. What a vector holds outside the string is only ever ignored.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
-use super::lanes::{Lanes, R8, RAX, RCX, RDI, SLOTS};
+use super::lanes::{Lanes, RAX, SLOTS};
 
 /// What is looked for, and what is said of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,9 +20,6 @@ pub enum Target {
     ByteOrEnd,
 }
 
-/// Vectors looked at one by one before the loop.
-const SINGLES: usize = 4;
-
 /// The vector that holds what is looked for, and the one that holds zeros, which are the same for [`Target::Length`].
 const WANTED: usize = 0;
 const ZERO: usize = 1;
@@ -32,9 +29,10 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, target: Target) -> 
     find.prepare()?;
     let labels = Labels::new(&mut find.lanes);
     find.first(labels)?;
-    find.singles(labels)?;
+    find.second(labels)?;
     find.loop_of_four(labels)?;
     find.across_pages(labels)?;
+    find.singles(labels)?;
     find.nothing(labels)
 }
 
@@ -46,6 +44,12 @@ struct Labels {
     next: CodeLabel,
     /// Nothing in the aligned vector at rdi.
     aligned: CodeLabel,
+    /// Nothing before rdi; four vectors from there would cross a page.
+    realign: CodeLabel,
+    /// Nothing before rdi, where an aligned block of four begins.
+    four: CodeLabel,
+    /// Found in the slots, which begin at rdi.
+    hit: CodeLabel,
     /// Found at rdi + rax.
     found: CodeLabel,
     nothing: CodeLabel,
@@ -54,7 +58,16 @@ struct Labels {
 impl Labels {
     fn new(lanes: &mut Lanes) -> Self {
         let mut label = || lanes.create_label();
-        Self { crosses: label(), next: label(), aligned: label(), found: label(), nothing: label() }
+        Self {
+            crosses: label(),
+            next: label(),
+            aligned: label(),
+            realign: label(),
+            four: label(),
+            hit: label(),
+            found: label(),
+            nothing: label(),
+        }
     }
 }
 
@@ -93,7 +106,7 @@ impl Find<'_> {
             self.lanes.test(edx, edx)?;
             self.lanes.je(labels.nothing)?;
         }
-        self.lanes.jump_if_crossing(RDI, RAX, labels.crosses)?;
+        self.lanes.jump_if_crossing(self.lanes.bytes(), labels.crosses)?;
         self.look(0, 0)?;
         self.lanes.mask(RAX, 0)?;
         self.lanes.first_or(RAX, labels.next)?;
@@ -103,55 +116,64 @@ impl Find<'_> {
         }
     }
 
-    fn singles(&mut self, labels: Labels) -> Result<(), IcedError> {
-        let bytes = self.lanes.bytes();
-        self.lanes.place(labels.next)?;
-        if self.target == Target::Length {
-            self.lanes.mov(rdx, rdi)?;
-        }
-        self.lanes.and(rdi, -bytes)?;
-        self.lanes.place(labels.aligned)?;
-        for _ in 0..SINGLES {
-            let next = self.lanes.create_label();
-            self.lanes.add(rdi, bytes)?;
-            self.stop_at_end(labels)?;
-            self.look(0, 0)?;
-            self.lanes.mask(RAX, 0)?;
-            self.lanes.first_or(RAX, next)?;
-            self.report()?;
-            self.lanes.place(next)?;
-        }
-        Ok(())
-    }
-
-    /// Blocks of four vectors, aligned to their size, so that none crosses a page. The first may begin in what was
-    /// seen already.
-    fn loop_of_four(&mut self, labels: Labels) -> Result<(), IcedError> {
+    /// The next four vectors, aligned or not.
+    fn second(&mut self, labels: Labels) -> Result<(), IcedError> {
         let bytes = self.lanes.bytes();
         let block = bytes * SLOTS as i32;
-        let (again, hit) = (self.lanes.create_label(), self.lanes.create_label());
+        self.lanes.place(labels.next)?;
+        match self.target {
+            Target::Length => self.lanes.mov(rdx, rdi)?,
+            Target::Byte => {
+                self.lanes.cmp(rdx, bytes)?;
+                self.lanes.jbe(labels.nothing)?;
+            }
+            Target::ByteOrEnd => {}
+        }
         self.lanes.add(rdi, bytes)?;
-        self.lanes.and(rdi, -block)?;
-        self.lanes.sub(rdi, block)?;
-        self.lanes.place(again)?;
+        self.lanes.jump_if_crossing(block, labels.realign)?;
+        self.look_at_four(labels)?;
         self.lanes.add(rdi, block)?;
+        self.lanes.and(rdi, -block)
+    }
+
+    /// Blocks of four vectors, aligned to their size, so that none crosses a page.
+    fn loop_of_four(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let block = self.lanes.bytes() * SLOTS as i32;
+        self.lanes.place(labels.four)?;
         self.stop_at_end(labels)?;
-        for slot in 0..SLOTS {
-            self.look(slot, slot as i32 * bytes)?;
-        }
-        self.lanes.jump_if_any_slot(hit)?;
-        self.lanes.jmp(again)?;
-        self.lanes.place(hit)?;
-        for slot in 0..SLOTS {
-            let next = self.lanes.create_label();
-            self.lanes.mask(RAX, slot)?;
-            self.lanes.first_or(RAX, next)?;
-            self.lanes.jmp(labels.found)?;
-            self.lanes.place(next)?;
-            self.lanes.add(rdi, bytes)?;
-        }
+        self.look_at_four(labels)?;
+        self.lanes.add(rdi, block)?;
+        self.lanes.jmp(labels.four)?;
+        self.lanes.place(labels.hit)?;
+        self.lanes.first_of_slots()?;
         self.lanes.place(labels.found)?;
         self.report()
+    }
+
+    fn look_at_four(&mut self, labels: Labels) -> Result<(), IcedError> {
+        for slot in 0..SLOTS {
+            self.look(slot, slot as i32 * self.lanes.bytes())?;
+        }
+        self.lanes.jump_if_any_slot(labels.hit)
+    }
+
+    /// Aligned vectors one by one, up to where a block of four begins.
+    fn singles(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let bytes = self.lanes.bytes();
+        let again = self.lanes.create_label();
+        self.lanes.place(labels.realign)?;
+        self.lanes.and(rdi, -bytes)?;
+        self.lanes.jmp(again)?;
+        self.lanes.place(labels.aligned)?;
+        self.lanes.add(rdi, bytes)?;
+        self.stop_at_end(labels)?;
+        self.lanes.test(edi, bytes * SLOTS as i32 - 1)?;
+        self.lanes.je(labels.four)?;
+        self.lanes.place(again)?;
+        self.look(0, 0)?;
+        self.lanes.mask(RAX, 0)?;
+        self.lanes.first_or(RAX, labels.aligned)?;
+        self.lanes.jmp(labels.found)
     }
 
     /// The first vector of a string near the end of a page: the aligned one that holds its beginning.
@@ -182,7 +204,7 @@ impl Find<'_> {
 
     fn stop_at_end(&mut self, labels: Labels) -> Result<(), IcedError> {
         if self.target == Target::Byte {
-            self.lanes.cmp(rdi, R8.whole)?;
+            self.lanes.cmp(rdi, r8)?;
             self.lanes.jae(labels.nothing)?;
         }
         Ok(())
@@ -196,12 +218,12 @@ impl Find<'_> {
             Target::Byte => {
                 self.lanes.xor(ecx, ecx)?;
                 self.lanes.cmp(rax, r8)?;
-                self.lanes.cmovae(rax, RCX.whole)?;
+                self.lanes.cmovae(rax, rcx)?;
             }
             Target::ByteOrEnd => {
                 self.lanes.xor(ecx, ecx)?;
                 self.lanes.cmp(byte_ptr(rax), sil)?;
-                self.lanes.cmovne(rax, RCX.whole)?;
+                self.lanes.cmovne(rax, rcx)?;
             }
         }
         self.lanes.leave()

@@ -85,6 +85,15 @@ impl<'a> Lanes<'a> {
         }
     }
 
+    /// Every byte of `vector` = 255.
+    pub fn fill(&mut self, vector: usize) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => self.pcmpeqb(XMM[vector], XMM[vector]),
+            Vectors::Avx2 => self.vpcmpeqb(YMM[vector], YMM[vector], YMM[vector]),
+            Vectors::Avx512 => self.vpternlogd(ZMM[vector], ZMM[vector], ZMM[vector], 255),
+        }
+    }
+
     /// Every byte of `vector` = the low byte of `byte`.
     pub fn spread(&mut self, vector: usize, byte: AsmRegister32) -> Result<(), IcedError> {
         let xmm = XMM[vector];
@@ -164,6 +173,36 @@ impl<'a> Lanes<'a> {
         }
     }
 
+    /// `slot` = where it is empty or `vector` is 0; `zero` is a cleared vector. Not with AVX-512.
+    pub fn keep_zeros(&mut self, slot: usize, vector: usize, zero: usize) -> Result<(), IcedError> {
+        let slot = FIRST_SLOT + slot;
+        if self.vectors == Vectors::Sse2 {
+            self.pminub(XMM[slot], XMM[vector])?;
+            return self.pcmpeqb(XMM[slot], XMM[zero]);
+        }
+        self.vpminub(YMM[slot], YMM[slot], YMM[vector])?;
+        self.vpcmpeqb(YMM[slot], YMM[slot], YMM[zero])
+    }
+
+    /// Turns every bit of `slot` over; `ones` is a filled vector, not looked at with AVX-512.
+    pub fn invert_slot(&mut self, slot: usize, ones: usize) -> Result<(), IcedError> {
+        let vector = FIRST_SLOT + slot;
+        match self.vectors {
+            Vectors::Sse2 => self.pxor(XMM[vector], XMM[ones]),
+            Vectors::Avx2 => self.vpxor(YMM[vector], YMM[vector], YMM[ones]),
+            Vectors::Avx512 => self.knotq(MASKS[slot], MASKS[slot]),
+        }
+    }
+
+    /// Turns every bit of `mask` over.
+    pub fn invert(&mut self, mask: Gpr) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => self.xor(mask.low, 0xffff),
+            Vectors::Avx2 => self.not(mask.low),
+            Vectors::Avx512 => self.not(mask.whole),
+        }
+    }
+
     /// `mask` = the mask of `slot`.
     pub fn mask(&mut self, mask: Gpr, slot: usize) -> Result<(), IcedError> {
         match self.vectors {
@@ -173,7 +212,7 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Goes to `target` if any slot has a bit. Destroys `rax` and slots 1 and 3 unless it goes.
+    /// Goes to `target` if any slot has a bit. Destroys rax.
     pub fn jump_if_any_slot(&mut self, target: CodeLabel) -> Result<(), IcedError> {
         let slot = |index| FIRST_SLOT + index;
         match self.vectors {
@@ -221,6 +260,52 @@ impl<'a> Lanes<'a> {
         }
     }
 
+    /// rax = the number of the lowest bit of all slots in a row, at least one of which has a bit. Destroys rcx and r9.
+    ///
+    /// Without a branch: in which of four vectors a string ends is hard to predict.
+    pub fn first_of_slots(&mut self) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => {
+                self.pair_of_masks(RAX, 0, 16)?;
+                self.pair_of_masks(R9, 2, 16)?;
+                self.shl(r9, 32)?;
+                self.or(rax, r9)?;
+                self.bsf(rax, rax)
+            }
+            Vectors::Avx2 => {
+                self.pair_of_masks(R9, 2, 32)?;
+                self.pair_of_masks(RAX, 0, 32)?;
+                self.tzcnt(r9, r9)?;
+                self.add(r9, 64)?;
+                self.tzcnt(rcx, rax)?;
+                self.test(rax, rax)?;
+                self.mov(rax, r9)?;
+                self.cmovne(rax, rcx)
+            }
+            Vectors::Avx512 => {
+                self.kmovq(rax, MASKS[SLOTS - 1])?;
+                self.tzcnt(rax, rax)?;
+                self.add(rax, 64 * (SLOTS as i32 - 1))?;
+                for slot in (0..SLOTS - 1).rev() {
+                    self.kmovq(rcx, MASKS[slot])?;
+                    self.tzcnt(rcx, rcx)?;
+                    // LEA leaves the carry of TZCNT alone, which is set for a mask without bits.
+                    self.lea(rcx, ptr(rcx + 64 * slot))?;
+                    self.cmovae(rax, rcx)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// `mask` = the masks of `slot` and, `width` bits higher, of the next. Destroys rcx.
+    fn pair_of_masks(&mut self, mask: Gpr, slot: usize, width: u32) -> Result<(), IcedError> {
+        self.mask(RCX, slot + 1)?;
+        self.mask(mask, slot)?;
+        self.shl(rcx, width)?;
+        self.or(mask.whole, rcx)
+    }
+
     /// `mask` >>= the low bits of `rcx`, fewer than a vector has bytes.
     pub fn shift_by_rcx(&mut self, mask: Gpr) -> Result<(), IcedError> {
         match self.vectors {
@@ -229,12 +314,11 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Goes to `crosses` if a vector at `address` would reach into the next page. Destroys `scratch`.
-    pub fn jump_if_crossing(&mut self, address: Gpr, scratch: Gpr, crosses: CodeLabel) -> Result<(), IcedError> {
-        let last_start = PAGE_BYTES as i32 - self.bytes();
-        self.mov(scratch.low, address.low)?;
-        self.and(scratch.low, PAGE_BYTES - 1)?;
-        self.cmp(scratch.low, last_start)?;
+    /// Goes to `crosses` if `bytes` bytes at rdi would reach into the next page. Destroys rax.
+    pub fn jump_if_crossing(&mut self, bytes: i32, crosses: CodeLabel) -> Result<(), IcedError> {
+        self.mov(eax, edi)?;
+        self.and(eax, PAGE_BYTES - 1)?;
+        self.cmp(eax, PAGE_BYTES as i32 - bytes)?;
         self.ja(crosses)
     }
 
@@ -246,15 +330,6 @@ impl<'a> Lanes<'a> {
         self.xor(eax, edi)?;
         self.xor(ecx, esi)?;
         self.or(eax, ecx)?;
-        self.test(eax, PAGE_BYTES)?;
-        self.jne(crosses)
-    }
-
-    /// Goes to `crosses` if a vector at `rsi` would reach into the next page. Destroys `rax`.
-    pub fn jump_if_source_crosses(&mut self, crosses: CodeLabel) -> Result<(), IcedError> {
-        let last = self.bytes() - 1;
-        self.lea(eax, ptr(rsi + last))?;
-        self.xor(eax, esi)?;
         self.test(eax, PAGE_BYTES)?;
         self.jne(crosses)
     }
@@ -276,12 +351,10 @@ pub struct Gpr {
 
 pub const RAX: Gpr = Gpr { whole: rax, low: eax };
 pub const RCX: Gpr = Gpr { whole: rcx, low: ecx };
-pub const RDX: Gpr = Gpr { whole: rdx, low: edx };
 pub const RSI: Gpr = Gpr { whole: rsi, low: esi };
 pub const RDI: Gpr = Gpr { whole: rdi, low: edi };
 pub const R8: Gpr = Gpr { whole: r8, low: r8d };
 pub const R9: Gpr = Gpr { whole: r9, low: r9d };
-pub const R10: Gpr = Gpr { whole: r10, low: r10d };
 
 pub const XMM: [AsmRegisterXmm; 16] =
     [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
