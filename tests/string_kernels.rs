@@ -82,7 +82,8 @@ impl Bench {
     ) {
         let mut after = before.to_vec();
         let expected = Model(&mut after).call(function, first, second, third);
-        let second_is_byte = matches!(function, StringFunction::Memchr | StringFunction::Strchr);
+        let second_is_byte =
+            matches!(function, StringFunction::Memchr | StringFunction::Strchr | StringFunction::Strrchr);
         let address_or_byte = if second_is_byte { second as u64 } else { self.room.address(second) };
         let arguments = [self.room.address(first), address_or_byte, third as u64];
         let call = (function, vectors, first, second, third);
@@ -93,6 +94,7 @@ impl Bench {
         let result = match expected {
             Answer::Difference(_) => Answer::Difference(result as i32),
             Answer::Length(_) => Answer::Length(result),
+            Answer::Nothing => Answer::Nothing,
             Answer::Found(_) => Answer::Found((result != 0).then(|| (result - self.room.address(0)) as usize)),
         };
         assert_eq!(result, expected, "{call:?}");
@@ -105,7 +107,8 @@ impl Bench {
 }
 
 const COMPARISONS: [StringFunction; 3] = [StringFunction::Memcmp, StringFunction::Strcmp, StringFunction::Strncmp];
-const SEARCHES: [StringFunction; 3] = [StringFunction::Memchr, StringFunction::Strlen, StringFunction::Strchr];
+const SEARCHES: [StringFunction; 4] =
+    [StringFunction::Memchr, StringFunction::Strlen, StringFunction::Strchr, StringFunction::Strrchr];
 
 /// A place for a block of up to `len` bytes: at any alignment, at the beginning or at the end of memory, or across a
 /// page boundary.
@@ -208,7 +211,7 @@ fn long_blocks_agree() {
             bench.check(&COMPARISONS, a, b, bound);
             bench.check(&[StringFunction::Memchr], a, 0, bound);
         }
-        bench.check(&[StringFunction::Strlen, StringFunction::Strchr], a, 3, 0);
+        bench.check(&SEARCHES[1..], a, 3, 0);
         bench.put(a + position, &[3]);
         bench.check(&SEARCHES, a, 3, u32::MAX as usize);
     }
@@ -256,5 +259,109 @@ fn what_runs_out_of_memory_faults() {
         bench.check(&SEARCHES, end - len, 6, len + 1);
         bench.check(&COMPARISONS, end - len, 64, len + 1);
         bench.check(&COMPARISONS, 65, end - len, len + 1);
+        bench.check(&[StringFunction::Strcpy, StringFunction::Strncpy], 65, end - len, len + 1);
+        bench.check(&[StringFunction::Strcat, StringFunction::Strncpy], end - len, 65, len + 1);
+    }
+}
+
+#[test]
+fn copies_agree_at_every_length_and_write_nothing_else() {
+    let mut bench = Bench::new(4, 9);
+    let copies = [StringFunction::Strcpy, StringFunction::Strncpy];
+    for len in 0..=LONGEST {
+        for _ in 0..64 {
+            let src = place(&mut bench, 0, 8192, len + 1);
+            let bound = bench.below(2 * LONGEST);
+            let dst = place(&mut bench, 8192, 16384, bound.max(len + 1));
+            let mut text = bench.text(len, 255);
+            text.push(0);
+            bench.put(src, &text);
+            bench.check(&copies, dst, src, bound);
+            bench.check(&copies[1..], dst, src, len);
+            bench.check(&copies[1..], dst, src, len + 1);
+            let before = bench.below(300).min(dst - 8192);
+            let start = bench.text(before, 255);
+            bench.put(dst - before, &start);
+            bench.put(dst, &[0]);
+            bench.check(&[StringFunction::Strcat], dst - before, src, 0);
+        }
+    }
+}
+
+#[test]
+fn long_copies_agree() {
+    let mut bench = Bench::new(16, 10);
+    for _ in 0..200 {
+        let len = bench.below(20_000);
+        let (src, dst) = (place(&mut bench, 0, 32768, len + 1), place(&mut bench, 32768, 65536, len + 1));
+        let mut text = bench.text(len, 255);
+        text.push(0);
+        bench.put(src, &text);
+        bench.check(&[StringFunction::Strcpy], dst, src, 0);
+        let bound = len / 2 + bench.below(len / 2 + 1);
+        bench.check(&[StringFunction::Strncpy], dst, src, bound);
+        bench.check(&[StringFunction::Strncpy], dst, src, len + 1);
+    }
+}
+
+/// C leaves it undefined; the bodies of the libc do not.
+#[test]
+fn overlapping_copies_agree_with_copying_byte_by_byte() {
+    let mut bench = Bench::new(2, 11);
+    for _ in 0..5000 {
+        let len = bench.below(400);
+        let src = 3700 + bench.below(500);
+        let dst = src - bench.below(200);
+        let mut text = bench.text(len, 255);
+        text.push(0);
+        bench.put(src, &text);
+        bench.check(&[StringFunction::Strcpy, StringFunction::Strncpy], dst, src, len + 100);
+        bench.check(&[StringFunction::Strncpy], src + (src - dst), src, len + 30);
+    }
+    let (src, text) = (bench.room.len() - 300, [3; 200]);
+    bench.put(src, &text);
+    bench.room.bytes()[src + 200..].fill(0);
+    for distance in [1, 15, 16, 31, 32, 63, 64, 65, 200] {
+        bench.check(&[StringFunction::Strcpy], src + distance, src, 0);
+    }
+}
+
+#[test]
+fn parts_are_found_where_they_first_begin() {
+    let mut bench = Bench::new(4, 12);
+    for _ in 0..60_000 {
+        let (len, part_len) = (bench.below(LONGEST), bench.below(6));
+        let string = place(&mut bench, 0, 8192, len + 1);
+        let part = place(&mut bench, 8192, 16384, part_len + 1);
+        let letters = 2 + bench.below(2);
+        for (at, len) in [(string, len), (part, part_len)] {
+            let mut text = bench.text(len, letters);
+            text.push(0);
+            bench.put(at, &text);
+        }
+        bench.check(&[StringFunction::Strstr], string, part, 0);
+        let suffix = string + bench.below(len + 1);
+        bench.check(&[StringFunction::Strstr], string, suffix, 0);
+    }
+}
+
+#[test]
+fn long_parts_are_found() {
+    let mut bench = Bench::new(4, 13);
+    for _ in 0..2000 {
+        let (len, part_len) = (bench.below(4000), 1 + bench.below(400));
+        let string = place(&mut bench, 0, 8192, len + 1);
+        let part = place(&mut bench, 8192, 16384, part_len + 1);
+        let mut text = vec![7; len];
+        text.push(0);
+        bench.put(string, &text);
+        let mut needle = vec![7; part_len];
+        let odd = bench.below(part_len);
+        needle[odd] = [7, 8][bench.below(2)];
+        let at = bench.below(len + 1);
+        bench.put(string + at, if at < len { &[8] } else { &[0] });
+        needle.push(0);
+        bench.put(part, &needle);
+        bench.check(&[StringFunction::Strstr], string, part, 0);
     }
 }

@@ -13,6 +13,8 @@ pub enum Answer {
     Length(u64),
     /// The offset of what was found, or NULL.
     Found(Option<usize>),
+    /// Only memory changes.
+    Nothing,
 }
 
 impl Model<'_> {
@@ -25,7 +27,48 @@ impl Model<'_> {
             StringFunction::Memchr => self.memchr(first, second as u8, third),
             StringFunction::Strlen => Some(Answer::Length((self.end_of(first)? - first) as u64)),
             StringFunction::Strchr => self.strchr(first, second as u8),
+            StringFunction::Strrchr => self.strrchr(first, second as u8),
+            StringFunction::Strcpy => self.copy(first, second, usize::MAX),
+            StringFunction::Strncpy => self.copy(first, second, third),
+            StringFunction::Strcat => self.copy(self.end_of(first)?, second, usize::MAX),
+            StringFunction::Strstr => self.strstr(first, second),
         }
+    }
+
+    /// Up to the terminator or the bound; then, with a bound, zeros.
+    fn copy(&mut self, dst: usize, src: usize, bound: usize) -> Option<Answer> {
+        let mut ended = false;
+        for at in 0..bound {
+            let byte = if ended { 0 } else { self.byte(src + at)? };
+            *self.0.get_mut(dst + at)? = byte;
+            ended |= byte == 0;
+            if ended && bound == usize::MAX {
+                break;
+            }
+        }
+        Some(Answer::Nothing)
+    }
+
+    fn strrchr(&self, at: usize, byte: u8) -> Option<Answer> {
+        let end = self.end_of(at)?;
+        Some(Answer::Found((at..=end).rev().find(|at| self.0[*at] == byte)))
+    }
+
+    fn strstr(&self, at: usize, part: usize) -> Option<Answer> {
+        let part = &self.0[part..self.end_of(part)?];
+        for start in at.. {
+            let mut matched = 0;
+            while matched < part.len() && self.byte(start + matched)? == part[matched] {
+                matched += 1;
+            }
+            if matched == part.len() {
+                return Some(Answer::Found(Some(start)));
+            }
+            if self.byte(start)? == 0 {
+                break;
+            }
+        }
+        Some(Answer::Found(None))
     }
 
     fn byte(&self, at: usize) -> Option<u8> {

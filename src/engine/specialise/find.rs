@@ -25,17 +25,13 @@ const WANTED: usize = 0;
 const ZERO: usize = 1;
 
 pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, target: Target) -> Result<(), IcedError> {
-    let mut find = Find { lanes: Lanes::new(assembler, vectors), target };
-    find.prepare()?;
-    let labels = Labels::new(&mut find.lanes);
-    find.first(labels)?;
-    find.second(labels)?;
-    find.loop_of_four(labels)?;
-    find.across_pages(labels)?;
-    find.singles(labels)?;
-    find.nothing(labels)
+    Find { lanes: Lanes::new(assembler, vectors), target, then: None }.emit()
 }
 
+/// Goes to `then` with the address of the terminator of the string at rdi there. Keeps rsi.
+pub fn emit_end(assembler: &mut CodeAssembler, vectors: Vectors, then: CodeLabel) -> Result<(), IcedError> {
+    Find { lanes: Lanes::new(assembler, vectors), target: Target::Length, then: Some(then) }.emit()
+}
 #[derive(Clone, Copy)]
 struct Labels {
     /// The first vector would cross a page.
@@ -76,9 +72,22 @@ impl Labels {
 struct Find<'a> {
     lanes: Lanes<'a>,
     target: Target,
+    /// Where to go on with the address found in rdi instead of answering.
+    then: Option<CodeLabel>,
 }
 
 impl Find<'_> {
+    fn emit(&mut self) -> Result<(), IcedError> {
+        self.prepare()?;
+        let labels = Labels::new(&mut self.lanes);
+        self.first(labels)?;
+        self.second(labels)?;
+        self.loop_of_four(labels)?;
+        self.across_pages(labels)?;
+        self.singles(labels)?;
+        self.nothing(labels)
+    }
+
     fn prepare(&mut self) -> Result<(), IcedError> {
         match self.target {
             Target::Length => self.lanes.clear(WANTED),
@@ -110,8 +119,8 @@ impl Find<'_> {
         self.look(0, 0)?;
         self.lanes.mask(RAX, 0)?;
         self.lanes.first_or(RAX, labels.next)?;
-        match self.target {
-            Target::Length => self.lanes.leave(),
+        match (self.target, self.then) {
+            (Target::Length, None) => self.lanes.leave(),
             _ => self.report(),
         }
     }
@@ -212,6 +221,10 @@ impl Find<'_> {
 
     /// Answers with rdi + rax, where something was found.
     fn report(&mut self) -> Result<(), IcedError> {
+        if let Some(then) = self.then {
+            self.lanes.add(rdi, rax)?;
+            return self.lanes.jmp(then);
+        }
         self.lanes.add(rax, rdi)?;
         match self.target {
             Target::Length => self.lanes.sub(rax, rdx)?,

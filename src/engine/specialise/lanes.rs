@@ -306,6 +306,14 @@ impl<'a> Lanes<'a> {
         self.or(mask.whole, rcx)
     }
 
+    /// `to` = the number of the lowest bit of `mask`, which has one.
+    pub fn first_of(&mut self, to: Gpr, mask: Gpr) -> Result<(), IcedError> {
+        match self.vectors {
+            Vectors::Sse2 => self.bsf(to.whole, mask.whole),
+            Vectors::Avx2 | Vectors::Avx512 => self.tzcnt(to.whole, mask.whole),
+        }
+    }
+
     /// `mask` >>= the low bits of `rcx`, fewer than a vector has bytes.
     pub fn shift_by_rcx(&mut self, mask: Gpr) -> Result<(), IcedError> {
         match self.vectors {
@@ -334,6 +342,15 @@ impl<'a> Lanes<'a> {
         self.jne(crosses)
     }
 
+    /// Goes to `crosses` if a vector at rsi would reach into the next page. Destroys rax.
+    pub fn jump_if_source_crosses(&mut self, crosses: CodeLabel) -> Result<(), IcedError> {
+        let last_start = PAGE_BYTES as i32 - self.bytes();
+        self.mov(eax, esi)?;
+        self.and(eax, PAGE_BYTES - 1)?;
+        self.cmp(eax, last_start)?;
+        self.ja(crosses)
+    }
+
     /// `to` = the bytes from `address` to the end of its page, at least 1.
     pub fn bytes_left_in_page(&mut self, to: Gpr, address: Gpr) -> Result<(), IcedError> {
         self.mov(to.low, address.low)?;
@@ -351,10 +368,13 @@ pub struct Gpr {
 
 pub const RAX: Gpr = Gpr { whole: rax, low: eax };
 pub const RCX: Gpr = Gpr { whole: rcx, low: ecx };
+pub const RDX: Gpr = Gpr { whole: rdx, low: edx };
 pub const RSI: Gpr = Gpr { whole: rsi, low: esi };
 pub const RDI: Gpr = Gpr { whole: rdi, low: edi };
 pub const R8: Gpr = Gpr { whole: r8, low: r8d };
 pub const R9: Gpr = Gpr { whole: r9, low: r9d };
+
+pub const R10: Gpr = Gpr { whole: r10, low: r10d };
 
 pub const XMM: [AsmRegisterXmm; 16] =
     [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];

@@ -10,7 +10,10 @@ mod copy;
 mod fill;
 mod find;
 mod lanes;
+mod last;
+mod string_copy;
 pub mod strings;
+mod substring;
 
 use alloc::vec::Vec;
 use iced_x86::IcedError;

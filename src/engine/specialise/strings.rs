@@ -12,7 +12,7 @@ use iced_x86::code_asm::CodeAssembler;
 
 use super::compare::Extent;
 use super::find::Target;
-use super::{Vectors, compare, find};
+use super::{Vectors, compare, find, last, string_copy, substring};
 
 /// A function of the libc that has a kernel for all lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,10 +23,27 @@ pub enum StringFunction {
     Strcmp,
     Strncmp,
     Strchr,
+    Strrchr,
+    Strcpy,
+    Strncpy,
+    Strcat,
+    Strstr,
 }
 
 impl StringFunction {
-    pub const ALL: [Self; 6] = [Self::Memcmp, Self::Memchr, Self::Strlen, Self::Strcmp, Self::Strncmp, Self::Strchr];
+    pub const ALL: [Self; 11] = [
+        Self::Memcmp,
+        Self::Memchr,
+        Self::Strlen,
+        Self::Strcmp,
+        Self::Strncmp,
+        Self::Strchr,
+        Self::Strrchr,
+        Self::Strcpy,
+        Self::Strncpy,
+        Self::Strcat,
+        Self::Strstr,
+    ];
 
     /// Its C name.
     pub const fn name(self) -> &'static str {
@@ -37,6 +54,11 @@ impl StringFunction {
             Self::Strcmp => "strcmp",
             Self::Strncmp => "strncmp",
             Self::Strchr => "strchr",
+            Self::Strrchr => "strrchr",
+            Self::Strcpy => "strcpy",
+            Self::Strncpy => "strncpy",
+            Self::Strcat => "strcat",
+            Self::Strstr => "strstr",
         }
     }
 
@@ -55,6 +77,11 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, function: StringFun
         StringFunction::Memchr => find::emit(assembler, vectors, Target::Byte),
         StringFunction::Strlen => find::emit(assembler, vectors, Target::Length),
         StringFunction::Strchr => find::emit(assembler, vectors, Target::ByteOrEnd),
+        StringFunction::Strrchr => last::emit(assembler, vectors),
+        StringFunction::Strcpy => string_copy::emit(assembler, vectors),
+        StringFunction::Strncpy => string_copy::emit_bounded(assembler, vectors),
+        StringFunction::Strcat => string_copy::emit_append(assembler, vectors),
+        StringFunction::Strstr => substring::emit(assembler, vectors),
     }
 }
 
