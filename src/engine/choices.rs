@@ -12,7 +12,7 @@ use super::program::{FuncId, FunctionKind};
 use super::specialise::{ExactPath, KernelId};
 use super::tier::{self, Promotion, Tier};
 use super::translate::{Specialisation, callees};
-use crate::profile::{SiteKind, SiteRecord};
+use crate::profile::{SiteKind, SiteRecord, ValueCount, ValueHistogram};
 
 /// Bodies of up to this many bytes of WebAssembly stand in place of calls: about thirty operators, as much code as the
 /// call with its arguments, its frame and its counter a few times over.
@@ -49,7 +49,7 @@ impl Engine {
         if self.options.highest < Tier::Specialised {
             return Choices::default();
         }
-        let body = self.kernel_for(id);
+        let body = self.kernel_for(id, &ValueHistogram::default());
         if body.is_some() {
             return Choices { body, ..Choices::default() };
         }
@@ -57,9 +57,9 @@ impl Engine {
         Choices { body, sites: self.site_choices(id, minimum, &callees), callees }
     }
 
-    /// The kernel that does all that the libc's function `id` does.
-    fn kernel_for(&self, id: FuncId) -> Option<KernelId> {
-        KernelId::for_function(self.program.info(id).libc?.name, self.platform.cpu)
+    /// The kernel that does all that the libc's function `id` does; `sizes` are those of its calls, where they are known.
+    fn kernel_for(&self, id: FuncId, sizes: &ValueHistogram) -> Option<KernelId> {
+        KernelId::for_function(self.program.info(id).libc?.name, sizes, self.platform.cpu)
     }
 
     /// The hot libc functions that `id` calls and whose work can stand in place of the calls.
@@ -68,7 +68,7 @@ impl Engine {
         let sites = observed.map_or(&[][..], |observed| &self.sites[observed.first_site..][..observed.site_count]);
         let called = callees(&self.program, id).into_iter().chain(sites.iter().filter_map(|site| site.callee));
         let expand = |callee: FuncId| {
-            let kernel = self.kernel_for(callee).map(Expand::Kernel);
+            let kernel = self.kernel_for(callee, &ValueHistogram::default()).map(Expand::Kernel);
             Some((callee, kernel.or_else(|| self.is_small(callee).then_some(Expand::Body))?))
         };
         called.filter(|callee| *callee != id && self.is_hot_libc_function(*callee)).filter_map(expand).collect()
@@ -122,9 +122,13 @@ impl Engine {
             ExactPath::Body if expansions.get(&callee) != Some(&Expand::Body) => None,
             _ => u32::try_from(size).ok(),
         };
-        let sizes: Vec<u32> =
+        let exact: Vec<u32> =
             tier::frequent_values(record, minimum).into_iter().filter_map(has_path).take(site::PATHS).collect();
-        (!sizes.is_empty()).then_some(Specialisation::Sizes(sizes))
+        let general = match expansions.get(&callee) {
+            Some(Expand::Kernel(_)) => self.kernel_for(callee, &others(&record.values, &exact)),
+            _ => None,
+        };
+        (!exact.is_empty() || general.is_some()).then_some(Specialisation::Sizes { exact, general })
     }
 
     fn target(&self, record: &SiteRecord, minimum: u64) -> Option<Specialisation> {
@@ -133,4 +137,12 @@ impl Engine {
         let known = (target.0 as usize) < self.program.functions.len();
         known.then_some(Specialisation::Target(target))
     }
+}
+
+/// What `values` has besides `exact`.
+fn others(values: &ValueHistogram, exact: &[u32]) -> ValueHistogram {
+    let (known, slots): (Vec<ValueCount>, Vec<ValueCount>) =
+        values.slots.iter().partition(|slot| exact.iter().any(|size| u64::from(*size) == slot.value));
+    let taken = known.iter().fold(0_u64, |sum, slot| sum.saturating_add(slot.count));
+    ValueHistogram { slots, total: values.total.saturating_sub(taken) }
 }

@@ -10,6 +10,7 @@ use cranelift_codegen::ir::TrapCode;
 
 use super::EngineError;
 use super::compile::{MachineCode, Relocation, RelocationKind, Symbol};
+use super::cpu::CpuFeatures;
 use super::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
 use super::library;
 use super::program::FuncId;
@@ -36,6 +37,7 @@ pub struct CodeSpace {
     /// Entries of functions, ascending by function.
     entries: Vec<EntryBlock>,
     pub trampolines: Trampolines,
+    cpu: CpuFeatures,
     kernels: BTreeMap<KernelId, u64>,
     /// Functions whose code will not be replaced, with its address: calls need not go through the entry.
     settled: BTreeMap<FuncId, u64>,
@@ -81,7 +83,12 @@ impl Placed {
 
 impl CodeSpace {
     /// Places the trampolines.
-    pub fn new(memory: Box<dyn CodeMemory>, state_base: u64, pinned: bool) -> Result<Self, EngineError> {
+    pub fn new(
+        memory: Box<dyn CodeMemory>,
+        state_base: u64,
+        pinned: bool,
+        cpu: CpuFeatures,
+    ) -> Result<Self, EngineError> {
         let trampolines = trampoline::assemble(memory.base(), state_base, pinned)
             .map_err(|error| EngineError::Codegen(alloc::format!("trampolines: {error}")))?;
         let mut space = Self {
@@ -90,6 +97,7 @@ impl CodeSpace {
             next: TRAMPOLINE_BYTES,
             entries: Vec::new(),
             trampolines,
+            cpu,
             kernels: BTreeMap::new(),
             settled: BTreeMap::new(),
             placed: Vec::new(),
@@ -183,7 +191,7 @@ impl CodeSpace {
         if self.kernels.contains_key(&id) {
             return Ok(());
         }
-        let bytes = kernel(id).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))?;
+        let bytes = kernel(id, self.cpu).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))?;
         self.kernel_bytes += bytes.len();
         let code = MachineCode { bytes, relocations: Vec::new(), traps: Vec::new(), locations: Vec::new() };
         let address = self.place(code, None)?;

@@ -51,7 +51,7 @@ impl Engine {
             imports,
             options,
             compiler: Compiler::new(platform.cpu, pinned)?,
-            code: CodeSpace::new(platform.code, platform.state.base(), pinned)?,
+            code: CodeSpace::new(platform.code, platform.state.base(), pinned, platform.cpu)?,
             allocator,
             functions: Vec::new(),
             sites: Vec::new(),

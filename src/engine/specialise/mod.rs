@@ -1,25 +1,35 @@
-//! Straight-line code for the sizes a program really uses, encoded with iced-x86 because Cranelift has no 256-bit
-//! vectors.
+//! Machine code for what a program really does on this CPU, encoded with iced-x86 because Cranelift has no vectors wider
+//! than 128 bits.
 //!
-//! Key types: [`KernelId`] (which code), [`kernel`] (its bytes). A kernel stands behind the guard that `translate`
-//! puts in front of it: exactly this size, and a destination that does not begin inside the source. Neighbours: `tier`
-//! chooses sizes, the engine links kernels once and shares them between sites.
+//! Key types: [`KernelId`] (which code), [`kernel`] (its bytes). There are two sorts. Kernels of one size are straight-line
+//! code behind the guard that `translate` puts in front of them: exactly this size, and a destination that does not begin
+//! inside the source. Kernels of a whole function of the libc take any arguments and need no guard: they answer as its body
+//! does. Neighbours: `choices` picks them, the engine links each once and shares it between sites.
 
+pub mod any_copy;
+pub mod any_fill;
+pub mod any_size;
 mod compare;
 mod copy;
 mod fill;
 mod find;
 mod lanes;
 mod last;
+pub mod shape;
 mod string_copy;
 pub mod strings;
 mod substring;
+mod vectors;
 
 use alloc::vec::Vec;
 use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
 
 use super::cpu::CpuFeatures;
+use crate::profile::ValueHistogram;
+use any_size::{LAST_LEVEL_CACHE_BYTES, Limits};
+use shape::Shape;
+use strings::StringFunction;
 
 /// What a kernel does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +38,12 @@ pub enum Operation {
     CopyExactly,
     /// (destination, byte): fills [`KernelId::detail`] bytes, as `memset`.
     FillExactly,
+    /// (destination, source, bytes): `memmove`; `detail` is the number of its [`Shape`].
+    Copy,
+    /// (destination, byte, bytes): `memset`; `detail` is the number of its [`Shape`].
+    Fill,
+    /// As the function of the libc does.
+    String(StringFunction),
 }
 
 /// What an argument of a kernel is, in terms of the libc function's.
@@ -57,29 +73,48 @@ impl Operation {
         match self {
             Self::CopyExactly => (&[Address, Address], Outcome::FirstArgument),
             Self::FillExactly => (&[Address, Word], Outcome::FirstArgument),
+            Self::Copy => (&[Address, Address, Word], Outcome::FirstArgument),
+            Self::Fill => (&[Address, Word, Word], Outcome::FirstArgument),
+            Self::String(function) => match function {
+                StringFunction::Strlen => (&[Address], Outcome::Word),
+                StringFunction::Strcmp => (&[Address, Address], Outcome::Word),
+                StringFunction::Memcmp | StringFunction::Strncmp => (&[Address, Address, Word], Outcome::Word),
+                StringFunction::Memchr => (&[Address, Word, Word], Outcome::Address),
+                StringFunction::Strchr | StringFunction::Strrchr => (&[Address, Word], Outcome::Address),
+                StringFunction::Strstr => (&[Address, Address], Outcome::Address),
+                StringFunction::Strcpy | StringFunction::Strcat => (&[Address, Address], Outcome::FirstArgument),
+                StringFunction::Strncpy => (&[Address, Address, Word], Outcome::FirstArgument),
+            },
         }
     }
 }
 
-/// The widest vectors that a kernel uses.
+/// The instructions that a kernel may use: the widest vectors, and what every CPU that has them has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Vectors {
     Sse2,
+    /// With BMI1, BMI2 and LZCNT.
     Avx2,
-    /// With the foundation, byte-and-word and vector-length extensions of AVX-512, and BMI1, BMI2 and LZCNT.
+    /// The foundation, byte-and-word and vector-length extensions of AVX-512, with the above.
     Avx512,
 }
 
 impl Vectors {
     /// The widest that this CPU has.
     pub fn of(cpu: CpuFeatures) -> Self {
-        if cpu.contains(CpuFeatures::AVX2) { Self::Avx2 } else { Self::Sse2 }
+        let bits = CpuFeatures::BMI1 | CpuFeatures::BMI2 | CpuFeatures::LZCNT;
+        match cpu {
+            _ if cpu.contains(bits | CpuFeatures::AVX512) => Self::Avx512,
+            _ if cpu.contains(bits | CpuFeatures::AVX2) => Self::Avx2,
+            _ => Self::Sse2,
+        }
     }
 
     const fn bytes(self) -> u32 {
         match self {
             Self::Sse2 => 16,
-            Self::Avx2 | Self::Avx512 => 32,
+            Self::Avx2 => 32,
+            Self::Avx512 => 64,
         }
     }
 }
@@ -129,35 +164,63 @@ impl ExactPath {
 }
 
 impl KernelId {
-    /// The kernel that does all that libc function `name` does, for any arguments.
-    pub fn for_function(_name: &str, _cpu: CpuFeatures) -> Option<Self> {
-        None
+    /// The kernel that does all that libc function `name` does; `sizes` is what its calls pass.
+    pub fn for_function(name: &str, sizes: &ValueHistogram, cpu: CpuFeatures) -> Option<Self> {
+        let vectors = Vectors::of(cpu);
+        let shape = || Shape::of(vectors, &sizes.slots, sizes.total).number();
+        let (operation, detail) = match name {
+            "memcpy" | "memmove" => (Operation::Copy, shape()),
+            "memset" => (Operation::Fill, shape()),
+            _ => (Operation::String(StringFunction::find(name)?), 0),
+        };
+        Some(Self { operation, vectors, detail })
     }
 
-    const OPERATIONS: [Operation; 2] = [Operation::CopyExactly, Operation::FillExactly];
-    const VECTORS: [Vectors; 2] = [Vectors::Sse2, Vectors::Avx2];
-
-    /// As the index of a relocation name.
-    pub const fn number(self) -> u32 {
-        (self.operation as u32) << 26 | (self.vectors as u32) << 24 | self.detail
+    /// As the index of a relocation name: operation, vectors, detail from the highest bits on.
+    pub fn number(self) -> u32 {
+        let operation = match self.operation {
+            Operation::CopyExactly => 0,
+            Operation::FillExactly => 1,
+            Operation::Copy => 2,
+            Operation::Fill => 3,
+            Operation::String(function) => 4 + function as u32,
+        };
+        operation << 26 | (self.vectors as u32) << 24 | self.detail
     }
 
     /// The inverse of [`Self::number`].
-    pub const fn from_number(number: u32) -> Self {
-        let operation = Self::OPERATIONS[(number >> 26) as usize];
-        let vectors = Self::VECTORS[(number >> 24 & 3) as usize];
+    pub fn from_number(number: u32) -> Self {
+        let operation = match number >> 26 {
+            0 => Operation::CopyExactly,
+            1 => Operation::FillExactly,
+            2 => Operation::Copy,
+            3 => Operation::Fill,
+            string => Operation::String(StringFunction::ALL[string as usize - 4]),
+        };
+        let vectors = match number >> 24 & 3 {
+            0 => Vectors::Sse2,
+            1 => Vectors::Avx2,
+            _ => Vectors::Avx512,
+        };
         Self { operation, vectors, detail: number & 0x00ff_ffff }
     }
 }
 
-/// The machine code of `id`: a leaf function in the C convention that uses caller-saved registers only.
-pub fn kernel(id: KernelId) -> Result<Vec<u8>, IcedError> {
+/// The machine code of `id` for this CPU: a leaf function in the C convention that uses caller-saved registers only.
+pub fn kernel(id: KernelId, cpu: CpuFeatures) -> Result<Vec<u8>, IcedError> {
+    let KernelId { operation, vectors, detail } = id;
     let mut assembler = CodeAssembler::new(64)?;
-    match id.operation {
-        Operation::CopyExactly => copy::emit(&mut assembler, id)?,
-        Operation::FillExactly => fill::emit(&mut assembler, id)?,
+    let limits = Limits::of(operation, vectors, cpu.contains(CpuFeatures::ERMS), LAST_LEVEL_CACHE_BYTES);
+    match operation {
+        Operation::CopyExactly => copy::emit(&mut assembler, vectors, detail)?,
+        Operation::FillExactly => fill::emit(&mut assembler, vectors, detail)?,
+        Operation::Copy => any_copy::emit(&mut assembler, vectors, Shape::from_number(detail), limits)?,
+        Operation::Fill => any_fill::emit(&mut assembler, vectors, Shape::from_number(detail), limits)?,
+        Operation::String(function) => strings::emit(&mut assembler, vectors, function)?,
     }
-    assembler.ret()?;
+    if !matches!(operation, Operation::String(_)) {
+        assembler.ret()?;
+    }
     assembler.assemble(0)
 }
 
@@ -179,15 +242,16 @@ pub fn pieces(bytes: u32, widest: u32) -> Vec<Piece> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::libc::{self, LibcFunction};
 
-    fn all() -> impl Iterator<Item = (Operation, Vectors)> {
-        KernelId::OPERATIONS.into_iter().flat_map(|operation| KernelId::VECTORS.map(|vectors| (operation, vectors)))
-    }
+    const VECTORS: [Vectors; 3] = [Vectors::Sse2, Vectors::Avx2, Vectors::Avx512];
+    const OF_ONE_SIZE: [Operation; 2] = [Operation::CopyExactly, Operation::FillExactly];
 
     #[test]
     fn numbers_name_kernels() {
-        for (operation, vectors) in all() {
-            for detail in [1, 512, MAX_BYTES] {
+        let strings = StringFunction::ALL.into_iter().map(Operation::String);
+        for operation in OF_ONE_SIZE.into_iter().chain([Operation::Copy, Operation::Fill]).chain(strings) {
+            for (vectors, detail) in VECTORS.into_iter().flat_map(|vectors| [(vectors, 0), (vectors, MAX_BYTES)]) {
                 let id = KernelId { operation, vectors, detail };
                 assert_eq!(KernelId::from_number(id.number()), id);
             }
@@ -208,13 +272,26 @@ mod tests {
 
     #[test]
     fn every_size_assembles_and_vectors_differ() {
-        for (operation, vectors) in all() {
-            for bytes in 1..=MAX_BYTES {
-                kernel(KernelId { operation, vectors, detail: bytes }).unwrap();
+        let code =
+            |operation, vectors, detail| kernel(KernelId { operation, vectors, detail }, CpuFeatures::empty()).unwrap();
+        for operation in OF_ONE_SIZE {
+            for bytes in MAX_BYTES_IN_PLACE + 1..=MAX_BYTES {
+                let [sse2, avx2, avx512] = VECTORS.map(|vectors| code(operation, vectors, bytes));
+                assert!(sse2 != avx2 && avx2 != avx512, "{operation:?} {bytes}");
             }
         }
-        let of = |vectors| kernel(KernelId { operation: Operation::CopyExactly, vectors, detail: 512 }).unwrap();
-        assert_ne!(of(Vectors::Sse2), of(Vectors::Avx2));
+    }
+
+    #[test]
+    fn every_function_with_a_body_in_vectors_assembles() {
+        let whole = |function: &LibcFunction| {
+            let sizes = ValueHistogram::default();
+            let id = KernelId::for_function(function.name, &sizes, CpuFeatures::empty())?;
+            kernel(id, CpuFeatures::empty()).unwrap();
+            Some(function.name)
+        };
+        let names: Vec<_> = libc::functions().iter().filter_map(whole).collect();
+        assert_eq!(names.len(), 14, "{names:?}");
     }
 
     #[test]

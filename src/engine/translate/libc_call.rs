@@ -14,18 +14,22 @@ impl Translator<'_> {
     /// Calls a libc function that takes a size: recorded, and guarded where the plan names sizes.
     pub fn sized_call(&mut self, callee: FuncId, site: SizeSite, args: &[Value]) -> Result<Vec<Value>, Refusal> {
         let plan = self.take_site();
-        let Some(Specialisation::Sizes(sizes)) = &plan.specialisation else {
-            return self.recorded_call(&plan, callee, site, args);
+        let Some(Specialisation::Sizes { exact, general: kernel }) = &plan.specialisation else {
+            self.record_size(&plan, site, args);
+            return self.libc_call(callee, args);
         };
+        if exact.is_empty() {
+            return self.general_call(&plan, *kernel, callee, site, args);
+        }
         let join = self.result_block(callee);
         let general = self.builder.create_block();
         self.builder.set_cold_block(general);
         let name = self.program.info(callee).name.clone();
-        for (path, bytes) in sizes.iter().enumerate() {
-            let Some(exact) = ExactPath::of(&name, u64::from(*bytes)) else { continue };
+        for (path, bytes) in exact.iter().enumerate() {
+            let Some(way) = ExactPath::of(&name, u64::from(*bytes)) else { continue };
             let miss = self.builder.create_block();
             if self.guard_size(args[site.size], *bytes, miss) {
-                let results = self.exact_path(exact, callee, site, args, *bytes, general)?;
+                let results = self.exact_path(way, callee, site, args, *bytes, general)?;
                 self.count_pass(&plan, path);
                 self.jump(join, &results);
             }
@@ -37,7 +41,7 @@ impl Translator<'_> {
         self.builder.seal_block(general);
         self.builder.switch_to_block(general);
         self.count_miss(&plan);
-        let results = self.recorded_call(&plan, callee, site, args)?;
+        let results = self.general_call(&plan, *kernel, callee, site, args)?;
         self.jump(join, &results);
 
         self.builder.seal_block(join);
@@ -89,17 +93,29 @@ impl Translator<'_> {
         alloc::vec![result]
     }
 
-    fn recorded_call(
+    /// The call of no particular size: recorded, and `kernel`'s where there is one.
+    fn general_call(
         &mut self,
         plan: &SitePlan,
+        kernel: Option<KernelId>,
         callee: FuncId,
         site: SizeSite,
         args: &[Value],
     ) -> Result<Vec<Value>, Refusal> {
+        self.record_size(plan, site, args);
+        match (kernel, self.plan.callees.get(&callee)) {
+            (Some(kernel), Some(expanded)) => {
+                self.increment(expanded.calls);
+                Ok(self.kernel_call(kernel, args))
+            }
+            _ => self.libc_call(callee, args),
+        }
+    }
+
+    fn record_size(&mut self, plan: &SitePlan, site: SizeSite, args: &[Value]) {
         let size = self.builder.ins().uextend(types::I64, args[site.size]);
         let addresses: Vec<Value> = site.addresses.iter().map(|index| args[*index]).collect();
         self.record(plan, size, &addresses);
-        self.libc_call(callee, args)
     }
 
     /// Goes on with `size == bytes`, to `miss` otherwise. A constant size needs no test; whether it is this one is returned.

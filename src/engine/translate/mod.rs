@@ -111,9 +111,14 @@ pub enum Probe {
 /// The fast path of a site. The generic path stands behind its guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Specialisation {
-    /// Calls of the libc with one of these sizes, at most `layout::site::PATHS`, are done in place or by a kernel for that
-    /// size. Tested in this order.
-    Sizes(Vec<u32>),
+    /// Calls of the libc that take a size.
+    Sizes {
+        /// Calls with one of these sizes, at most `layout::site::PATHS`, are done in place or by a kernel for that size.
+        /// Tested in this order.
+        exact: Vec<u32>,
+        /// All other calls are this kernel's, shaped for their sizes.
+        general: Option<KernelId>,
+    },
     /// Indirect calls that reach this function call it directly.
     Target(FuncId),
 }
@@ -122,7 +127,7 @@ impl Specialisation {
     /// The values that have paths of their own, as the site's probe would record them.
     pub fn values(&self) -> Vec<u64> {
         match self {
-            Self::Sizes(sizes) => sizes.iter().map(|size| u64::from(*size)).collect(),
+            Self::Sizes { exact, .. } => exact.iter().map(|size| u64::from(*size)).collect(),
             Self::Target(target) => alloc::vec![u64::from(target.0) + 1],
         }
     }
