@@ -22,7 +22,8 @@ const FAILURES: [&str; 11] = [
     "out-of-memory",
 ];
 /// Self-tests that find a verdict; each has a test below.
-const VERDICTS: [&str; 8] = ["permissions", "interrupts", "heap", "frames", "linear", "linear-small", "code", "state"];
+const VERDICTS: [&str; 9] =
+    ["permissions", "interrupts", "heap", "frames", "linear", "linear-small", "code", "state", "regions"];
 
 fn self_test(name: &str) -> Boot {
     Guest::bare().words(&format!("selftest={name}")).run()
@@ -186,4 +187,9 @@ fn published_code_runs_and_can_be_replaced() {
 #[test]
 fn engine_state_keeps_what_is_written() {
     passes("state");
+}
+
+#[test]
+fn regions_are_empty_whenever_they_are_handed_out() {
+    passes("regions");
 }

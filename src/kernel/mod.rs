@@ -23,7 +23,7 @@ use core::fmt::Write;
 use crate::arch::cpu::{self, Features};
 use crate::arch::early_console::{self, EarlyConsole};
 use crate::arch::{ExitCode, interrupts, power_off_after_failure, segments, symbols, ticks};
-use crate::memory::{self, Regions, layout};
+use crate::memory::{self, RegionSource, layout};
 use devices::Devices;
 
 /// Physical address of the text screen's cells.
@@ -35,7 +35,7 @@ pub struct System {
     pub ticks_at_entry: u64,
     pub features: Features,
     pub boot: BootInformation,
-    pub regions: Regions,
+    pub regions: RegionSource,
     pub devices: Devices,
     /// The kernel command line has the word `verbose`.
     pub verbose: bool,

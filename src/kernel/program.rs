@@ -17,7 +17,7 @@ use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::tier::{Promotion, Thresholds};
 use crate::engine::{Activation, Engine, Options, Platform};
-use crate::memory::Regions;
+use crate::memory::{MemoryError, RegionSource};
 use crate::session::Session;
 use crate::store::{BlockDevice, Store};
 use crate::wasi::Wasi;
@@ -30,12 +30,13 @@ const PROFILE_SUFFIX: &str = ".bfprof";
 
 /// Runs the first module as the program and switches the machine off.
 pub fn run(system: System) -> ! {
-    let System { ticks_at_entry, boot, regions, devices, .. } = system;
+    let System { ticks_at_entry, boot, mut regions, devices, .. } = system;
     let terminal = Rc::new(RefCell::new(devices.terminal));
     let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
     devices.problems.iter().for_each(|problem| say(problem));
     let prepared = prepare(&boot, &terminal, devices.clock, &say);
-    let (session, imports) = match prepared {
+    let platform = platform(&mut regions).map_err(|error| error.to_string());
+    let (platform, (session, imports)) = match platform.and_then(|platform| Ok((platform, prepared?))) {
         Ok(prepared) => prepared,
         Err(problem) => {
             say(&problem);
@@ -49,7 +50,7 @@ pub fn run(system: System) -> ! {
     let samples = |engine: &mut Engine| {
         sampler::stop().for_each(|(place, count)| engine.add_sample(place, count.saturating_mul(ticks_per_sample)));
     };
-    let report = session.run(platform(regions), imports, disk, samples, &mut |line: &str| say(line));
+    let report = session.run(platform, imports, disk, samples, &mut |line: &str| say(line));
     say(&report.summary());
     terminal.borrow_mut().report(&report.line());
     let code = match (report.event, report.row.exit_code) {
@@ -142,10 +143,12 @@ fn choose_disk(disks: &mut [AtaDisk]) -> Option<&mut dyn BlockDevice> {
     disks.get_mut(index).map(|disk| disk as &mut dyn BlockDevice)
 }
 
-fn platform(regions: Regions) -> Platform {
+/// What an engine needs; refused while there is another engine.
+pub fn platform(regions: &mut RegionSource) -> Result<Platform, MemoryError> {
+    let regions = regions.take()?;
     let mut more_linear = regions.more_linear;
-    Platform {
-        stack: (&regions.call_stack).into(),
+    Ok(Platform {
+        stack: regions.call_stack.into(),
         code: Box::new(regions.code),
         state: Box::new(regions.state),
         memory: Box::new(regions.linear),
@@ -156,5 +159,5 @@ fn platform(regions: Regions) -> Platform {
         cpu: CpuFeatures::detect(),
         activation: &ACTIVATION,
         arm: faults::arm,
-    }
+    })
 }

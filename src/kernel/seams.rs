@@ -4,8 +4,8 @@ use core::ptr::NonNull;
 
 use crate::arch::ticks;
 use crate::drivers::power::PhysicalMemory;
-use crate::engine::seams::{CallStack, CodeMemory, LinearMemory, MemoryBase, OutOfMemory, StateMemory, Ticks};
-use crate::memory::{self, CallStackRegion, CodeRegion, Linear, StateRegion};
+use crate::engine::seams::{self, CodeMemory, LinearMemory, MemoryBase, OutOfMemory, StateMemory, Ticks};
+use crate::memory::{self, CallStack, CodeRegion, Linear, StateRegion};
 
 impl CodeMemory for CodeRegion {
     fn base(&self) -> u64 {
@@ -60,9 +60,9 @@ impl LinearMemory for Linear {
     }
 }
 
-impl From<&CallStackRegion> for CallStack {
-    fn from(region: &CallStackRegion) -> Self {
-        Self { usable: region.usable(), guard: region.guard() }
+impl From<CallStack> for seams::CallStack {
+    fn from(stack: CallStack) -> Self {
+        Self { usable: stack.usable(), guard: stack.guard() }
     }
 }
 

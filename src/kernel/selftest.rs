@@ -21,7 +21,7 @@ enum Test {
 /// A line for people.
 type Verdict = alloc::string::String;
 
-const TESTS: [(&str, Test); 23] = [
+const TESTS: [(&str, Test); 24] = [
     ("divide", Test::Fatal(|_| probe::divide_by_zero())),
     ("undefined", Test::Fatal(|_| probe::undefined_instruction())),
     ("page-fault", Test::Fatal(|_| _ = probe::read(0x10))),
@@ -41,6 +41,7 @@ const TESTS: [(&str, Test); 23] = [
     ("linear-small", Test::Verdict(memory::linear_without_large_frames)),
     ("code", Test::Verdict(memory::code)),
     ("state", Test::Verdict(memory::state)),
+    ("regions", Test::Verdict(memory::regions)),
     ("keyboard", Test::Verdict(devices::keyboard)),
     ("timer", Test::Verdict(devices::timer)),
     ("disk", Test::Verdict(devices::disk)),

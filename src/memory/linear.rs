@@ -11,8 +11,8 @@ use super::frames::Frames;
 use super::layout::{
     LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_BASE, LINEAR_BYTES, LINEAR_MEMORIES, LINEAR_STRIDE, PAGE_BYTES,
 };
-use super::space::{Access, AddressSpace};
-use super::{Memory, MemoryError, statistics, with_memory};
+use super::space::{Access, AddressSpace, Mapped, flush_all, free_mapped};
+use super::{Lease, Memory, MemoryError, statistics, with_memory};
 
 /// Bytes in a WebAssembly page, the unit of growth.
 pub const LINEAR_PAGE_BYTES: u64 = 65536;
@@ -29,24 +29,26 @@ enum Tail {
 }
 
 /// A linear memory: the first bytes are mapped, at its base and at the alias; everything up to the end of the guard is
-/// not.
+/// not. Gives back its memory when it is dropped.
 #[derive(Debug)]
 pub struct Linear {
     /// 0 for the program's first memory, which lies at address 0.
     number: u64,
     bytes: u64,
     tail: Tail,
+    _lease: Lease,
 }
 
 /// Hands out the linear memories after the first.
 #[derive(Debug)]
 pub struct LinearPlaces {
     next: u64,
+    lease: Lease,
 }
 
 impl LinearPlaces {
-    pub(super) fn new() -> Self {
-        Self { next: 1 }
+    pub(super) fn new(lease: Lease) -> Self {
+        Self { next: 1, lease }
     }
 
     /// One more linear memory, empty; none when the address space for them is used up.
@@ -56,13 +58,13 @@ impl LinearPlaces {
             return None;
         }
         self.next += 1;
-        Some(Linear::new(number))
+        Some(Linear::new(number, self.lease.clone()))
     }
 }
 
 impl Linear {
-    pub(super) fn new(number: u64) -> Self {
-        Self { number, bytes: 0, tail: Tail::SmallFrames }
+    pub(super) fn new(number: u64, lease: Lease) -> Self {
+        Self { number, bytes: 0, tail: Tail::SmallFrames, _lease: lease }
     }
 
     /// Address of its first byte, for the program.
@@ -128,6 +130,44 @@ impl Linear {
         }
         self.bytes = end;
         Ok(())
+    }
+
+    /// Unmaps the chunk that holds the last byte and frees what is behind it.
+    fn unmap_last_chunk(&mut self, memory: &mut Memory) {
+        let Memory { frames, space } = memory;
+        let start = (self.bytes - 1) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+        let in_part = !self.bytes.is_multiple_of(LARGE_PAGE_BYTES);
+        // A chunk that is used in part has small pages whatever is behind it; of others the page says what is.
+        let shared = match core::mem::replace(&mut self.tail, Tail::SmallFrames) {
+            Tail::LargeFrame(frame) if in_part => Some(Mapped::Large { address: frame }),
+            _ => None,
+        };
+        let mut offset = start;
+        while offset < self.bytes {
+            let mapped = space.unmap(frames, self.base() + offset);
+            offset += if matches!(mapped, Some(Mapped::Large { .. })) { LARGE_PAGE_BYTES } else { PAGE_BYTES };
+            if let (Some(mapped), None) = (mapped, shared) {
+                free_mapped(frames, mapped);
+            }
+        }
+        if let Some(frame) = shared {
+            free_mapped(frames, frame);
+        }
+        self.bytes = start;
+    }
+}
+
+impl Drop for Linear {
+    fn drop(&mut self) {
+        // Without memory there is nothing mapped.
+        let _ = with_memory(|memory| {
+            while self.bytes > 0 {
+                self.unmap_last_chunk(memory);
+            }
+            // The pages were forgotten at the base, but not at the alias.
+            flush_all();
+            Ok(())
+        });
     }
 }
 

@@ -1,10 +1,10 @@
 //! Physical memory, the address space, the heap, and the regions that the engine works in.
 //!
-//! [`initialise`] builds it all from what the loader reports and hands out the [`Regions`], each of which exists once.
-//! The frame allocator and the page tables sit behind one lock, because the global heap must reach them from wherever
-//! something is allocated. An interrupt handler must not allocate.
+//! [`initialise`] builds it all from what the loader reports. The [`RegionSource`] that it makes hands out the [`Regions`],
+//! each of which exists once at a time. The frame allocator and the page tables sit behind one lock, because the global
+//! heap must reach them from wherever something is allocated. An interrupt handler must not allocate.
 //!
-//! Key types: [`Regions`], [`frames::Frames`], [`space::AddressSpace`], [`heap::KernelHeap`]. Neighbours: `arch` below;
+//! Key types: [`RegionSource`], [`Regions`], [`frames::Frames`], [`space::AddressSpace`], [`heap::KernelHeap`]. Neighbours: `arch` below;
 //! `kernel::seams` wraps the regions for the engine.
 
 pub mod frames;
@@ -19,6 +19,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
+use alloc::rc::Rc;
 use core::fmt;
 
 use spin::Mutex;
@@ -26,7 +27,7 @@ use spin::Mutex;
 pub use frames::{Frame, LargeFrame, Statistics};
 pub use image::image_range;
 pub use linear::{Linear, LinearPlaces};
-pub use region::{CallStackRegion, CodeRegion, Region, StateRegion};
+pub use region::{CallStack, CodeRegion, Region, StateRegion};
 pub use space::Access;
 
 use frames::Frames;
@@ -46,6 +47,8 @@ pub enum MemoryError {
     AlreadyMapped { page: u64 },
     /// Memory was asked for before there was any.
     NotInitialised,
+    /// The regions were asked for while there were some.
+    RegionsInUse,
 }
 
 impl fmt::Display for MemoryError {
@@ -57,6 +60,7 @@ impl fmt::Display for MemoryError {
             }
             Self::AlreadyMapped { page } => write!(f, "the page at {page:#x} is already in use: a bug in the kernel"),
             Self::NotInitialised => write!(f, "memory is used before it is set up: a bug in the kernel"),
+            Self::RegionsInUse => write!(f, "the regions of an engine are still in use: a bug in the kernel"),
         }
     }
 }
@@ -72,20 +76,47 @@ pub(crate) struct Memory {
 /// Reached by the global heap. Never held while something is allocated on the heap.
 static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
 
-/// The parts of the address space that the engine works in. There is one of each.
+/// The parts of the address space that the engine works in, empty at first. There is one of each.
 pub struct Regions {
     pub code: CodeRegion,
     pub state: StateRegion,
     pub linear: Linear,
     pub more_linear: LinearPlaces,
-    pub call_stack: CallStackRegion,
+    pub call_stack: CallStack,
+}
+
+/// Hands out the [`Regions`], to one user after another.
+#[derive(Debug)]
+pub struct RegionSource {
+    call_stack: CallStack,
+    lease: Lease,
+}
+
+/// A region holds one; what it has mapped is gone before it lets go.
+#[derive(Clone, Debug, Default)]
+struct Lease(Rc<()>);
+
+impl RegionSource {
+    /// The regions; refused until all that came from them before has been dropped.
+    pub fn take(&mut self) -> Result<Regions, MemoryError> {
+        if Rc::strong_count(&self.lease.0) > 1 {
+            return Err(MemoryError::RegionsInUse);
+        }
+        Ok(Regions {
+            code: CodeRegion::new(self.lease.clone()),
+            state: StateRegion::new(self.lease.clone()),
+            linear: Linear::new(0, self.lease.clone()),
+            more_linear: LinearPlaces::new(self.lease.clone()),
+            call_stack: self.call_stack.clone(),
+        })
+    }
 }
 
 /// Takes over `free` (whole, disjoint, ascending frames), replaces the boot tables by the kernel's own, in which
 /// nothing is mapped below the upper half, and makes the heap usable.
 ///
 /// Called once, on a kernel stack, with the boot tables active.
-pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<Regions, MemoryError> {
+pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<RegionSource, MemoryError> {
     let mut frames = Frames::new(free, PhysicalMap::fixed(PHYSICAL_MAP));
     let mut space = AddressSpace::new(&mut frames, gigabyte_pages)?;
     space.share_slot(&mut frames, LINEAR_BASE, LINEAR_ALIAS)?;
@@ -94,13 +125,7 @@ pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<Regions, MemoryE
     // mapped before.
     unsafe { space.activate() };
     *MEMORY.lock() = Some(Memory { frames, space });
-    Ok(Regions {
-        code: CodeRegion::new(),
-        state: StateRegion::new(),
-        linear: Linear::new(0),
-        more_linear: LinearPlaces::new(),
-        call_stack: CallStackRegion::new()?,
-    })
+    Ok(RegionSource { call_stack: CallStack::map()?, lease: Lease::default() })
 }
 
 /// How much physical memory there is; zeros before [`initialise`].

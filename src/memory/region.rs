@@ -1,6 +1,7 @@
 //! Regions of the address space that grow by mapping frames behind their end.
 //!
-//! Key types: [`Region`], and what is built on it: [`CodeRegion`], [`StateRegion`], [`CallStackRegion`].
+//! Key types: [`Region`], and what is built on it: [`CodeRegion`], [`StateRegion`], [`CallStack`].
+//! A code or state region gives back its memory when it is dropped.
 
 use core::ops::Range;
 
@@ -10,7 +11,7 @@ use super::layout::{
     STATE_BASE, STATE_BYTES,
 };
 use super::space::{Access, Mapped, free_mapped};
-use super::{Memory, MemoryError, with_memory};
+use super::{Lease, Memory, MemoryError, with_memory};
 use crate::arch::cpu;
 
 /// What new memory holds.
@@ -147,11 +148,11 @@ fn unmap_last(memory: &mut Memory, end: u64) -> u64 {
 
 /// Where compiled code lives. It is executed here and written elsewhere.
 #[derive(Debug)]
-pub struct CodeRegion(Region);
+pub struct CodeRegion(Region, #[expect(dead_code, reason = "held until the region is gone")] Lease);
 
 impl CodeRegion {
-    pub(super) fn new() -> Self {
-        Self(Region::new(CODE_BASE, CODE_BYTES, Access::ReadExecute, Fresh::Zeros, LARGE_PAGE_BYTES))
+    pub(super) fn new(lease: Lease) -> Self {
+        Self(Region::new(CODE_BASE, CODE_BYTES, Access::ReadExecute, Fresh::Zeros, LARGE_PAGE_BYTES), lease)
     }
 
     pub fn base(&self) -> u64 {
@@ -174,13 +175,19 @@ impl CodeRegion {
     }
 }
 
+impl Drop for CodeRegion {
+    fn drop(&mut self) {
+        self.0.shrink(0);
+    }
+}
+
 /// Where the data lies that compiled code addresses directly.
 #[derive(Debug)]
-pub struct StateRegion(Region);
+pub struct StateRegion(Region, #[expect(dead_code, reason = "held until the region is gone")] Lease);
 
 impl StateRegion {
-    pub(super) fn new() -> Self {
-        Self(Region::new(STATE_BASE, STATE_BYTES, Access::ReadWrite, Fresh::Zeros, 16 * PAGE_BYTES))
+    pub(super) fn new(lease: Lease) -> Self {
+        Self(Region::new(STATE_BASE, STATE_BYTES, Access::ReadWrite, Fresh::Zeros, 16 * PAGE_BYTES), lease)
     }
 
     pub fn base(&self) -> u64 {
@@ -211,26 +218,33 @@ impl StateRegion {
     }
 }
 
-/// The stack that compiled code runs on.
-#[derive(Debug)]
-pub struct CallStackRegion(Region);
+impl Drop for StateRegion {
+    fn drop(&mut self) {
+        self.0.shrink(0);
+    }
+}
 
-impl CallStackRegion {
-    /// The whole stack is mapped at once; the guard below it is not.
-    pub(super) fn new() -> Result<Self, MemoryError> {
-        let base = CALL_STACK_BASE + CALL_STACK_GUARD_BYTES;
-        let mut region = Region::new(base, CALL_STACK_BYTES, Access::ReadWrite, Fresh::Zeros, PAGE_BYTES);
+/// The stack that compiled code runs on, mapped for good.
+#[derive(Clone, Debug)]
+pub struct CallStack(());
+
+impl CallStack {
+    const BASE: u64 = CALL_STACK_BASE + CALL_STACK_GUARD_BYTES;
+
+    /// Maps the whole stack; the guard below it is not.
+    pub(super) fn map() -> Result<Self, MemoryError> {
+        let mut region = Region::new(Self::BASE, CALL_STACK_BYTES, Access::ReadWrite, Fresh::Zeros, PAGE_BYTES);
         region.ensure(CALL_STACK_BYTES)?;
-        Ok(Self(region))
+        Ok(Self(()))
     }
 
     /// Mapped addresses; the stack grows down from the end.
     pub fn usable(&self) -> Range<u64> {
-        self.0.base()..self.0.base() + self.0.mapped()
+        Self::BASE..Self::BASE + CALL_STACK_BYTES
     }
 
     /// Unmapped addresses just below.
     pub fn guard(&self) -> Range<u64> {
-        CALL_STACK_BASE..self.0.base()
+        CALL_STACK_BASE..Self::BASE
     }
 }

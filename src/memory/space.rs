@@ -235,6 +235,6 @@ fn flush(page: u64) {
 }
 
 /// Forgets every translation: no page is global.
-fn flush_all() {
+pub fn flush_all() {
     x86_64::instructions::tlb::flush_all();
 }

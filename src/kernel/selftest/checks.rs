@@ -32,9 +32,10 @@ pub fn execute_heap() {
 
 /// Tries every kind of access to every kind of memory.
 pub fn permissions(system: &mut System) -> Result<Verdict, Verdict> {
-    system.regions.code.write(0, &[RETURN]).map_err(|error| format!("{error}"))?;
-    system.regions.state.ensure(1).map_err(|error| format!("{error}"))?;
-    system.regions.state.write(0, u64::from(RETURN));
+    let mut regions = system.regions.take().map_err(|error| format!("{error}"))?;
+    regions.code.write(0, &[RETURN]).map_err(|error| format!("{error}"))?;
+    regions.state.ensure(1).map_err(|error| format!("{error}"))?;
+    regions.state.write(0, u64::from(RETURN));
     let heap = Box::new(RETURN);
     let mut frame = memory::allocate_frame().map_err(|error| format!("{error}"))?;
     frame.bytes()[0] = RETURN;
@@ -47,8 +48,8 @@ pub fn permissions(system: &mut System) -> Result<Verdict, Verdict> {
         ("physical map", PHYSICAL_MAP + frame.address(), [true, true, false]),
         ("code", CODE_BASE, [true, false, true]),
         ("state", STATE_BASE, [true, true, false]),
-        ("call stack", system.regions.call_stack.usable().start, [true, true, false]),
-        ("call stack guard", system.regions.call_stack.guard().end - 1, [false; 3]),
+        ("call stack", regions.call_stack.usable().start, [true, true, false]),
+        ("call stack guard", regions.call_stack.guard().end - 1, [false; 3]),
         ("linear memory, empty", 0, [false; 3]),
     ];
     expectations.extend(stacks::guards().map(|(name, guard)| (name, guard.end - 1, [false; 3])));

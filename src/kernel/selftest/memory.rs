@@ -6,12 +6,17 @@ use alloc::{format, vec};
 use super::Verdict;
 use crate::arch::probe::{self, Attempt, RETURN, succeeds};
 use crate::kernel::System;
-use crate::memory::layout::{CODE_BASE, LARGE_PAGE_BYTES, LINEAR_GUARD_END};
-use crate::memory::{self, Linear, heap as kernel_heap};
+use crate::memory::layout::{CODE_BASE, LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_GUARD_END, LINEAR_STRIDE, STATE_BASE};
+use crate::memory::{self, Linear, MemoryError, Regions, heap as kernel_heap};
 
 /// Turns a failed expectation into a verdict.
 fn expect(holds: bool, what: &str) -> Result<(), Verdict> {
     if holds { Ok(()) } else { Err(what.into()) }
+}
+
+/// The regions, of which nothing is in use yet.
+fn take(system: &mut System) -> Result<Regions, Verdict> {
+    system.regions.take().map_err(|error| format!("{error}"))
 }
 
 /// Allocates and frees several times as much as there is, of all sizes, and one block as large as half of it.
@@ -92,7 +97,7 @@ fn sum_of_modules(system: &System) -> u64 {
 
 /// Grows linear memory across chunks and to the end of memory; checks both ways to it and its border.
 pub fn linear(system: &mut System) -> Result<Verdict, Verdict> {
-    let linear = &mut system.regions.linear;
+    let linear = &mut take(system)?.linear;
     for (delta, before) in [(1, 0), (2, 1), (29, 3), (1, 32), (0, 33), (70, 33)] {
         grow(linear, delta, before)?;
     }
@@ -136,7 +141,7 @@ pub fn linear_without_large_frames(system: &mut System) -> Result<Verdict, Verdi
     // One frame that stays keeps its large frame split.
     let (kept, freed): (Vec<_>, Vec<_>) = small.into_iter().partition(|frame| frame.address() / 4096 % 512 == 1);
     freed.into_iter().for_each(memory::free_frame);
-    let linear = &mut system.regions.linear;
+    let linear = &mut take(system)?.linear;
     for (delta, before) in [(1, 0), (40, 1), (60, 41)] {
         grow(linear, delta, before)?;
     }
@@ -153,7 +158,7 @@ pub fn code(system: &mut System) -> Result<Verdict, Verdict> {
     const OFFSET: usize = (2 << 20) + 4090;
     /// Reads address 0, which is not mapped, and returns: mov al, [0]; ret.
     const FAULTS: [u8; 8] = [0x8a, 0x04, 0x25, 0, 0, 0, 0, RETURN];
-    let code = &mut system.regions.code;
+    let code = &mut take(system)?.code;
     for (function, returns) in [(&[RETURN][..], true), (&FAULTS, false), (&[RETURN], true), (&FAULTS, false)] {
         code.write(OFFSET, function).map_err(|error| format!("{error}"))?;
         let returned = succeeds(Attempt::Execute, CODE_BASE + OFFSET as u64);
@@ -166,7 +171,7 @@ pub fn code(system: &mut System) -> Result<Verdict, Verdict> {
 /// Words of the engine's state are zero at first and hold what is written.
 pub fn state(system: &mut System) -> Result<Verdict, Verdict> {
     const BYTES: usize = 3 << 20;
-    let state = &mut system.regions.state;
+    let state = &mut take(system)?.state;
     state.ensure(BYTES).map_err(|error| format!("{error}"))?;
     let words = (0..BYTES).step_by(4096 + 8);
     expect(words.clone().all(|offset| state.read(offset) == 0), "new state is not zero")?;
@@ -174,4 +179,50 @@ pub fn state(system: &mut System) -> Result<Verdict, Verdict> {
     expect(words.clone().all(|offset| state.read(offset) == offset as u64), "state was lost")?;
     expect(state.ensure(usize::MAX).is_err(), "more state was granted than there is room for")?;
     Ok(format!("{} MiB of state at {:#x}", BYTES >> 20, state.base()))
+}
+
+/// The regions are handed out again and again, empty each time, once nothing is left of those before.
+pub fn regions(system: &mut System) -> Result<Verdict, Verdict> {
+    // Pages, in two steps: none, part of a chunk, a chunk, beyond one.
+    const GROWTHS: [[u64; 2]; 5] = [[0, 0], [3, 0], [32, 0], [40, 1], [1, 40]];
+    const ROUNDS: usize = 3 * GROWTHS.len();
+    let mut free = Vec::with_capacity(ROUNDS);
+    for round in 0..ROUNDS {
+        let mut regions = take(system)?;
+        let second = use_all(&mut regions, GROWTHS[round % GROWTHS.len()])?;
+        expect(matches!(system.regions.take(), Err(MemoryError::RegionsInUse)), "the regions were given twice")?;
+        drop(regions);
+        expect(matches!(system.regions.take(), Err(MemoryError::RegionsInUse)), "a second memory was overlooked")?;
+        drop(second);
+        for address in [0, LINEAR_STRIDE, LINEAR_ALIAS, CODE_BASE, STATE_BASE] {
+            expect(!succeeds(Attempt::Read, address), "what was dropped can still be read")?;
+        }
+        free.push(memory::statistics().free);
+    }
+    // Page tables stay or go with what was mapped last; after as many rounds again all is as before.
+    let (second, third) = (&free[GROWTHS.len()..2 * GROWTHS.len()], &free[2 * GROWTHS.len()..]);
+    expect(second == third, "frames were lost")?;
+    Ok(format!("{ROUNDS} rounds; {} MiB free after each", third[0] >> 20))
+}
+
+/// Puts something into each region, and into a second memory.
+fn use_all(regions: &mut Regions, growth: [u64; 2]) -> Result<Option<Linear>, Verdict> {
+    let mut second = regions.more_linear.take();
+    let memories = [Some(&mut regions.linear), second.as_mut()];
+    memories.into_iter().flatten().try_for_each(|linear| dirty(linear, growth))?;
+    let state = &mut regions.state;
+    regions.code.write(0, &[RETURN]).and_then(|()| state.ensure(1)).map_err(|error| format!("{error}"))?;
+    expect(state.read(0) == 0, "new state is not zero")?;
+    state.write(0, 1);
+    Ok(second)
+}
+
+/// Grows an empty memory in two steps, finds it zero, and fills it.
+fn dirty(linear: &mut Linear, growth: [u64; 2]) -> Result<(), Verdict> {
+    for delta in growth {
+        linear.grow(delta).map_err(|error| format!("{error}"))?;
+    }
+    expect(linear.bytes().iter().all(|&byte| byte == 0), "new memory is not zero")?;
+    linear.bytes().fill(7);
+    Ok(())
 }
