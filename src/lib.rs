@@ -15,6 +15,8 @@ pub mod host;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 
+pub mod script;
+
 pub mod session;
 
 pub mod wasi;

@@ -1,7 +1,9 @@
 //! Arguments and expected results of the test scripts.
 
 use bareflow::engine::Value;
+use bareflow::script::Pattern;
 use wast::core::{NanPattern, V128Pattern, WastArgCore, WastRetCore};
+use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};
 
 pub fn argument(arg: &WastArg<'_>) -> Value {
@@ -11,70 +13,90 @@ pub fn argument(arg: &WastArg<'_>) -> Value {
         WastArgCore::I64(value) => [*value as u64, 0],
         WastArgCore::F32(value) => [u64::from(value.bits), 0],
         WastArgCore::F64(value) => [value.bits, 0],
-        WastArgCore::V128(value) => words(&value.to_le_bytes()),
+        WastArgCore::V128(value) => words(u128::from_le_bytes(value.to_le_bytes())),
         WastArgCore::RefNull(_) => [0, 0],
         WastArgCore::RefExtern(value) | WastArgCore::RefHost(value) => [u64::from(*value) + 1, 0],
     }
 }
 
-pub fn matches(value: &Value, expected: &WastRet<'_>) -> bool {
+pub fn pattern(expected: &WastRet<'_>) -> Pattern {
     let WastRet::Core(expected) = expected else { panic!("components have no place here") };
-    matches_core(value, expected)
+    pattern_core(expected)
 }
 
-fn matches_core(value: &Value, expected: &WastRetCore<'_>) -> bool {
-    let low = value[0];
+fn pattern_core(expected: &WastRetCore<'_>) -> Pattern {
     match expected {
-        WastRetCore::I32(expected) => low == u64::from(*expected as u32),
-        WastRetCore::I64(expected) => low == *expected as u64,
-        WastRetCore::F32(pattern) => matches_f32(low as u32, pattern) && low >> 32 == 0,
-        WastRetCore::F64(pattern) => matches_f64(low, pattern),
-        WastRetCore::V128(pattern) => matches_v128(value, pattern),
-        WastRetCore::RefNull(_) => low == 0,
-        WastRetCore::RefExtern(Some(expected)) => low == u64::from(*expected) + 1,
-        WastRetCore::RefHost(expected) => low == u64::from(*expected) + 1,
-        WastRetCore::RefExtern(None) | WastRetCore::RefFunc(None) => low != 0,
-        WastRetCore::Either(patterns) => patterns.iter().any(|pattern| matches_core(value, pattern)),
+        WastRetCore::I32(expected) => exactly(u64::from(*expected as u32)),
+        WastRetCore::I64(expected) => exactly(*expected as u64),
+        WastRetCore::F32(pattern) => {
+            let lane = f32_lane(pattern);
+            // The bits that an f32 does not have are 0.
+            Pattern::Bits { mask: words(!u128::from(u32::MAX) | lane.mask), bits: words(lane.bits) }
+        }
+        WastRetCore::F64(pattern) => {
+            let lane = f64_lane(pattern);
+            Pattern::Bits { mask: words(!u128::from(u64::MAX) | lane.mask), bits: words(lane.bits) }
+        }
+        WastRetCore::V128(pattern) => vector(pattern),
+        WastRetCore::RefNull(_) => exactly(0),
+        WastRetCore::RefExtern(Some(expected)) | WastRetCore::RefHost(expected) => exactly(u64::from(*expected) + 1),
+        WastRetCore::RefExtern(None) | WastRetCore::RefFunc(None) => Pattern::NotNull,
+        WastRetCore::Either(patterns) => Pattern::Either(patterns.iter().map(pattern_core).collect()),
         other => panic!("{other:?} cannot come out of these proposals"),
     }
 }
 
-fn matches_f32(bits: u32, pattern: &NanPattern<wast::token::F32>) -> bool {
-    const QUIET: u32 = 0x7fc0_0000;
+fn exactly(low: u64) -> Pattern {
+    Pattern::Bits { mask: [u64::MAX; 2], bits: [low, 0] }
+}
+
+/// What a lane must be: those of its bits that are in `mask`.
+struct Lane {
+    mask: u128,
+    bits: u128,
+}
+
+/// A canonical NaN has the quiet bit only, an arithmetic one that at least (core specification, "NaN propagation").
+fn f32_lane(pattern: &NanPattern<F32>) -> Lane {
+    const QUIET: u128 = 0x7fc0_0000;
     match pattern {
-        NanPattern::CanonicalNan => bits & 0x7fff_ffff == QUIET,
-        NanPattern::ArithmeticNan => bits & QUIET == QUIET,
-        NanPattern::Value(value) => bits == value.bits,
+        NanPattern::CanonicalNan => Lane { mask: 0x7fff_ffff, bits: QUIET },
+        NanPattern::ArithmeticNan => Lane { mask: QUIET, bits: QUIET },
+        NanPattern::Value(value) => Lane { mask: u128::from(u32::MAX), bits: value.bits.into() },
     }
 }
 
-fn matches_f64(bits: u64, pattern: &NanPattern<wast::token::F64>) -> bool {
-    const QUIET: u64 = 0x7ff8_0000_0000_0000;
+fn f64_lane(pattern: &NanPattern<F64>) -> Lane {
+    const QUIET: u128 = 0x7ff8_0000_0000_0000;
     match pattern {
-        NanPattern::CanonicalNan => bits & (u64::MAX >> 1) == QUIET,
-        NanPattern::ArithmeticNan => bits & QUIET == QUIET,
-        NanPattern::Value(value) => bits == value.bits,
+        NanPattern::CanonicalNan => Lane { mask: u128::from(u64::MAX >> 1), bits: QUIET },
+        NanPattern::ArithmeticNan => Lane { mask: QUIET, bits: QUIET },
+        NanPattern::Value(value) => Lane { mask: u128::from(u64::MAX), bits: value.bits.into() },
     }
 }
 
-fn matches_v128(value: &Value, pattern: &V128Pattern) -> bool {
-    let bytes: Vec<u8> = value.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let lane = |index: usize, width: usize| {
-        let mut word = [0; 8];
-        word[..width].copy_from_slice(&bytes[index * width..][..width]);
-        u64::from_le_bytes(word)
-    };
+fn vector(pattern: &V128Pattern) -> Pattern {
+    let exact = |bytes: u32, bits: u64| Lane { mask: u128::from(u64::MAX >> (64 - 8 * bytes)), bits: bits.into() };
     match pattern {
-        V128Pattern::I8x16(lanes) => (0..16).all(|at| lane(at, 1) as u8 == lanes[at] as u8),
-        V128Pattern::I16x8(lanes) => (0..8).all(|at| lane(at, 2) as u16 == lanes[at] as u16),
-        V128Pattern::I32x4(lanes) => (0..4).all(|at| lane(at, 4) as u32 == lanes[at] as u32),
-        V128Pattern::I64x2(lanes) => (0..2).all(|at| lane(at, 8) == lanes[at] as u64),
-        V128Pattern::F32x4(lanes) => (0..4).all(|at| matches_f32(lane(at, 4) as u32, &lanes[at])),
-        V128Pattern::F64x2(lanes) => (0..2).all(|at| matches_f64(lane(at, 8), &lanes[at])),
+        V128Pattern::I8x16(lanes) => join(lanes.map(|lane| exact(1, u64::from(lane as u8)))),
+        V128Pattern::I16x8(lanes) => join(lanes.map(|lane| exact(2, u64::from(lane as u16)))),
+        V128Pattern::I32x4(lanes) => join(lanes.map(|lane| exact(4, u64::from(lane as u32)))),
+        V128Pattern::I64x2(lanes) => join(lanes.map(|lane| exact(8, lane as u64))),
+        V128Pattern::F32x4(lanes) => join(lanes.each_ref().map(f32_lane)),
+        V128Pattern::F64x2(lanes) => join(lanes.each_ref().map(f64_lane)),
     }
 }
 
-fn words(bytes: &[u8; 16]) -> Value {
-    let word = |at: usize| bytes[at..at + 8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    [word(0), word(8)]
+/// The lanes side by side, the first lowest.
+fn join<const LANES: usize>(lanes: [Lane; LANES]) -> Pattern {
+    let (mut mask, mut bits) = (0, 0);
+    for lane in lanes.iter().rev() {
+        mask = mask << (128 / LANES) | lane.mask;
+        bits = bits << (128 / LANES) | lane.bits;
+    }
+    Pattern::Bits { mask: words(mask), bits: words(bits) }
+}
+
+fn words(bits: u128) -> Value {
+    [bits as u64, (bits >> 64) as u64]
 }
