@@ -5,6 +5,8 @@ mod common;
 
 use common::qemu::{Boot, Guest, code};
 
+/// The self-test that `tests/official` runs.
+const OFFICIAL: [&str; 1] = ["script"];
 /// Self-tests that `tests/devices.rs` runs.
 const DEVICES: [&str; 4] = ["keyboard", "timer", "disk", "power-off"];
 /// Self-tests that provoke a failure; each has a test below.
@@ -52,7 +54,7 @@ fn passes(name: &str) -> Boot {
 fn every_self_test_has_a_test() {
     let boot = self_test("list");
     boot.expect_code(code::SELF_TEST_PASSED);
-    let mut tested = [&FAILURES[..], &VERDICTS, &DEVICES].concat();
+    let mut tested = [&FAILURES[..], &VERDICTS, &DEVICES, &OFFICIAL].concat();
     let mut offered = boot.kernel_lines();
     tested.sort_unstable();
     offered.sort_unstable();

@@ -6,6 +6,7 @@
 mod checks;
 mod devices;
 mod memory;
+mod script;
 
 use super::{System, say};
 use crate::arch::{ExitCode, power_off_after_failure, probe};
@@ -21,7 +22,7 @@ enum Test {
 /// A line for people.
 type Verdict = alloc::string::String;
 
-const TESTS: [(&str, Test); 24] = [
+const TESTS: [(&str, Test); 25] = [
     ("divide", Test::Fatal(|_| probe::divide_by_zero())),
     ("undefined", Test::Fatal(|_| probe::undefined_instruction())),
     ("page-fault", Test::Fatal(|_| _ = probe::read(0x10))),
@@ -42,6 +43,7 @@ const TESTS: [(&str, Test); 24] = [
     ("code", Test::Verdict(memory::code)),
     ("state", Test::Verdict(memory::state)),
     ("regions", Test::Verdict(memory::regions)),
+    ("script", Test::Verdict(script::script)),
     ("keyboard", Test::Verdict(devices::keyboard)),
     ("timer", Test::Verdict(devices::timer)),
     ("disk", Test::Verdict(devices::disk)),

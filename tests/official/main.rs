@@ -2,7 +2,10 @@
 //!
 //! `skips.txt` beside this file lists what is left out, with a reason each; a skip that is not needed fails the test.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod convert;
+mod in_qemu;
 mod parts;
 mod run;
 mod value;
