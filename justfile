@@ -27,6 +27,14 @@ fuzz MODULES='100000' SEED='0':
 bench-boots N *WORDS: _boot_packages programs _kernel _command _text
     @{{ command }} bench-boots {{ N }} {{ WORDS }}
 
+# Compare the libc with others on this CPU: table, libc.csv, libc.json and libc.svg in target/bench; --help for more
+bench WHAT='libc' *ARGS:
+    @{{ just_executable() }} --justfile {{ quote(justfile()) }} _bench-{{ WHAT }} {{ ARGS }}
+
+_bench-libc *ARGS: programs _command
+    @benches/libc/prepare.sh target/bench {{ command }}
+    @cargo bench --quiet --bench libc -- {{ ARGS }}
+
 # Make target/bareflow.iso, which boots the sample program on a real machine
 iso: _boot_packages programs _kernel _text
     grub/make-iso.sh target/bareflow.iso {{ kernel }} '' \

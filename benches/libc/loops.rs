@@ -1,0 +1,99 @@
+//! The loops that call what is measured: once as WebAssembly for BareFlow, once as Rust for native libraries.
+//!
+//! Both walk the same table of rows in the same linear memory, add up what the calls return, so that results can be
+//! compared, and do so `passes` times. A row holds three 32-bit words: arguments, of which those that are addresses
+//! count from the start of linear memory, or a step of a heap's trace.
+
+use std::fmt::Write;
+
+/// Three words.
+pub type Row = [u32; 3];
+pub const ROW_BYTES: u32 = size_of::<Row>() as u32;
+
+/// A function that is called with the words of a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Function {
+    pub name: &'static str,
+    /// Which arguments are addresses; the others are integers.
+    pub addresses: &'static [bool],
+    pub returns_address: bool,
+}
+
+/// Does nothing, so that its calls show what loop and call cost.
+pub const EMPTY: Function = function("empty", &[true, true, false], true);
+pub const MEMCPY: Function = function("memcpy", &[true, true, false], true);
+pub const MEMMOVE: Function = function("memmove", &[true, true, false], true);
+pub const MEMSET: Function = function("memset", &[true, false, false], true);
+pub const MEMCMP: Function = function("memcmp", &[true, true, false], false);
+/// Its byte is never found here, and NULL is no address.
+pub const MEMCHR: Function = function("memchr", &[true, false, false], false);
+pub const STRLEN: Function = function("strlen", &[true], false);
+pub const STRCMP: Function = function("strcmp", &[true, true], false);
+pub const STRCHR: Function = function("strchr", &[true, false], true);
+pub const STRSTR: Function = function("strstr", &[true, true], true);
+const FUNCTIONS: [Function; 9] = [MEMCPY, MEMMOVE, MEMSET, MEMCMP, MEMCHR, STRLEN, STRCMP, STRCHR, STRSTR];
+
+const fn function(name: &'static str, addresses: &'static [bool], returns_address: bool) -> Function {
+    Function { name, addresses, returns_address }
+}
+
+/// What a row of a heap's trace does: its first word. The second is the address of an 8-byte slot that holds a block's
+/// address, the third a size.
+pub mod step {
+    pub const FREE: u32 = 0;
+    pub const MALLOC: u32 = 1;
+    pub const CALLOC: u32 = 2;
+    pub const REALLOC: u32 = 3;
+}
+
+/// A module with one export per loop: each function under its name, `pairs` and `trace` for the heap.
+pub fn module() -> String {
+    let mut text = String::from("(module\n");
+    for function in FUNCTIONS {
+        let params = " i32".repeat(function.addresses.len());
+        let _ = writeln!(text, "(import \"libc\" \"{0}\" (func ${0} (param{params}) (result i32)))", function.name);
+    }
+    text += HEAP_IMPORTS;
+    let _ = writeln!(text, "(memory (export \"memory\") {})", super::layout::PAGES);
+    text += "(func $empty (param i32 i32 i32) (result i32) local.get 0)\n";
+    for function in FUNCTIONS.into_iter().chain([EMPTY]) {
+        let words = (0..function.addresses.len()).map(|word| format!("(i32.load offset={} (local.get $at))", 4 * word));
+        let call = format!("(call ${} {})", function.name, words.collect::<String>());
+        text += &looped(function.name, &format!("(local.set $sum (i32.add (local.get $sum) {call}))"));
+    }
+    text += &looped("pairs", "(call $free (call $malloc (i32.load (local.get $at))))");
+    text += &looped("trace", TRACE_STEP);
+    text + ")"
+}
+
+const HEAP_IMPORTS: &str = r#"
+    (import "libc" "malloc" (func $malloc (param i32) (result i32)))
+    (import "libc" "calloc" (func $calloc (param i32 i32) (result i32)))
+    (import "libc" "realloc" (func $realloc (param i32 i32) (result i32)))
+    (import "libc" "free" (func $free (param i32)))
+"#;
+
+const TRACE_STEP: &str = "
+    (local.set $slot (i32.load offset=4 (local.get $at)))
+    (local.set $size (i32.load offset=8 (local.get $at)))
+    (block $done (block $realloc (block $calloc (block $malloc (block $free
+      (br_table $free $malloc $calloc $realloc (i32.load (local.get $at))))
+      (call $free (i32.load (local.get $slot))) (br $done))
+      (i32.store (local.get $slot) (call $malloc (local.get $size))) (br $done))
+      (i32.store (local.get $slot) (call $calloc (i32.const 1) (local.get $size))) (br $done))
+      (i32.store (local.get $slot) (call $realloc (i32.load (local.get $slot)) (local.get $size))))";
+
+/// (first row, behind the last row, passes) -> sum of results.
+fn looped(name: &str, body: &str) -> String {
+    format!(
+        "(func (export \"{name}\") (param $first i32) (param $end i32) (param $passes i32) (result i32)
+           (local $at i32) (local $sum i32) (local $slot i32) (local $size i32)
+           (loop $pass
+             (local.set $at (local.get $first))
+             (loop $row
+               {body}
+               (br_if $row (i32.ne (local.tee $at (i32.add (local.get $at) (i32.const {ROW_BYTES}))) (local.get $end))))
+             (br_if $pass (local.tee $passes (i32.sub (local.get $passes) (i32.const 1)))))
+           (local.get $sum))\n"
+    )
+}

@@ -1,0 +1,186 @@
+//! `cargo bench --bench libc`: BareFlow's libc against others on this CPU. `./just bench libc` prepares those first.
+//!
+//! Top-down: [`cases`] says what is measured, [`layout`] puts its inputs into linear memory, [`loops`] are the callers,
+//! [`compiled`] and [`native`] the contestants, [`measure`] times them, [`report`] and [`plot`] show the results.
+
+mod cases;
+mod clock;
+mod compiled;
+mod contestant;
+mod distributions;
+mod heap;
+mod layout;
+mod loops;
+mod measure;
+mod native;
+mod plot;
+#[path = "../../tests/common/random.rs"]
+mod random;
+mod report;
+
+use anyhow::{Context, Result};
+use cases::{Case, Inputs};
+use clap::Parser;
+use clock::Clock;
+use compiled::BareFlow;
+use contestant::Contestant;
+use measure::{Effort, Measurement};
+use native::{Heap, Library, NativeHeap};
+use report::{Line, Results};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const THOROUGH: Effort = Effort { rounds: 15, turn_ns: 2e6 };
+const QUICK: Effort = Effort { rounds: 5, turn_ns: 4e5 };
+
+/// Compares BareFlow's libc, generic and specialised, with those of other projects on this CPU
+///
+/// Each case is one loop over a table of arguments: in WebAssembly for BareFlow, in native code for the others, on the same memory.
+/// All contestants of a case take turns in rounds of one process; times are medians over the rounds, speeds medians of the ratios within
+/// a round. Writes libc.csv, libc.json and libc.svg.
+#[derive(Parser)]
+#[command(name = "./just bench libc")]
+struct Args {
+    /// Only cases that have all these words in "FAMILY NAME", such as `memcpy distributions` or `strlen aligned 64`
+    words: Vec<String>,
+    /// Fewer cases and shorter turns: rough figures within a minute
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of each case
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Prints the results as JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Names the cases and ends
+    #[arg(long)]
+    list: bool,
+    /// Folder of what `prepare.sh` made, and for the results [default: target/bench]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// What `cargo bench` says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let folder = args.folder.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench"));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let mut cases = cases::all(args.quick, &folder);
+    cases.retain(|case| case.matches(&args.words));
+    if args.list {
+        cases.iter().for_each(|case| println!("{}", case.title()));
+        return Ok(());
+    }
+    let mut effort = if args.quick { QUICK } else { THOROUGH };
+    effort.rounds = args.rounds.map_or(effort.rounds, usize::from);
+    let results = Bench::new(effort, &folder)?.run(&cases);
+    write(&folder, &results)?;
+    match args.json {
+        true => println!("{}", results.to_json()?),
+        false => print!("{}", results.to_table()),
+    }
+    eprintln!("wrote libc.csv, libc.json and libc.svg to {}", folder.display());
+    Ok(())
+}
+
+fn write(folder: &Path, results: &Results) -> Result<()> {
+    let files =
+        [("libc.csv", results.to_csv()), ("libc.json", results.to_json()?), ("libc.svg", plot::to_svg(results))];
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// What is needed to measure any case.
+struct Bench {
+    effort: Effort,
+    clock: Clock,
+    /// The loops.
+    module: &'static [u8],
+    libraries: Vec<Library>,
+    /// Libraries that are not here.
+    missing: Vec<&'static str>,
+}
+
+impl Bench {
+    fn new(effort: Effort, folder: &Path) -> Result<Self> {
+        let module = wat::parse_str(loops::module()).context("the loops are not well-formed")?.leak();
+        let mut bench = Bench {
+            effort,
+            clock: Clock::calibrate(),
+            module,
+            libraries: vec![Library::of_process()],
+            missing: Vec::new(),
+        };
+        for (name, file) in [("llvm-libc", "llvm-libc.so"), ("musl", "musl.so")] {
+            match Library::open(name, &folder.join(file)) {
+                Some(library) => bench.libraries.push(library),
+                None => bench.missing.push(name),
+            }
+        }
+        if !cases::trace(folder).is_file() {
+            bench.missing.push("the trace of the sample program's heap");
+        }
+        Ok(bench)
+    }
+
+    fn run(&self, cases: &[Case]) -> Results {
+        let mut results = Results::new(self.clock, self.effort, &self.missing);
+        for (number, case) in cases.iter().enumerate() {
+            let line = self.measure(case);
+            eprintln!("{:>3}/{}  {}  {}", number + 1, cases.len(), case.title(), report::in_short(&line));
+            results.lines.push(line);
+        }
+        results
+    }
+
+    fn measure(&self, case: &Case) -> Line {
+        let mut specialised = BareFlow::specialised(self.module, case);
+        let mut generic = BareFlow::generic(self.module, case);
+        let (table, base) = (specialised.table(), specialised.memory_base());
+        let mut natives = self.natives(case, base);
+        let mut contestants: Vec<&mut dyn Contestant> = vec![&mut specialised, &mut generic];
+        contestants.extend(natives.iter_mut().map(|native| &mut **native as &mut dyn Contestant));
+        let measurements: Vec<Measurement> = measure::measure(self.clock, self.effort, table, &mut contestants);
+        let cycle_ns = measurements[0].ns / measurements[0].cycles;
+        Line {
+            family: case.family.clone(),
+            name: case.name.clone(),
+            limit_ns: table.limit_cycles.map(|cycles| cycles * cycle_ns),
+            measurements,
+        }
+    }
+
+    /// The contestants that are not BareFlow; they work on the memory at `base`.
+    fn natives(&self, case: &Case, base: *mut u8) -> Vec<Box<dyn Contestant>> {
+        if case.inputs.is_heap() {
+            let pairs = matches!(case.inputs, Inputs::Pairs { .. });
+            return HEAPS.map(|heap| Box::new(NativeHeap { heap, base, pairs }) as Box<dyn Contestant>).into();
+        }
+        let contestant = |library: &Library| {
+            library.contestant(case.function, base).map(|native| Box::new(native) as Box<dyn Contestant>)
+        };
+        self.libraries.iter().filter_map(contestant).collect()
+    }
+}
+
+const HEAPS: [Heap; 2] = [
+    Heap {
+        name: measure::REFERENCE,
+        malloc: libc::malloc,
+        calloc: libc::calloc,
+        realloc: libc::realloc,
+        free: libc::free,
+    },
+    Heap {
+        name: "mimalloc",
+        malloc: libmimalloc_sys::mi_malloc,
+        calloc: libmimalloc_sys::mi_calloc,
+        realloc: libmimalloc_sys::mi_realloc,
+        free: libmimalloc_sys::mi_free,
+    },
+];
