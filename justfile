@@ -27,13 +27,16 @@ fuzz MODULES='100000' SEED='0':
 bench-boots N *WORDS: _boot_packages programs _kernel _command _text
     @{{ command }} bench-boots {{ N }} {{ WORDS }}
 
-# Compare the libc with others on this CPU: table, libc.csv, libc.json and libc.svg in target/bench; --help for more
+# Compare the `libc` with others on this CPU, or count the `libc-instructions` of a call in QEMU; ARGS: see --help
 bench WHAT='libc' *ARGS:
     @{{ just_executable() }} --justfile {{ quote(justfile()) }} _bench-{{ WHAT }} {{ ARGS }}
 
 _bench-libc *ARGS: programs _command
     @benches/libc/prepare.sh target/bench {{ command }}
     @cargo bench --quiet --bench libc -- {{ ARGS }}
+
+_bench-libc-instructions *ARGS: _boot_packages _kernel
+    @cargo bench --quiet --bench libc -- --instructions {{ ARGS }}
 
 # Make target/bareflow.iso, which boots the sample program on a real machine
 iso: _boot_packages programs _kernel _text

@@ -48,23 +48,39 @@ pub mod step {
 
 /// A module with one export per loop: each function under its name, `pairs` and `trace` for the heap.
 pub fn module() -> String {
-    let mut text = String::from("(module\n");
+    let functions = FUNCTIONS.into_iter().chain([EMPTY]);
+    let loops: String = functions.map(|function| looped(function.name, &call(function))).collect();
+    let memory = format!("(memory (export \"memory\") {})\n", super::layout::PAGES);
+    format!(
+        "(module {}{memory}{EMPTY_FUNCTION}{loops}{}{})",
+        imports(),
+        looped("pairs", PAIR),
+        looped("trace", TRACE_STEP)
+    )
+}
+
+/// What the loops call.
+pub fn imports() -> String {
+    let mut text = String::from(HEAP_IMPORTS);
     for function in FUNCTIONS {
         let params = " i32".repeat(function.addresses.len());
         let _ = writeln!(text, "(import \"libc\" \"{0}\" (func ${0} (param{params}) (result i32)))", function.name);
     }
-    text += HEAP_IMPORTS;
-    let _ = writeln!(text, "(memory (export \"memory\") {})", super::layout::PAGES);
-    text += "(func $empty (param i32 i32 i32) (result i32) local.get 0)\n";
-    for function in FUNCTIONS.into_iter().chain([EMPTY]) {
-        let words = (0..function.addresses.len()).map(|word| format!("(i32.load offset={} (local.get $at))", 4 * word));
-        let call = format!("(call ${} {})", function.name, words.collect::<String>());
-        text += &looped(function.name, &format!("(local.set $sum (i32.add (local.get $sum) {call}))"));
-    }
-    text += &looped("pairs", "(call $free (call $malloc (i32.load (local.get $at))))");
-    text += &looped("trace", TRACE_STEP);
-    text + ")"
+    text
 }
+
+/// The body of a loop that calls `function` with the words of a row.
+pub fn call(function: Function) -> String {
+    let words = (0..function.addresses.len()).map(|word| format!("(i32.load offset={} (local.get $at))", 4 * word));
+    let call = format!("(call ${} {})", function.name, words.collect::<String>());
+    format!("(local.set $sum (i32.add (local.get $sum) {call}))")
+}
+
+/// The body of a loop that allocates and frees as many bytes as a row's first word says.
+pub const PAIR: &str = "(call $free (call $malloc (i32.load (local.get $at))))";
+
+/// What does nothing.
+pub const EMPTY_FUNCTION: &str = "(func $empty (param i32 i32 i32) (result i32) local.get 0)\n";
 
 const HEAP_IMPORTS: &str = r#"
     (import "libc" "malloc" (func $malloc (param i32) (result i32)))
@@ -84,9 +100,9 @@ const TRACE_STEP: &str = "
       (i32.store (local.get $slot) (call $realloc (i32.load (local.get $slot)) (local.get $size))))";
 
 /// (first row, behind the last row, passes) -> sum of results.
-fn looped(name: &str, body: &str) -> String {
+pub fn looped(name: &str, body: &str) -> String {
     format!(
-        "(func (export \"{name}\") (param $first i32) (param $end i32) (param $passes i32) (result i32)
+        "(func ${name}_loop (export \"{name}\") (param $first i32) (param $end i32) (param $passes i32) (result i32)
            (local $at i32) (local $sum i32) (local $slot i32) (local $size i32)
            (loop $pass
              (local.set $at (local.get $first))

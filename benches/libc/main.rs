@@ -9,6 +9,7 @@ mod compiled;
 mod contestant;
 mod distributions;
 mod heap;
+mod instructions;
 mod layout;
 mod loops;
 mod measure;
@@ -52,6 +53,9 @@ struct Args {
     /// Prints the results as JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// Boots the cases of one size in QEMU instead, twice, and prints instructions per call
+    #[arg(long)]
+    instructions: bool,
     /// Names the cases and ends
     #[arg(long)]
     list: bool,
@@ -71,6 +75,10 @@ fn main() -> Result<()> {
     cases.retain(|case| case.matches(&args.words));
     if args.list {
         cases.iter().for_each(|case| println!("{}", case.title()));
+        return Ok(());
+    }
+    if args.instructions {
+        print!("{}", instructions::count(&cases, &folder)?);
         return Ok(());
     }
     let mut effort = if args.quick { QUICK } else { THOROUGH };

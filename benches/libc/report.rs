@@ -1,6 +1,8 @@
 //! The results as a table, as CSV and as JSON.
 
 use crate::clock::Clock;
+use crate::layout::DRAWN_ROWS;
+use crate::loops::ROW_BYTES;
 use crate::measure::{Effort, Measurement, REFERENCE};
 use std::fmt::Write;
 
@@ -99,11 +101,15 @@ impl Results {
         let mut text = format!(
             "{}, time-stamp counter at {:.3} GHz. Each cell: ns per call, core cycles, and how many times as fast as {REFERENCE}.\n\
              Medians of {} rounds of {} ms or more per contestant. limit: ns if every cycle stores 32 bytes, or loads 64.\n\
-             Core cycles follow from a chain of additions timed in each round.\n",
+             Core cycles follow from a chain of additions timed in each round. One size: a table of up to 256 calls, in the\n\
+             first-level cache up to 4096 bytes. Distributions: {} calls (a table of {} KiB, streamed) of random sizes at\n\
+             random places in windows of 12 KiB. llvm-libc and musl are as Debian builds them, without AVX.\n",
             self.cpu,
             self.ticks_per_ns,
             self.rounds,
             self.turn_ns / 1e6,
+            DRAWN_ROWS,
+            (DRAWN_ROWS * ROW_BYTES) >> 10,
         );
         for name in &self.missing {
             let _ = writeln!(text, "Without {name}: `./just bench libc` makes it where it can.");
