@@ -40,7 +40,7 @@ const QUICK: Effort = Effort { rounds: 5, turn_ns: 4e5 };
 /// All contestants of a case take turns in rounds of one process; times are medians over the rounds, speeds medians of the ratios within
 /// a round. Writes libc.csv, libc.json and libc.svg.
 #[derive(Parser)]
-#[command(name = "./just bench libc")]
+#[command(bin_name = "./just bench libc")]
 struct Args {
     /// Only cases that have all these words in "FAMILY NAME", such as `memcpy distributions` or `strlen aligned 64`
     words: Vec<String>,
