@@ -1,53 +1,52 @@
 ;; The heap: malloc, calloc, realloc and free (C11, 7.22.3).
 ;;
-;; A two-level segregated-fit allocator (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic memory allocator for
-;; real-time systems", 2004): every operation is O(1) apart from copying, and no chunk has a free neighbour.
+;; Quick lists in front of the chunks of tlsf.wat: a freed chunk of up to 1008 bytes comes to rest in the list of
+;; its exact size, and the next request of that size takes it from there. malloc and free are kept so small that a
+;; compiler can put them into their callers, where a constant size leaves no more than loads and stores.
 ;;
-;; Chunk: an 8-byte header, then the payload. Headers lie at 8 modulo 16, so payloads are 16-byte aligned; sizes
-;; count header and payload, and are multiples of 16.
-;;    +0  size of the chunk just below in memory, 0 if this is the first of its segment
-;;    +4  size of this chunk; bit 0 is set while it is in use
-;;    +8  (free chunks) header address of the next free chunk of its class, 0 at the end
-;;   +12  (free chunks) header address of the previous one, 0 at the start
+;; For tlsf.wat a chunk at rest is in use, so it joins no neighbour. All of them are released when a request would
+;; make memory grow otherwise: the heap is never larger for their sake, and each pays for its release but once.
 ;;
-;; Segment: the chunks from one unbroken run of memory.grow, closed by a header of size 0 in use. Pages that existed
-;; before the first call, or that others added since, are never touched.
-;;
-;; Class: free chunks of similar size. Below 512 bytes every size has its own; above, each power of two is cut in 32.
-;; A request is rounded up to the least size of a class (by at most 1/32), so that any chunk of that class serves it.
-;;
-;; Control block, at the start of the first segment, 3200 bytes:
-;;     +0  32 words: word p is the bitmap of the classes 32 p .. 32 p + 31 that are not empty
-;;   +128  768 words: header address of the first free chunk of each class
+;; Flags of a chunk in use, beside bit 0:
+;;   bit 1  it is at rest
+;;   bit 2  realloc made it larger, and will be asked to again: see there
+;; Quick lists, in the control block from +3200: the word at +3200 + s is the header address of the first chunk at
+;; rest of s bytes, and the word at +8 of each chunk that of the next; 0 at the end. As the second word of a live
+;; chunk's header is s + 1, code adds that and 3199.
 
-(global $control (mut i32) (i32.const 0))      ;; address of the control block
-(global $populated (mut i32) (i32.const 0))    ;; bit p is set if word p of the bitmaps is not 0
-(global $top (mut i32) (i32.const 0))          ;; header that closes the newest segment, 0 before the first
-(global $heap_pages (mut i32) (i32.const 0))   ;; pages in all segments
+;; Requests below this look into the quick lists: 1001 as soon as there are any, before that 0.
+(global $quick_limit (mut i32) (i32.const 0))
 
 ;; void *malloc(size_t n): NULL if memory cannot grow. malloc(0) is a block like any other.
 (func $malloc (export "malloc") (param $n i32) (result i32)
-  (local $need i32) (local $chunk i32)
-  ;; Nothing larger than PTRDIFF_MAX is an object; the margin keeps the sums below from wrapping.
-  (if (i32.gt_u (local.get $n) (i32.const 0x7f000000)) (then (return (i32.const 0))))
-  (local.set $need (call $chunk_size (local.get $n)))
-  (local.set $chunk (call $take (local.get $need)))
-  (if (i32.eqz (local.get $chunk))
+  (local $header i32) (local $list i32) (local $chunk i32)
+  (if (i32.lt_u (local.get $n) (global.get $quick_limit))
     (then
-      (if (i32.eqz (call $grow (local.get $need))) (then (return (i32.const 0))))
-      (local.set $chunk (call $take (local.get $need)))
-      (if (i32.eqz (local.get $chunk)) (then (return (i32.const 0))))))
-  (call $trim (local.get $chunk) (local.get $need))
-  (i32.add (local.get $chunk) (i32.const 8)))
+      (local.set $header (i32.or (i32.and (i32.add (local.get $n) (i32.const 23)) (i32.const -16)) (i32.const 1)))
+      (local.set $list (i32.add (global.get $control) (local.get $header)))
+      (if (local.tee $chunk (i32.load offset=3199 (local.get $list)))
+        (then
+          (i32.store offset=3199 (local.get $list) (i32.load offset=8 (local.get $chunk)))
+          (i32.store offset=4 (local.get $chunk) (local.get $header))
+          (return (i32.add (local.get $chunk) (i32.const 8)))))))
+  (call $malloc_slow (local.get $n)))
 
 ;; void free(void *block). What is plainly no live block (misaligned, or freed already) is ignored.
 (func $free (export "free") (param $block i32)
-  (local $chunk i32)
-  (if (i32.eqz (local.get $block)) (then (return)))
-  (if (i32.and (local.get $block) (i32.const 15)) (then (return)))
-  (local.set $chunk (i32.sub (local.get $block) (i32.const 8)))
-  (if (i32.and (i32.load offset=4 (local.get $chunk)) (i32.const 1))
-    (then (call $release (local.get $chunk)))))
+  (local $header i32) (local $list i32) (local $chunk i32)
+  (block $slow
+    (br_if $slow (i32.eqz (local.get $block)))
+    (br_if $slow (i32.and (local.get $block) (i32.const 15)))
+    (local.set $chunk (i32.sub (local.get $block) (i32.const 8)))
+    (local.set $header (i32.load offset=4 (local.get $chunk)))
+    ;; One test for the size and for the flags: the lowest is set, and no other.
+    (br_if $slow (i32.and (i32.sub (local.get $header) (i32.const 1)) (i32.const 0xfffffc0f)))
+    (local.set $list (i32.add (global.get $control) (local.get $header)))
+    (i32.store offset=8 (local.get $chunk) (i32.load offset=3199 (local.get $list)))
+    (i32.store offset=3199 (local.get $list) (local.get $chunk))
+    (i32.store offset=4 (local.get $chunk) (i32.add (local.get $header) (i32.const 2)))
+    (return))
+  (call $free_slow (local.get $block)))
 
 ;; void *calloc(size_t count, size_t size): zeroed; NULL if count * size overflows.
 (func $calloc (export "calloc") (param $count i32) (param $size i32) (result i32)
@@ -60,227 +59,114 @@
 
 ;; void *realloc(void *block, size_t n): keeps the contents up to the smaller size. NULL if memory cannot grow, and
 ;; the block stays as it was. realloc(block, 0) shrinks it to the smallest block and does not free it.
+;;
+;; A block that grows for the second time gets half as much again as it needs, and keeps that until it needs less
+;; than half: so a block that grows in small steps is copied O(log n) times.
 (func $realloc (export "realloc") (param $block i32) (param $n i32) (result i32)
-  (local $need i32) (local $size i32) (local $chunk i32) (local $new i32)
+  (local $need i32) (local $size i32) (local $chunk i32) (local $grown i32)
   (if (i32.eqz (local.get $block)) (then (return (call $malloc (local.get $n)))))
   (if (i32.gt_u (local.get $n) (i32.const 0x7f000000)) (then (return (i32.const 0))))
   (local.set $chunk (i32.sub (local.get $block) (i32.const 8)))
   (local.set $need (call $chunk_size (local.get $n)))
-  (local.set $size (i32.and (i32.load offset=4 (local.get $chunk)) (i32.const -16)))
-  (if (i32.lt_u (local.get $size) (local.get $need))
-    (then (local.set $size (call $widen (local.get $chunk) (local.get $size) (local.get $need)))))
-  (if (i32.ge_u (local.get $size) (local.get $need))
-    (then
-      (call $trim (local.get $chunk) (local.get $need))
-      (return (local.get $block))))
-  (local.set $new (call $malloc (local.get $n)))
-  (if (local.get $new)
-    (then
-      (drop (call $memcpy (local.get $new) (local.get $block) (i32.sub (local.get $size) (i32.const 8))))
-      (call $release (local.get $chunk))))
-  (local.get $new))
-
-;; The size of the chunk that serves a request of $n bytes: the least size of a class.
-(func $chunk_size (param $n i32) (result i32)
-  (local $size i32) (local $step i32)
-  (local.set $size (i32.and (i32.add (local.get $n) (i32.const 23)) (i32.const -16)))
-  (if (i32.lt_u (local.get $size) (i32.const 512)) (then (return (local.get $size))))
-  (local.set $step (i32.shl (i32.const 1) (i32.sub (i32.const 26) (i32.clz (local.get $size)))))
-  (i32.and
-    (i32.add (local.get $size) (i32.sub (local.get $step) (i32.const 1)))
-    (i32.sub (i32.const 0) (local.get $step))))
-
-;; The class that a free chunk of $size bytes belongs to, 0 to 767.
-(func $class (param $size i32) (result i32)
-  (local $power i32)
-  (if (i32.lt_u (local.get $size) (i32.const 512))
-    (then (return (i32.shr_u (local.get $size) (i32.const 4)))))
-  (local.set $power (i32.sub (i32.const 31) (i32.clz (local.get $size))))
-  (i32.add
-    (i32.shl (i32.sub (local.get $power) (i32.const 9)) (i32.const 5))
-    (i32.shr_u (local.get $size) (i32.sub (local.get $power) (i32.const 5)))))
-
-;; Makes $chunk, with the neighbour above it, $size bytes long and in use.
-(func $mark_used (param $chunk i32) (param $size i32)
-  (i32.store offset=4 (local.get $chunk) (i32.or (local.get $size) (i32.const 1)))
-  (i32.store (i32.add (local.get $chunk) (local.get $size)) (local.get $size)))
-
-;; Takes a free chunk of at least $need bytes, $need being the least size of its class, and marks it used.
-;; 0 if there is none.
-(func $take (param $need i32) (result i32)
-  (local $class i32) (local $word i32) (local $bits i32) (local $chunk i32)
-  (local.set $class (call $class (local.get $need)))
-  (local.set $word (i32.shr_u (local.get $class) (i32.const 5)))
-  (if (i32.and (global.get $populated) (i32.shl (i32.const 1) (local.get $word)))
-    (then
-      (local.set $bits (i32.and
-        (i32.load (i32.add (global.get $control) (i32.shl (local.get $word) (i32.const 2))))
-        (i32.shl (i32.const -1) (local.get $class))))))
-  (if (i32.eqz (local.get $bits))
-    (then
-      (local.set $bits (i32.and (global.get $populated) (i32.shl (i32.const -2) (local.get $word))))
-      (if (i32.eqz (local.get $bits)) (then (return (i32.const 0))))
-      (local.set $word (i32.ctz (local.get $bits)))
-      (local.set $bits
-        (i32.load (i32.add (global.get $control) (i32.shl (local.get $word) (i32.const 2)))))))
-  (local.set $class (i32.add (i32.shl (local.get $word) (i32.const 5)) (i32.ctz (local.get $bits))))
-  (local.set $chunk
-    (i32.load offset=128 (i32.add (global.get $control) (i32.shl (local.get $class) (i32.const 2)))))
-  (call $unlink (local.get $chunk))
-  (i32.store offset=4 (local.get $chunk)
-    (i32.or (i32.load offset=4 (local.get $chunk)) (i32.const 1)))
-  (local.get $chunk))
-
-;; Cuts $chunk, in use, down to $need bytes and frees the rest.
-(func $trim (param $chunk i32) (param $need i32)
-  (local $rest i32)
-  (local.set $rest (i32.sub
-    (i32.and (i32.load offset=4 (local.get $chunk)) (i32.const -16))
-    (local.get $need)))
-  (if (i32.eqz (local.get $rest)) (then (return)))
-  (call $mark_used (local.get $chunk) (local.get $need))
-  (local.set $chunk (i32.add (local.get $chunk) (local.get $need)))
-  (i32.store offset=4 (local.get $chunk) (i32.or (local.get $rest) (i32.const 1)))
-  (call $release (local.get $chunk)))
-
-;; Extends $chunk, in use and $size bytes long, over its free upper neighbour if that makes it at least $need bytes
-;; long; at the top of the heap the neighbour is enlarged first. Returns its size then.
-(func $widen (param $chunk i32) (param $size i32) (param $need i32) (result i32)
-  (local $above i32) (local $wide i32)
-  (local.set $above (i32.add (local.get $chunk) (local.get $size)))
-  (local.set $wide (i32.add (local.get $size) (call $free_bytes (local.get $above))))
-  (if (i32.and
-        (i32.and (call $new_pages_join) (i32.lt_u (local.get $wide) (local.get $need)))
-        (i32.eq (i32.add (local.get $chunk) (local.get $wide)) (global.get $top)))
-    (then
-      (drop (call $grow (i32.sub (local.get $need) (local.get $size))))
-      (local.set $wide (i32.add (local.get $size) (call $free_bytes (local.get $above))))))
-  (if (i32.lt_u (local.get $wide) (local.get $need)) (then (return (local.get $size))))
-  (call $unlink (local.get $above))
-  (call $mark_used (local.get $chunk) (local.get $wide))
-  (local.get $wide))
-
-;; The size of $chunk if it is free, else 0.
-(func $free_bytes (param $chunk i32) (result i32)
-  (local $size i32)
   (local.set $size (i32.load offset=4 (local.get $chunk)))
-  (select (i32.const 0) (local.get $size) (i32.and (local.get $size) (i32.const 1))))
+  (local.set $grown (i32.and (local.get $size) (i32.const 4)))
+  (local.set $size (i32.and (local.get $size) (i32.const -16)))
+  (if (i32.lt_u (local.get $size) (local.get $need))
+    (then (return (call $enlarge (local.get $chunk) (local.get $size) (local.get $need) (local.get $grown)))))
+  (if (i32.or (i32.eqz (local.get $grown)) (i32.lt_u (local.get $need) (i32.shr_u (local.get $size) (i32.const 1))))
+    (then (call $trim (local.get $chunk) (local.get $need))))
+  (local.get $block))
 
-;; Frees $chunk, which is in use: joins it with its free neighbours and enters the result in its class.
-(func $release (param $chunk i32)
-  (local $size i32) (local $near i32) (local $near_size i32)
-  (local.set $size (i32.and (i32.load offset=4 (local.get $chunk)) (i32.const -16)))
-  (local.set $near (i32.add (local.get $chunk) (local.get $size)))
-  (local.set $near_size (i32.load offset=4 (local.get $near)))
-  (if (i32.eqz (i32.and (local.get $near_size) (i32.const 1)))
+;; The block in $chunk, of $size bytes, made at least $need bytes large where it is or elsewhere; 0 if memory cannot grow.
+(func $enlarge (param $chunk i32) (param $size i32) (param $need i32) (param $grown i32) (result i32)
+  (local $goal i32) (local $new i32)
+  (local.set $goal (local.get $need))
+  (if (local.get $grown) (then (local.set $goal (call $with_reserve (local.get $need)))))
+  (local.set $size (call $widen (local.get $chunk) (local.get $size) (local.get $need)))
+  (local.set $new (local.get $chunk))
+  (if (i32.lt_u (local.get $size) (local.get $need))
     (then
-      (call $unlink (local.get $near))
-      (local.set $size (i32.add (local.get $size) (local.get $near_size)))))
-  (if (i32.load (local.get $chunk))
+      (local.set $new (call $find (local.get $goal)))
+      (if (i32.eqz (local.get $new)) (then (local.set $new (call $find (local.get $need)))))
+      (if (i32.eqz (local.get $new)) (then (return (i32.const 0))))
+      (drop (call $memcpy
+        (i32.add (local.get $new) (i32.const 8))
+        (i32.add (local.get $chunk) (i32.const 8))
+        (i32.sub (local.get $size) (i32.const 8))))
+      (call $free (i32.add (local.get $chunk) (i32.const 8)))))
+  (call $trim (local.get $new) (local.get $goal))
+  (i32.store offset=4 (local.get $new) (i32.or (i32.load offset=4 (local.get $new)) (i32.const 4)))
+  (i32.add (local.get $new) (i32.const 8)))
+
+;; $need and half as much again, or 16 MiB if that is less.
+(func $with_reserve (param $need i32) (result i32)
+  (local $half i32)
+  (local.set $half (i32.shr_u (local.get $need) (i32.const 1)))
+  (call $chunk_size (i32.add
+    (local.get $need)
+    (select (local.get $half) (i32.const 0x1000000) (i32.lt_u (local.get $half) (i32.const 0x1000000))))))
+
+;; malloc of what no quick list has. Of a small size it makes eight at a time where there is room.
+(func $malloc_slow (param $n i32) (result i32)
+  (local $need i32) (local $chunk i32) (local $run i32)
+  ;; Nothing larger than PTRDIFF_MAX is an object; the margin keeps the sums of sizes from wrapping.
+  (if (i32.gt_u (local.get $n) (i32.const 0x7f000000)) (then (return (i32.const 0))))
+  (local.set $need (call $chunk_size (local.get $n)))
+  (local.set $chunk (call $find (local.get $need)))
+  (if (i32.eqz (local.get $chunk)) (then (return (i32.const 0))))
+  (global.set $quick_limit (i32.const 1001))
+  (local.set $run (i32.shl (local.get $need) (i32.const 3)))
+  (if (i32.and
+        (i32.le_u (local.get $need) (i32.const 256))
+        (i32.gt_u (i32.load offset=4 (local.get $chunk)) (local.get $run)))
     (then
-      (local.set $near (i32.sub (local.get $chunk) (i32.load (local.get $chunk))))
-      (local.set $near_size (i32.load offset=4 (local.get $near)))
-      (if (i32.eqz (i32.and (local.get $near_size) (i32.const 1)))
-        (then
-          (call $unlink (local.get $near))
-          (local.set $size (i32.add (local.get $size) (local.get $near_size)))
-          (local.set $chunk (local.get $near))))))
-  (i32.store offset=4 (local.get $chunk) (local.get $size))
-  (i32.store (i32.add (local.get $chunk) (local.get $size)) (local.get $size))
-  (call $link (local.get $chunk) (local.get $size)))
+      (call $trim (local.get $chunk) (local.get $run))
+      (call $cut (local.get $chunk) (i32.add (local.get $chunk) (local.get $run)) (local.get $need)))
+    (else (call $trim (local.get $chunk) (local.get $need))))
+  (i32.add (local.get $chunk) (i32.const 8)))
 
-;; Enters a free chunk of $size bytes first in the list of its class.
-(func $link (param $chunk i32) (param $size i32)
-  (local $class i32) (local $list i32) (local $first i32) (local $word i32) (local $bitmap i32)
-  (local.set $class (call $class (local.get $size)))
-  (local.set $list (i32.add (global.get $control) (i32.shl (local.get $class) (i32.const 2))))
-  (local.set $first (i32.load offset=128 (local.get $list)))
-  (i32.store offset=8 (local.get $chunk) (local.get $first))
-  (i32.store offset=12 (local.get $chunk) (i32.const 0))
-  (i32.store offset=128 (local.get $list) (local.get $chunk))
-  (if (local.get $first)
-    (then (i32.store offset=12 (local.get $first) (local.get $chunk)) (return)))
-  (local.set $word (i32.shr_u (local.get $class) (i32.const 5)))
-  (local.set $bitmap (i32.add (global.get $control) (i32.shl (local.get $word) (i32.const 2))))
-  (i32.store (local.get $bitmap)
-    (i32.or (i32.load (local.get $bitmap)) (i32.shl (i32.const 1) (local.get $class))))
-  (global.set $populated (i32.or (global.get $populated) (i32.shl (i32.const 1) (local.get $word)))))
+;; Cuts $chunk, in use, which ends at $end, into chunks of $need bytes. All but the first come to rest in their list,
+;; which is empty, in such an order that they leave it from the lowest up.
+(func $cut (param $chunk i32) (param $end i32) (param $need i32)
+  (local $list i32)
+  (local.set $list (i32.add (global.get $control) (local.get $need)))
+  (i32.store (local.get $end) (local.get $need))
+  (loop $next
+    (local.set $end (i32.sub (local.get $end) (local.get $need)))
+    (i32.store (local.get $end) (local.get $need))
+    (i32.store offset=4 (local.get $end) (i32.add (local.get $need) (i32.const 3)))
+    (i32.store offset=8 (local.get $end) (i32.load offset=3200 (local.get $list)))
+    (i32.store offset=3200 (local.get $list) (local.get $end))
+    (br_if $next (i32.gt_u (i32.sub (local.get $end) (local.get $need)) (local.get $chunk))))
+  (i32.store offset=4 (local.get $chunk) (i32.add (local.get $need) (i32.const 1))))
 
-;; Takes a free chunk out of the list of its class.
-(func $unlink (param $chunk i32)
-  (local $next i32) (local $previous i32)
-  (local.set $next (i32.load offset=8 (local.get $chunk)))
-  (local.set $previous (i32.load offset=12 (local.get $chunk)))
-  (if (local.get $next) (then (i32.store offset=12 (local.get $next) (local.get $previous))))
-  (if (local.get $previous)
-    (then (i32.store offset=8 (local.get $previous) (local.get $next)))
-    (else
-      (call $set_first
-        (call $class (i32.load offset=4 (local.get $chunk)))
-        (local.get $next)))))
-
-;; Makes $chunk the first of $class; 0 empties the class.
-(func $set_first (param $class i32) (param $chunk i32)
-  (local $word i32) (local $bitmap i32) (local $bits i32)
-  (i32.store offset=128
-    (i32.add (global.get $control) (i32.shl (local.get $class) (i32.const 2)))
-    (local.get $chunk))
-  (if (local.get $chunk) (then (return)))
-  (local.set $word (i32.shr_u (local.get $class) (i32.const 5)))
-  (local.set $bitmap (i32.add (global.get $control) (i32.shl (local.get $word) (i32.const 2))))
-  (local.set $bits (i32.and
-    (i32.load (local.get $bitmap))
-    (i32.rotl (i32.const -2) (local.get $class))))
-  (i32.store (local.get $bitmap) (local.get $bits))
-  (if (i32.eqz (local.get $bits))
-    (then (global.set $populated
-      (i32.and (global.get $populated) (i32.rotl (i32.const -2) (local.get $word)))))))
-
-;; Adds memory so that a free chunk of $need bytes exists; by an eighth of the heap if there is so much. 1 if it could.
-(func $grow (param $need i32) (result i32)
-  (local $joins i32) (local $last i32) (local $pages i32) (local $granted i32) (local $before i32)
-  (local.set $joins (call $new_pages_join))
-  (if (local.get $joins)
+;; free of what does not come to rest as it is.
+(func $free_slow (param $block i32)
+  (local $chunk i32) (local $header i32)
+  (if (i32.eqz (local.get $block)) (then (return)))
+  (if (i32.and (local.get $block) (i32.const 15)) (then (return)))
+  (local.set $chunk (i32.sub (local.get $block) (i32.const 8)))
+  (local.set $header (i32.load offset=4 (local.get $chunk)))
+  ;; Free, or at rest.
+  (if (i32.ne (i32.and (local.get $header) (i32.const 3)) (i32.const 1)) (then (return)))
+  (if (i32.and (local.get $header) (i32.const 4))
     (then
-      (local.set $last (i32.sub (global.get $top) (i32.load (global.get $top))))
-      (local.set $need (i32.sub (local.get $need) (call $free_bytes (local.get $last)))))
-    ;; Room for the control block and for both ends of the segment.
-    (else (local.set $need (i32.add (local.get $need) (i32.const 3216)))))
-  (local.set $pages (i32.shr_u (i32.add (local.get $need) (i32.const 65535)) (i32.const 16)))
-  (local.set $granted (call $larger (local.get $pages) (i32.shr_u (global.get $heap_pages) (i32.const 3))))
-  (local.set $before (memory.grow (local.get $granted)))
-  (if (i32.eq (local.get $before) (i32.const -1))
-    (then
-      (local.set $granted (local.get $pages))
-      (local.set $before (memory.grow (local.get $granted)))
-      (if (i32.eq (local.get $before) (i32.const -1)) (then (return (i32.const 0))))))
-  (global.set $heap_pages (i32.add (global.get $heap_pages) (local.get $granted)))
-  (call $adopt (local.get $joins) (local.get $before) (local.get $granted))
-  (i32.const 1))
-
-;; Whether the newest segment ends where memory ends: not before the first, nor after others added pages.
-(func $new_pages_join (result i32)
-  (i32.eq (i32.shl (memory.size) (i32.const 16)) (i32.add (global.get $top) (i32.const 8))))
-
-;; Makes $pages new pages a free chunk: at the end of the newest segment if they join it, else in a segment of
-;; their own. The first segment begins with the control block, which is zero because new pages are.
-(func $adopt (param $joins i32) (param $before i32) (param $pages i32)
-  (local $start i32) (local $chunk i32)
-  (local.set $start (i32.shl (local.get $before) (i32.const 16)))
-  (local.set $chunk (global.get $top))
-  (if (i32.eqz (local.get $joins))
-    (then
-      (local.set $chunk (i32.add (local.get $start) (i32.const 8)))
-      (if (i32.eqz (global.get $top))
-        (then
-          (global.set $control (local.get $start))
-          (local.set $chunk (i32.add (local.get $chunk) (i32.const 3200)))))))
-  (global.set $top (i32.sub
-    (i32.add (local.get $start) (i32.shl (local.get $pages) (i32.const 16)))
-    (i32.const 8)))
-  (call $mark_used (local.get $chunk) (i32.sub (global.get $top) (local.get $chunk)))
-  (i32.store offset=4 (global.get $top) (i32.const 1))
+      (i32.store offset=4 (local.get $chunk) (i32.sub (local.get $header) (i32.const 4)))
+      (return (call $free (local.get $block)))))
   (call $release (local.get $chunk)))
 
-(func $larger (param $a i32) (param $b i32) (result i32)
-  (select (local.get $a) (local.get $b) (i32.gt_u (local.get $a) (local.get $b))))
+;; Releases all chunks at rest. 1 if there were any.
+(func $flush (result i32)
+  (local $list i32) (local $end i32) (local $chunk i32) (local $any i32)
+  (if (i32.eqz (global.get $quick_limit)) (then (return (i32.const 0))))
+  (local.set $list (i32.add (global.get $control) (i32.const 3200)))
+  (local.set $end (i32.add (local.get $list) (i32.const 1024)))
+  (loop $next
+    (if (local.tee $chunk (i32.load (local.get $list)))
+      (then
+        (local.set $any (i32.const 1))
+        (i32.store (local.get $list) (i32.load offset=8 (local.get $chunk)))
+        (call $release (local.get $chunk)))
+      (else (local.set $list (i32.add (local.get $list) (i32.const 16)))))
+    (br_if $next (i32.lt_u (local.get $list) (local.get $end))))
+  (local.get $any))

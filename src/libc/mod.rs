@@ -1,8 +1,8 @@
 //! The C library that the kernel offers to programs, written in WebAssembly.
 //!
 //! The functions are [`MODULE`], one WebAssembly module assembled at build time from the `.wat` files of this folder:
-//! blocks of bytes in `memory.wat`, strings in `string.wat`, the heap in `allocation.wat`. It imports the program's
-//! linear memory as `program.memory` and exports each function under its C name, with the wasm32 C ABI: pointers and
+//! blocks of bytes in `memory.wat`, strings in `string.wat`, the heap in `allocation.wat` on top of `tlsf.wat`. It imports
+//! the program's linear memory as `program.memory` and exports each function under its C name, with the wasm32 C ABI: pointers and
 //! `size_t` are i32. The bodies are the plainest correct ones, mostly byte loops; speed comes from specialising them
 //! to the sizes that a program passes. [`functions`] says what there is, as data.
 //!

@@ -145,7 +145,9 @@ pub fn freed_blocks_are_used_again(libc: &mut impl LibcUnderTest) {
             after_first_cycle = model.heap_bytes();
         }
     }
-    assert_eq!(model.heap_bytes(), after_first_cycle);
+    // What is freed last depends on addresses, so no two cycles are alike, and neither is what they need.
+    let heap = model.heap_bytes();
+    assert!(heap <= 2 * after_first_cycle, "{heap} bytes of heap after 200 cycles, {after_first_cycle} after one");
     model.finish();
 }
 
@@ -265,6 +267,25 @@ pub fn blocks_are_resized_in_place_where_they_can(libc: &mut impl LibcUnderTest)
     let before = model.heap_bytes();
     assert_eq!(model.realloc(last, 3_000_000), last, "growing at the end of memory");
     assert!(model.heap_bytes() < before + 3_000_000);
+    model.finish();
+}
+
+pub fn blocks_that_grow_in_small_steps_are_seldom_copied(libc: &mut impl LibcUnderTest) {
+    let mut model = Model::new(libc);
+    let mut block = model.malloc(100);
+    let mut copies = 0;
+    for len in (100..200_000).step_by(64) {
+        let grown = model.realloc(block, len);
+        copies += usize::from(grown != block);
+        block = grown;
+        // Takes the place above the block, if it is free.
+        model.malloc(1100);
+    }
+    assert!((2..40).contains(&copies), "{copies} copies in 3124 steps");
+    let before = model.heap_bytes();
+    model.realloc(block, 1000);
+    model.malloc(190_000);
+    assert_eq!(model.heap_bytes(), before, "what a block no longer needs is free");
     model.finish();
 }
 

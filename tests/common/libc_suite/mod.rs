@@ -60,6 +60,7 @@ macro_rules! libc_contracts {
             exhaustion_and_overflow_give_null_and_harm_nothing,
             odd_sizes_and_pointers_are_accepted,
             blocks_are_resized_in_place_where_they_can,
+            blocks_that_grow_in_small_steps_are_seldom_copied,
             pages_that_others_add_are_left_alone,
         );
     };
