@@ -1,6 +1,6 @@
 //! Assembles the libc's WebAssembly text, and passes the kernel's link arguments.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
@@ -12,7 +12,7 @@ fn main() {
     }
 }
 
-/// Concatenates `src/libc/*.wat` (fields of one module) in name order into `$OUT_DIR/libc.wasm`.
+/// Two modules in `$OUT_DIR`: `libc.wasm`, and `libc_checked.wasm` with the heap that finds misuse.
 fn assemble_libc(root: &Path, out: &Path) {
     let folder = root.join("src/libc");
     println!("cargo:rerun-if-changed={}", folder.display());
@@ -22,11 +22,20 @@ fn assemble_libc(root: &Path, out: &Path) {
         .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
         .collect();
     sources.sort();
-    let fields: String =
-        sources.iter().map(|path| fs::read_to_string(path).expect("a .wat file can be read")).collect();
-    let module = format!("(module $libc\n{fields}\n)");
-    let bytes = wat::parse_str(&module).unwrap_or_else(|error| panic!("src/libc/*.wat: {error}"));
-    fs::write(out.join("libc.wasm"), bytes).expect("OUT_DIR can be written");
+    assemble(&sources, "allocation_checked.wat", &out.join("libc.wasm"));
+    assemble(&sources, "allocation.wat", &out.join("libc_checked.wasm"));
+}
+
+/// Concatenates `sources` (fields of one module), all but the file `without`.
+fn assemble(sources: &[PathBuf], without: &str, module: &Path) {
+    let fields: String = sources
+        .iter()
+        .filter(|path| !path.ends_with(without))
+        .map(|path| fs::read_to_string(path).expect("a .wat file can be read"))
+        .collect();
+    let text = format!("(module $libc\n{fields}\n)");
+    let bytes = wat::parse_str(&text).unwrap_or_else(|error| panic!("src/libc/*.wat: {error}"));
+    fs::write(module, bytes).expect("OUT_DIR can be written");
 }
 
 fn kernel_link_arguments(root: &str) {

@@ -4,10 +4,16 @@
 #[macro_use]
 mod libc_suite;
 
+use bareflow::libc::{CHECKED_MODULE, MODULE};
 use libc_suite::{INITIAL_PAGES, LibcUnderTest, MAXIMUM_PAGES};
 use wasmi::{Engine, Instance, Linker, Memory, MemoryType, Module, Store, Val};
 
 libc_contracts!(Interpreted::new(INITIAL_PAGES, MAXIMUM_PAGES));
+
+mod with_the_heap_that_checks {
+    use super::*;
+    checked_heap_contracts!(Interpreted::of(CHECKED_MODULE, INITIAL_PAGES, MAXIMUM_PAGES));
+}
 
 /// The libc run by wasmi.
 struct Interpreted {
@@ -18,8 +24,12 @@ struct Interpreted {
 
 impl Interpreted {
     fn new(initial_pages: u32, maximum_pages: u32) -> Self {
+        Self::of(MODULE, initial_pages, maximum_pages)
+    }
+
+    fn of(module: &[u8], initial_pages: u32, maximum_pages: u32) -> Self {
         let engine = Engine::default();
-        let module = Module::new(&engine, bareflow::libc::MODULE).expect("the libc is valid");
+        let module = Module::new(&engine, module).expect("the libc is valid");
         let mut store = Store::new(&engine, ());
         let memory = Memory::new(&mut store, MemoryType::new(initial_pages, Some(maximum_pages))).expect("memory fits");
         let mut linker = Linker::new(&engine);

@@ -10,7 +10,7 @@ mod libc_suite;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
-use bareflow::libc::functions;
+use bareflow::libc::{Heap, functions};
 use bareflow::profile::Profile;
 use libc_suite::{INITIAL_PAGES, LibcUnderTest, MAXIMUM_PAGES};
 
@@ -39,8 +39,8 @@ fn program() -> String {
 }
 
 impl Compiled {
-    fn at(lowest: Tier, highest: Tier) -> Self {
-        let options = Options { lowest, highest, promotion: Promotion::Boots, ..Options::default() };
+    fn at(lowest: Tier, highest: Tier, heap: Heap) -> Self {
+        let options = Options { lowest, highest, heap, promotion: Promotion::Boots, ..Options::default() };
         Self { engine: engine::engine(&program(), options, Profile::default()) }
     }
 
@@ -100,12 +100,17 @@ impl LibcUnderTest for Compiled {
 
 mod baseline {
     use super::*;
-    libc_contracts!(Compiled::at(Tier::Baseline, Tier::Baseline));
+    libc_contracts!(Compiled::at(Tier::Baseline, Tier::Baseline, Heap::Fast));
 }
 
 mod optimised {
     use super::*;
-    libc_contracts!(Compiled::at(Tier::Optimised, Tier::Optimised));
+    libc_contracts!(Compiled::at(Tier::Optimised, Tier::Optimised, Heap::Fast));
+}
+
+mod with_the_heap_that_checks {
+    use super::*;
+    checked_heap_contracts!(Compiled::at(Tier::Optimised, Tier::Optimised, Heap::Checked));
 }
 
 mod specialised_for_512_bytes {

@@ -16,7 +16,6 @@ use super::module::Module;
 use super::program::{FuncId, FunctionInfo, GlobalSlot, MemorySlot, Program};
 use super::seams::{Imports, MemoryBase, StateMemory};
 use super::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Statistics};
-use crate::libc;
 use crate::profile::Profile;
 
 impl Engine {
@@ -29,7 +28,7 @@ impl Engine {
         earlier: Profile,
     ) -> Result<Self, EngineError> {
         let mut engine = Self::empty(platform, imports, options, earlier)?;
-        engine.add_module(libc::MODULE)?;
+        engine.add_module(options.heap.module())?;
         engine.add_module(bytes)?;
         Ok(engine)
     }

@@ -37,6 +37,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::libc::Heap;
 use crate::profile::{FunctionRecord, Profile, SiteKind, ValueHistogram};
 use choices::Choices;
 use code::CodeSpace;
@@ -79,6 +80,7 @@ pub struct Options {
     pub highest: Tier,
     /// Compile everything in at least this tier, whatever the profile says. For tests and comparisons.
     pub lowest: Tier,
+    pub heap: Heap,
 }
 
 impl Default for Options {
@@ -88,6 +90,7 @@ impl Default for Options {
             thresholds: Thresholds::default(),
             highest: Tier::Specialised,
             lowest: Tier::Baseline,
+            heap: Heap::Fast,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::tier::{Promotion, Thresholds};
 use crate::engine::{Activation, Engine, Options, Platform};
+use crate::libc::Heap;
 use crate::memory::{MemoryError, RegionSource};
 use crate::session::Session;
 use crate::store::{BlockDevice, Store};
@@ -123,6 +124,11 @@ fn options(boot: &BootInformation, say: &dyn Fn(&str)) -> Options {
         None | Some("flight") => {}
         Some("boots") => options.promotion = Promotion::Boots,
         Some(other) => say(&format!("promote={other} is not known; it can be flight or boots")),
+    }
+    match boot.option("heap").as_deref() {
+        None | Some("fast") => {}
+        Some("check") => options.heap = Heap::Checked,
+        Some(other) => say(&format!("heap={other} is not known; it can be fast or check")),
     }
     if let Some(text) = boot.option("thresholds") {
         let numbers: Vec<u64> = text.split(',').filter_map(|number| number.parse().ok()).collect();

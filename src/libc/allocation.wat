@@ -1,4 +1,4 @@
-;; The heap: malloc, calloc, realloc and free (C11, 7.22.3).
+;; The heap: malloc, realloc and free (C11, 7.22.3).
 ;;
 ;; Quick lists in front of the chunks of tlsf.wat: a freed chunk of up to 1008 bytes comes to rest in the list of
 ;; its exact size, and the next request of that size takes it from there. malloc and free are kept so small that a
@@ -47,15 +47,6 @@
     (i32.store offset=4 (local.get $chunk) (i32.add (local.get $header) (i32.const 2)))
     (return))
   (call $free_slow (local.get $block)))
-
-;; void *calloc(size_t count, size_t size): zeroed; NULL if count * size overflows.
-(func $calloc (export "calloc") (param $count i32) (param $size i32) (result i32)
-  (local $bytes i64) (local $block i32)
-  (local.set $bytes (i64.mul (i64.extend_i32_u (local.get $count)) (i64.extend_i32_u (local.get $size))))
-  (if (i64.gt_u (local.get $bytes) (i64.const 0xffffffff)) (then (return (i32.const 0))))
-  (local.set $block (call $malloc (i32.wrap_i64 (local.get $bytes))))
-  (if (i32.eqz (local.get $block)) (then (return (i32.const 0))))
-  (call $memset (local.get $block) (i32.const 0) (i32.wrap_i64 (local.get $bytes))))
 
 ;; void *realloc(void *block, size_t n): keeps the contents up to the smaller size. NULL if memory cannot grow, and
 ;; the block stays as it was. realloc(block, 0) shrinks it to the smallest block and does not free it.

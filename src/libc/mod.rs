@@ -1,10 +1,11 @@
 //! The C library that the kernel offers to programs, written in WebAssembly.
 //!
 //! The functions are [`MODULE`], one WebAssembly module assembled at build time from the `.wat` files of this folder:
-//! blocks of bytes in `memory.wat`, strings in `string.wat`, the heap in `allocation.wat` on top of `tlsf.wat`. It imports
-//! the program's linear memory as `program.memory` and exports each function under its C name, with the wasm32 C ABI: pointers and
-//! `size_t` are i32. The bodies are the plainest correct ones, mostly byte loops; speed comes from specialising them
-//! to the sizes that a program passes. [`functions`] says what there is, as data.
+//! blocks of bytes in `memory.wat`, strings in `string.wat`, the heap in `allocation.wat` on top of `tlsf.wat`. It
+//! imports the program's linear memory as `program.memory` and exports each function under its C name, with the wasm32
+//! C ABI: pointers and `size_t` are i32. The bodies are the plainest correct ones, mostly byte loops; speed comes from
+//! specialising them to the sizes that a program passes. [`functions`] says what there is, as data. [`Heap::Checked`]
+//! is the same module with `allocation_checked.wat` for a heap: slower, and a program that misuses it ends.
 //!
 //! A program reaches these functions in two ways: it imports them from the module `libc`, or it brings functions of
 //! the same names and signatures, as every program linked with wasi-libc does, and [`interpositions`] names those
@@ -34,6 +35,28 @@ pub use registry::{Family, LibcFunction, SizeSite, find, functions};
 
 /// The libc as a WebAssembly module.
 pub const MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libc.wasm"));
+
+/// The same with the heap that checks.
+pub const CHECKED_MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libc_checked.wasm"));
+
+/// Which heap a program gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Heap {
+    #[default]
+    Fast,
+    /// Ends a program that writes outside its blocks, writes to freed ones, or frees what is no live block.
+    Checked,
+}
+
+impl Heap {
+    /// The libc with this heap.
+    pub const fn module(self) -> &'static [u8] {
+        match self {
+            Self::Fast => MODULE,
+            Self::Checked => CHECKED_MODULE,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

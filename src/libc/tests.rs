@@ -15,9 +15,9 @@ struct Sections {
 }
 
 impl Sections {
-    fn of_the_libc() -> Self {
+    fn of_the_libc(heap: Heap) -> Self {
         let mut sections = Self::default();
-        Parser::new(0).parse_all(MODULE).for_each(|payload| sections.read(payload.unwrap()));
+        Parser::new(0).parse_all(heap.module()).for_each(|payload| sections.read(payload.unwrap()));
         sections
     }
 
@@ -51,20 +51,24 @@ impl Sections {
 #[test]
 fn the_module_is_webassembly_1_0_with_sign_extension() {
     let features = WasmFeatures::WASM1 | WasmFeatures::SIGN_EXTENSION;
-    Validator::new_with_features(features).validate_all(MODULE).unwrap();
+    for heap in [Heap::Fast, Heap::Checked] {
+        Validator::new_with_features(features).validate_all(heap.module()).unwrap();
+    }
 }
 
 #[test]
 fn the_module_exports_what_the_registry_lists() {
-    let sections = Sections::of_the_libc();
-    assert_eq!(sections.imports, ["program.memory"]);
-    assert_eq!(sections.exports.len(), functions().len());
-    for function in functions() {
-        let index = sections.exports[function.name];
-        let signature = &sections.types[sections.functions[index as usize] as usize];
-        assert_eq!((signature.params(), signature.results()), (function.params, function.results), "{}", function.name);
-        assert_eq!(sections.names[&index], function.name);
-        assert_eq!(find(function.name), Some(function));
+    for sections in [Heap::Fast, Heap::Checked].map(Sections::of_the_libc) {
+        assert_eq!(sections.imports, ["program.memory"]);
+        assert_eq!(sections.exports.len(), functions().len());
+        for function in functions() {
+            let index = sections.exports[function.name];
+            let signature = &sections.types[sections.functions[index as usize] as usize];
+            let (params, results) = (function.params, function.results);
+            assert_eq!((signature.params(), signature.results()), (params, results), "{}", function.name);
+            assert_eq!(sections.names[&index], function.name);
+            assert_eq!(find(function.name), Some(function));
+        }
     }
 }
 

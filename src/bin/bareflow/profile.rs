@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use bareflow::engine::module::Module;
 use bareflow::engine::program::named_functions;
-use bareflow::libc;
+use bareflow::libc::Heap;
 use bareflow::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord};
 
 use crate::store::open;
@@ -109,8 +109,11 @@ fn show_boots(profile: &Profile) {
 
 /// Names of the libc's functions, and of the program's.
 fn names(program: Option<&Path>) -> Result<BTreeMap<FunctionKey, String>> {
-    let libc = Module::decode(libc::MODULE).context("the libc")?;
-    let mut names: BTreeMap<_, _> = named_functions(&libc).map(|(key, name)| (key, format!("libc {name}"))).collect();
+    let mut names = BTreeMap::new();
+    for heap in [Heap::Checked, Heap::Fast] {
+        let libc = Module::decode(heap.module()).context("the libc")?;
+        names.extend(named_functions(&libc).map(|(key, name)| (key, format!("libc {name}"))));
+    }
     if let Some(path) = program {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let module = Module::decode(bytes.leak()).with_context(|| format!("cannot use {}", path.display()))?;

@@ -11,6 +11,7 @@ use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
+use bareflow::libc::Heap;
 use bareflow::session::Session;
 use bareflow::store::BlockDevice;
 use bareflow::wasi::Wasi;
@@ -36,6 +37,9 @@ pub struct Args {
     /// Tier to start every function in
     #[arg(long, value_enum, default_value = "baseline")]
     lowest: TierArg,
+    /// Ends the program where it is found to misuse the heap: writes outside its blocks or to freed ones, double frees
+    #[arg(long)]
+    heap_check: bool,
     /// Ends with the report as a line `BAREFLOW {json}` on standard error
     #[arg(long)]
     report: bool,
@@ -92,6 +96,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         },
         highest: args.highest.into(),
         lowest: args.lowest.into(),
+        heap: if args.heap_check { Heap::Checked } else { Heap::Fast },
         ..Options::default()
     };
     let shipped = match &args.profile {

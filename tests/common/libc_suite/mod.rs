@@ -77,6 +77,20 @@ macro_rules! libc_contracts {
     };
 }
 
+/// The same for the contracts that a heap keeps which surrounds blocks with red zones, moves each that is resized, and
+/// uses a freed one again only after a while.
+macro_rules! checked_heap_contracts {
+    ($new:expr) => {
+        libc_contracts!(@tests $new, heap:
+            blocks_stay_apart_aligned_and_keep_their_contents,
+            freed_blocks_are_used_again,
+            replacing_blocks_at_random_does_not_leak,
+            exhaustion_and_overflow_give_null_and_harm_nothing,
+            pages_that_others_add_are_left_alone,
+        );
+    };
+}
+
 /// A small generator of repeatable random numbers (xorshift64*).
 pub struct Random(u64);
 
