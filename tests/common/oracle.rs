@@ -54,7 +54,7 @@ impl Mode {
         let thresholds =
             if self.flight { Thresholds { optimise: 3, specialise: 6, settle: 12 } } else { Thresholds::default() };
         let promotion = if self.flight { Promotion::Flight } else { Promotion::Boots };
-        Options { promotion, thresholds, highest: self.highest, lowest: self.lowest }
+        Options { promotion, thresholds, highest: self.highest, lowest: self.lowest, ..Options::default() }
     }
 
     /// An engine for `wat`, where the mode says so with the profile of an engine that did `work` before.
