@@ -19,6 +19,11 @@ impl Case {
         format!("{} {}", self.family, self.name)
     }
 
+    /// Whether it measures nothing but loop and call, which every case has.
+    pub fn is_overhead(&self) -> bool {
+        self.export() == EMPTY.name
+    }
+
     /// Whether its title has all of `words`, commas aside.
     pub fn matches(&self, words: &[String]) -> bool {
         let title = self.title().replace(',', "");

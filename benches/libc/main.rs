@@ -19,7 +19,7 @@ mod plot;
 mod random;
 mod report;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cases::{Case, Inputs};
 use clap::Parser;
 use clock::Clock;
@@ -30,6 +30,7 @@ use native::{Heap, Library, NativeHeap};
 use report::{Line, Results};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 const THOROUGH: Effort = Effort { rounds: 15, turn_ns: 2e6 };
 const QUICK: Effort = Effort { rounds: 5, turn_ns: 4e5 };
@@ -67,12 +68,22 @@ struct Args {
     bench: bool,
 }
 
-fn main() -> Result<()> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
     let folder = args.folder.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench"));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut cases = cases::all(args.quick, &folder);
-    cases.retain(|case| case.matches(&args.words));
+    ensure!(cases.iter().any(|case| case.matches(&args.words)), "no case has all these words; --list names all cases");
+    cases.retain(|case| case.is_overhead() || case.matches(&args.words));
     if args.list {
         cases.iter().for_each(|case| println!("{}", case.title()));
         return Ok(());

@@ -99,11 +99,12 @@ impl Results {
 
     fn heading(&self) -> String {
         let mut text = format!(
-            "{}, time-stamp counter at {:.3} GHz. Each cell: ns per call, core cycles, and how many times as fast as {REFERENCE}.\n\
-             Medians of {} rounds of {} ms or more per contestant. limit: ns if every cycle stores 32 bytes, or loads 64.\n\
-             Core cycles follow from a chain of additions timed in each round. One size: a table of up to 256 calls, in the\n\
-             first-level cache up to 4096 bytes. Distributions: {} calls (a table of {} KiB, streamed) of random sizes at\n\
-             random places in windows of 12 KiB. llvm-libc and musl are as Debian builds them, without AVX.\n",
+            "{}, time-stamp counter at {:.3} GHz. Medians of {} rounds of {} ms or more per contestant.\n\
+             Each cell: ns per call, the range of half of the rounds in percent of that, core cycles (from a chain of\n\
+             additions timed in each round), and how many times as fast as {REFERENCE}. limit: ns if every cycle stores 32\n\
+             bytes, or loads 64. One size: a table of up to 256 calls, in the first-level cache up to 4096 bytes.\n\
+             Distributions: {} calls (a table of {} KiB, streamed) of random sizes at random places in windows of 12 KiB.\n\
+             llvm-libc and musl are as Debian builds them, without AVX.\n",
             self.cpu,
             self.ticks_per_ns,
             self.rounds,
@@ -170,7 +171,7 @@ fn contestants_of(lines: &[&Line]) -> Vec<&'static str> {
 
 fn columns(case: &str, limit: &str, contestants: &[&str]) -> String {
     let mut text = format!("{case:<18}{limit:>9}");
-    contestants.iter().for_each(|name| text += &format!("{name:>27}"));
+    contestants.iter().for_each(|name| text += &format!("{name:>32}"));
     text + "\n"
 }
 
@@ -178,8 +179,9 @@ fn row(line: &Line, contestants: &[&str]) -> String {
     let limit = line.limit_ns.map_or("-".into(), |ns| format!("{ns:.1}"));
     let mut text = format!("{:<18}{limit:>9}", line.name);
     for name in contestants {
-        text += &line.of(name).map_or(format!("{:>27}", "-"), |own| {
-            format!("{:>10.1}{:>10.1}{:>6.2}x", own.ns, own.cycles, own.speed.unwrap_or(1.0))
+        text += &line.of(name).map_or(format!("{:>32}", "-"), |own| {
+            let (percent, speed) = (100.0 * own.spread, own.speed.unwrap_or(1.0));
+            format!("{:>10.1} {percent:>3.0}%{:>10.1}{speed:>6.2}x", own.ns, own.cycles)
         });
     }
     text + "\n"
@@ -187,7 +189,7 @@ fn row(line: &Line, contestants: &[&str]) -> String {
 
 fn means(summary: &[Summary]) -> String {
     let mut text = format!("{:<27}", "geometric mean");
-    summary.iter().for_each(|own| text += &format!("{:>10.1}{:>10}{:>6.2}x", own.ns, "", own.speed));
+    summary.iter().for_each(|own| text += &format!("{:>10.1}{:>15}{:>6.2}x", own.ns, "", own.speed));
     text + "\n"
 }
 
