@@ -48,18 +48,31 @@ fn any_size(operation: Operation, vectors: Vectors, shape: Shape, limits: Limits
     Code::new(&assembler.assemble(0).unwrap())
 }
 
-/// The shapes with different tests or bodies.
+/// Every shape that differs from the others in its classes or tests.
 fn shapes(vectors: Vectors) -> Vec<Shape> {
-    let mut shapes: Vec<(String, Shape)> =
-        (0..1 << 13).map(Shape::from_number).map(|shape| (format!("{:?}", shape.order(vectors)), shape)).collect();
+    let mut shapes: Vec<(String, Shape)> = Vec::new();
+    for shape in (0..1 << 14).map(Shape::from_number) {
+        let classes = shape.classes(vectors);
+        let ranges = (0..classes.len()).flat_map(|first| (first..classes.len()).map(move |last| (first, last)));
+        let splits: Vec<_> = ranges.map(|(first, last)| shape.split(first, last)).collect();
+        shapes.push((format!("{classes:?} {splits:?}"), shape));
+    }
     shapes.sort();
     shapes.dedup_by(|one, other| one.0 == other.0);
     shapes.into_iter().map(|(_, shape)| shape).collect()
 }
 
-/// Those with different bodies.
-fn bodies() -> [Shape; 2] {
-    [Shape::UNKNOWN, Shape::from_number(1 << 12)]
+/// One shape for each way to divide sizes into classes.
+fn divisions(vectors: Vectors) -> Vec<Shape> {
+    let mut shapes = shapes(vectors);
+    shapes.sort_by_key(|shape| format!("{:?}", shape.classes(vectors)));
+    shapes.dedup_by_key(|shape| shape.classes(vectors));
+    shapes
+}
+
+/// The shape for a site that nothing is known about.
+fn usual(vectors: Vectors) -> Shape {
+    Shape::of(vectors, &[], 0)
 }
 
 /// Bytes that tell places apart.
@@ -103,7 +116,7 @@ fn copies_of_any_size_move_as_memmove_at_every_alignment_and_overlap() {
     let before = pattern(2048);
     let mut memory = before.clone();
     for vectors in levels() {
-        for shape in bodies() {
+        for shape in divisions(vectors) {
             let code = any_size(Operation::Copy, vectors, shape, Limits::NONE);
             let what = format!("{vectors:?} {shape:?}");
             for bytes in SIZES {
@@ -139,7 +152,7 @@ fn copies_and_fills_of_any_size_obey_every_shape() {
 fn fills_of_any_size_fill_their_block_only() {
     let mut memory = vec![0; 800];
     for vectors in levels() {
-        for shape in bodies() {
+        for shape in divisions(vectors) {
             let code = any_size(Operation::Fill, vectors, shape, Limits::NONE);
             for bytes in SIZES {
                 for to in (0..64).step_by(3) {
@@ -157,7 +170,7 @@ fn nothing_outside_the_blocks_is_accessed() {
     let len = source.bytes().len();
     source.bytes().copy_from_slice(&pattern(len));
     for vectors in levels() {
-        for (shape, limits) in bodies().into_iter().flat_map(|shape| limits().map(|limits| (shape, limits))) {
+        for (shape, limits) in divisions(vectors).into_iter().flat_map(|shape| limits().map(|limits| (shape, limits))) {
             let copy = any_size(Operation::Copy, vectors, shape, limits);
             let fill = any_size(Operation::Fill, vectors, shape, limits);
             for bytes in SIZES.chain([1000, 2047, 4096, 5000, 8192]) {
@@ -192,8 +205,8 @@ fn long_blocks_go_right_by_loop_string_instruction_and_stream() {
     let mut state = 0x9e37_79b9_7f4a_7c15;
     for vectors in levels() {
         for limits in limits() {
-            let copy = any_size(Operation::Copy, vectors, Shape::UNKNOWN, limits);
-            let fill = any_size(Operation::Fill, vectors, Shape::UNKNOWN, limits);
+            let copy = any_size(Operation::Copy, vectors, usual(vectors), limits);
+            let fill = any_size(Operation::Fill, vectors, usual(vectors), limits);
             let what = format!("{vectors:?} {limits:?}");
             for round in 0..300 {
                 let bytes = 257 + random(&mut state, if round % 3 == 0 { 40_000 } else { 4000 });
@@ -215,7 +228,7 @@ fn blocks_out_of_bounds_fault() {
     let middle = memory.bytes()[len / 2..].as_mut_ptr();
     let last = memory.bytes()[len - 1..].as_mut_ptr();
     for vectors in levels() {
-        for (shape, limits) in [(bodies()[0], limits()[3]), (bodies()[1], Limits::NONE)] {
+        for (shape, limits) in divisions(vectors).into_iter().zip(limits()) {
             let copy = any_size(Operation::Copy, vectors, shape, limits);
             let fill = any_size(Operation::Fill, vectors, shape, limits);
             for bytes in [2, 9, 17, 33, 65, 129, 257, 513, 1000, 5000, u32::MAX as usize] {

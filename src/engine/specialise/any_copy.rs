@@ -33,6 +33,9 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, shape: Shape, limit
 }
 
 /// 0 to `max` bytes (64 or 128) without a branch: lanes that a mask leaves out are neither moved nor can they fault.
+///
+/// The price is that a masked store is not forwarded: a load of the copy that is waited for at once comes 3 to 5 ns later
+/// on Zen 4. The branches it saves cost about as much at every other call whose size is not foreseen.
 fn masked(assembler: &mut CodeAssembler, max: u32) -> Result<(), IcedError> {
     masks(assembler, max)?;
     assembler.vmovdqu8(zmm16.k1().z(), zmmword_ptr(rsi))?;

@@ -8,7 +8,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
-use super::vectors::{Moves, REGISTERS};
+use super::vectors::{COPY_BYTES, Moves, REGISTERS};
 
 /// Vectors loaded before the first of them is stored. The last vector of the block keeps register 15.
 const GROUP: u32 = 8;
@@ -16,7 +16,7 @@ const LAST: usize = REGISTERS - 1;
 
 /// Emits the copy of `bytes`, at least a vector of them, from `[rsi]` to `[rdi]`.
 pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, bytes: u32) -> Result<(), IcedError> {
-    let mut moves = Moves::widest(assembler, vectors, bytes);
+    let mut moves = Moves::widest(assembler, vectors, bytes.min(COPY_BYTES));
     let step = moves.width();
     let whole = (bytes - 1) / step;
     moves.load(LAST, rsi + (bytes - step))?;

@@ -15,6 +15,8 @@ mod fill;
 mod find;
 mod lanes;
 mod last;
+#[cfg(test)]
+mod levels;
 pub mod shape;
 mod string_copy;
 pub mod strings;
