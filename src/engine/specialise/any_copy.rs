@@ -10,7 +10,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
-use super::any_size::{Limits, Store, emit_classes, masks, quarters};
+use super::any_size::{Limits, Store, emit_classes, emit_ways, masks, quarters};
 use super::shape::{Shape, SizeClass};
 use super::vectors::{COPY_BYTES, Moves};
 
@@ -121,50 +121,27 @@ fn vector_quarters(assembler: &mut CodeAssembler, vectors: Vectors, quarter: u32
 /// Copies blocks longer than [`ROUND`] vectors and two more.
 fn long(assembler: &mut CodeAssembler, vectors: Vectors, limits: Limits) -> Result<(), IcedError> {
     let mut downwards = assembler.create_label();
+    // How far the destination is above the source, modulo 2^64.
     assembler.mov(rax, rdi)?;
     assembler.sub(rax, rsi)?;
     assembler.cmp(rax, rdx)?;
     assembler.jb(downwards)?;
-    long_upwards(assembler, vectors, limits)?;
+    // The string instruction is slow where blocks overlap, and what was streamed would be read again.
+    let unless_apart = |assembler: &mut CodeAssembler, label| {
+        assembler.neg(rax)?;
+        assembler.cmp(rax, rdx)?;
+        assembler.jb(label)
+    };
+    let by_string = |assembler: &mut CodeAssembler| {
+        assembler.mov(ecx, edx)?;
+        assembler.rep().movsb()
+    };
+    emit_ways(assembler, limits, unless_apart, by_string, |assembler, store| {
+        loop_upwards(&mut Moves::widest(assembler, vectors, COPY_BYTES), store)
+    })?;
     assembler.ret()?;
     assembler.set_label(&mut downwards)?;
     loop_downwards(&mut Moves::widest(assembler, vectors, COPY_BYTES))
-}
-
-/// The destination does not begin inside the source; `rax` is its distance from it.
-fn long_upwards(assembler: &mut CodeAssembler, vectors: Vectors, limits: Limits) -> Result<(), IcedError> {
-    let mut by_loop = assembler.create_label();
-    let mut streaming = assembler.create_label();
-    let string_from = limits.string_before_streaming();
-    if let Some(special) = string_from.or(limits.streaming_from) {
-        assembler.cmp(edx, special)?;
-        assembler.jb(by_loop)?;
-        // Blocks that overlap: the string instruction is slow there, and streamed stores would be read again.
-        assembler.neg(rax)?;
-        assembler.cmp(rax, rdx)?;
-        assembler.jb(by_loop)?;
-    }
-    if let (Some(_), Some(bytes)) = (string_from, limits.streaming_from) {
-        assembler.cmp(edx, bytes)?;
-        assembler.jae(streaming)?;
-    }
-    if string_from.is_some() {
-        assembler.mov(ecx, edx)?;
-        assembler.rep().movsb()?;
-        assembler.ret()?;
-    }
-    let mut moves = Moves::widest(assembler, vectors, COPY_BYTES);
-    if limits.streaming_from.is_some() {
-        if string_from.is_some() {
-            moves.assembler.set_label(&mut streaming)?;
-        }
-        loop_upwards(&mut moves, Store::PastCaches)?;
-        moves.assembler.ret()?;
-    }
-    if string_from.or(limits.streaming_from).is_some() {
-        moves.assembler.set_label(&mut by_loop)?;
-    }
-    loop_upwards(&mut moves, Store::Cached)
 }
 
 /// `r8` = the first byte to store, `rdi` = the aligned place of the round, `rcx` = where the last round begins.

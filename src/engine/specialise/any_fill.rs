@@ -7,7 +7,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
-use super::any_size::{Limits, Store, emit_classes, masks, quarters};
+use super::any_size::{Limits, Store, emit_classes, emit_ways, masks, quarters};
 use super::shape::{Shape, SizeClass};
 use super::vectors::{EVERY_BYTE, Moves};
 
@@ -89,36 +89,18 @@ fn vector_quarters(assembler: &mut CodeAssembler, vectors: Vectors, quarter: u32
 
 /// Fills blocks longer than [`ROUND`] vectors and two more.
 fn long(assembler: &mut CodeAssembler, vectors: Vectors, limits: Limits) -> Result<(), IcedError> {
-    let mut by_loop = assembler.create_label();
-    let mut streaming = assembler.create_label();
-    let string_from = limits.string_before_streaming();
-    if let Some(special) = string_from.or(limits.streaming_from) {
-        assembler.cmp(edx, special)?;
-        assembler.jb(by_loop)?;
-    }
-    if let Some(string) = string_from {
-        if let Some(bytes) = limits.streaming_from {
-            debug_assert!(string < bytes);
-            assembler.cmp(edx, bytes)?;
-            assembler.jae(streaming)?;
-        }
+    let by_string = |assembler: &mut CodeAssembler| {
         assembler.mov(eax, esi)?;
         assembler.mov(ecx, edx)?;
-        assembler.rep().stosb()?;
-        assembler.ret()?;
-    }
-    let mut moves = Moves::widest(assembler, vectors, u32::MAX);
-    if limits.streaming_from.is_some() {
-        if string_from.is_some() {
-            moves.assembler.set_label(&mut streaming)?;
-        }
-        aligned_loop(&mut moves, Store::PastCaches)?;
-        moves.assembler.ret()?;
-    }
-    if string_from.or(limits.streaming_from).is_some() {
-        moves.assembler.set_label(&mut by_loop)?;
-    }
-    aligned_loop(&mut moves, Store::Cached)
+        assembler.rep().stosb()
+    };
+    emit_ways(
+        assembler,
+        limits,
+        |_, _| Ok(()),
+        by_string,
+        |assembler, store| aligned_loop(&mut Moves::widest(assembler, vectors, u32::MAX), store),
+    )
 }
 
 /// `rdi` = the aligned place of the round, `rcx` = where the last round begins.

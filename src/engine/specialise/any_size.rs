@@ -17,7 +17,7 @@ pub struct Limits {
 }
 
 /// With ERMS or FSRM the string instructions move more than 16 bytes a cycle, which is what SSE2 moves: 60 to 72 bytes/ns
-/// against 50 to 58 at this size on Zen 4, 70 to 98 at twice this. At half of it they lose to SSE2, and they are never
+/// against 49 to 58 at this size on Zen 4, 70 to 98 at twice this. At half of it they are no faster, and they are never
 /// faster than a loop of AVX2 (72 against 113 bytes/ns at this size, 99 against 116 at 8 KiB).
 const STRING_FROM: u32 = 2048;
 
@@ -38,11 +38,6 @@ impl Limits {
             _ => last_level_cache_bytes / 2,
         };
         Self { string_from: strings.then_some(STRING_FROM), streaming_from: Some(streaming_from) }
-    }
-
-    /// Where the string instruction begins, unless everything from there on is streamed.
-    pub fn string_before_streaming(self) -> Option<u32> {
-        self.string_from.filter(|string| self.streaming_from.is_none_or(|streaming| *string < streaming))
     }
 }
 
@@ -80,8 +75,44 @@ pub fn emit_classes(
     }
 }
 
-/// How a class whose largest size is four times a width is covered without a branch: half a class's smallest size from
-/// each end, and as much again beside it, which for the smaller half of the sizes is the same bytes again.
+/// Emits the ways through a long block of `rdx` bytes, without the last `ret`: `by_loop`, or from `limits` on
+/// `by_string` or by a loop of streaming stores. `unless` jumps to its label where only the cached loop will do.
+pub fn emit_ways(
+    assembler: &mut CodeAssembler,
+    limits: Limits,
+    unless: impl FnOnce(&mut CodeAssembler, CodeLabel) -> Result<(), IcedError>,
+    by_string: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>,
+    by_loop: impl Fn(&mut CodeAssembler, Store) -> Result<(), IcedError>,
+) -> Result<(), IcedError> {
+    let streaming_from = limits.streaming_from;
+    let string_from = limits.string_from.filter(|string| streaming_from.is_none_or(|streaming| *string < streaming));
+    let Some(first) = string_from.or(streaming_from) else { return by_loop(assembler, Store::Cached) };
+    let mut cached = assembler.create_label();
+    assembler.cmp(edx, first)?;
+    assembler.jb(cached)?;
+    unless(assembler, cached)?;
+    let mut streaming = assembler.create_label();
+    if string_from.is_some() {
+        if let Some(bytes) = streaming_from {
+            assembler.cmp(edx, bytes)?;
+            assembler.jae(streaming)?;
+        }
+        by_string(assembler)?;
+        assembler.ret()?;
+    }
+    if streaming_from.is_some() {
+        if string_from.is_some() {
+            assembler.set_label(&mut streaming)?;
+        }
+        by_loop(assembler, Store::PastCaches)?;
+        assembler.ret()?;
+    }
+    assembler.set_label(&mut cached)?;
+    by_loop(assembler, Store::Cached)
+}
+
+/// How a class is covered without a branch whose largest size is four times `quarter`: one piece of that at each end, and
+/// another beside each, which lies on the first again for sizes that two pieces cover.
 ///
 /// `rax` = the distance of the second piece from the first, 0 or `quarter`; `rcx` = where the third ends.
 pub fn quarters(assembler: &mut CodeAssembler, quarter: u32) -> Result<(), IcedError> {
@@ -105,4 +136,25 @@ pub fn masks(assembler: &mut CodeAssembler, max: u32) -> Result<(), IcedError> {
         assembler.kmovq(k2, rax)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn string_instructions_are_for_cpus_that_do_them_fast_and_have_nothing_better() {
+        let string_from =
+            |vectors, fast| Limits::of(Operation::Copy, vectors, fast, LAST_LEVEL_CACHE_BYTES).string_from;
+        assert_eq!(string_from(Vectors::Sse2, true), Some(STRING_FROM));
+        assert_eq!(string_from(Vectors::Sse2, false), None);
+        assert_eq!(string_from(Vectors::Avx2, true), None);
+    }
+
+    #[test]
+    fn what_fits_the_cache_is_not_streamed() {
+        let streaming_from = |operation| Limits::of(operation, Vectors::Avx2, true, 8 << 20).streaming_from;
+        assert_eq!(streaming_from(Operation::Fill), Some(8 << 20));
+        assert_eq!(streaming_from(Operation::Copy), Some(4 << 20), "two blocks share it");
+    }
 }

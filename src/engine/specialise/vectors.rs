@@ -27,16 +27,10 @@ pub struct Moves<'a> {
 }
 
 impl<'a> Moves<'a> {
-    /// Moves of `width` bytes: 16, or 32 from AVX2 on, or 64 with AVX-512.
-    pub fn new(assembler: &'a mut CodeAssembler, vectors: Vectors, width: u32) -> Self {
-        debug_assert!(width <= vectors.bytes());
-        Self { assembler, vectors, width }
-    }
-
-    /// Moves as wide as the CPU's vectors, but no wider than `bytes`.
+    /// Moves as wide as the CPU's vectors, but no wider than `bytes`, which are at least 16.
     pub fn widest(assembler: &'a mut CodeAssembler, vectors: Vectors, bytes: u32) -> Self {
-        let width = [64, 32, 16].into_iter().find(|width| *width <= bytes.min(vectors.bytes()));
-        Self::new(assembler, vectors, width.unwrap_or(16))
+        let width = [64, 32].into_iter().find(|width| *width <= bytes.min(vectors.bytes()));
+        Self { assembler, vectors, width: width.unwrap_or(16) }
     }
 
     /// In bytes.
