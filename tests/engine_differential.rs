@@ -14,6 +14,7 @@ use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::host;
+use bareflow::libc::Heap;
 use bareflow::profile::Profile;
 use oracle::{Oracle, Outcome, in_terms_of_wasmi};
 use random::Random;
@@ -214,6 +215,7 @@ const FLIGHT: Options = Options {
     thresholds: Thresholds { optimise: 2, specialise: 3, settle: 4 },
     highest: Tier::Specialised,
     lowest: Tier::Baseline,
+    heap: Heap::Fast,
 };
 
 #[test]

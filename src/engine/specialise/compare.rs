@@ -8,6 +8,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
+use super::compare_ends;
 use super::lanes::{Lanes, MASKS, R8, RAX, RDI, RSI, SLOTS, ZMM};
 
 /// Where a comparison ends.
@@ -32,7 +33,11 @@ const ONES: usize = 2;
 pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, extent: Extent) -> Result<(), IcedError> {
     let mut compare = Compare { lanes: Lanes::new(assembler, vectors), extent };
     let labels = Labels::new(&mut compare.lanes);
-    compare.prepare(labels)?;
+    if vectors == Vectors::Avx512 && extent == Extent::MEMCMP {
+        compare_ends::emit(&mut compare.lanes, labels.begin)?;
+    } else {
+        compare.prepare(labels)?;
+    }
     compare.first(labels)?;
     compare.second(labels)?;
     compare.loop_of_four(labels)?;

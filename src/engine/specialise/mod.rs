@@ -10,6 +10,8 @@ pub mod any_copy;
 pub mod any_fill;
 pub mod any_size;
 mod compare;
+mod compare_ends;
+mod compare_exact;
 mod copy;
 mod fill;
 mod find;
