@@ -375,6 +375,7 @@ pub const R8: Gpr = Gpr { whole: r8, low: r8d };
 pub const R9: Gpr = Gpr { whole: r9, low: r9d };
 
 pub const R10: Gpr = Gpr { whole: r10, low: r10d };
+pub const R11: Gpr = Gpr { whole: r11, low: r11d };
 
 pub const XMM: [AsmRegisterXmm; 16] =
     [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];

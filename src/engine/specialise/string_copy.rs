@@ -196,13 +196,37 @@ impl Copy<'_> {
 /// `strncpy`(rdi, rsi, rdx). In use: as in [`Copy`], and rdx bytes to write.
 pub fn emit_bounded(assembler: &mut CodeAssembler, vectors: Vectors) -> Result<(), IcedError> {
     let mut lanes = Lanes::new(assembler, vectors);
-    let bytes = lanes.bytes();
     let mut label = || lanes.create_label();
     let (begin, one, string_end, fill) = (label(), label(), label(), label());
     let done = label();
     lanes.clear(ZERO)?;
     lanes.place(begin)?;
     jump_if_near(&mut lanes, one)?;
+    if vectors == Vectors::Avx512 {
+        bounded_masked(&mut lanes, begin, fill)?;
+    } else {
+        bounded_whole(&mut lanes, begin, one, string_end)?;
+    }
+    // A byte, because a vector may be too much.
+    lanes.place(one)?;
+    lanes.test(rdx, rdx)?;
+    lanes.je(done)?;
+    copy_byte(&mut lanes)?;
+    lanes.jne(begin)?;
+    if vectors != Vectors::Avx512 {
+        lanes.jmp(fill)?;
+        lanes.place(string_end)?;
+        copy_byte(&mut lanes)?;
+        lanes.jne(string_end)?;
+    }
+    emit_zeros(&mut lanes, fill, done)?;
+    lanes.place(done)?;
+    lanes.leave()
+}
+
+/// A vector, unless one would be too much.
+fn bounded_whole(lanes: &mut Lanes, begin: CodeLabel, one: CodeLabel, string_end: CodeLabel) -> Result<(), IcedError> {
+    let bytes = lanes.bytes();
     lanes.jump_if_source_crosses(one)?;
     lanes.cmp(rdx, bytes)?;
     lanes.jb(one)?;
@@ -215,19 +239,40 @@ pub fn emit_bounded(assembler: &mut CodeAssembler, vectors: Vectors) -> Result<(
     lanes.add(rsi, bytes)?;
     lanes.add(rdi, bytes)?;
     lanes.sub(rdx, bytes)?;
-    lanes.jmp(begin)?;
-    // A byte, because a vector may be too much.
-    lanes.place(one)?;
-    lanes.test(rdx, rdx)?;
-    lanes.je(done)?;
-    copy_byte(&mut lanes)?;
+    lanes.jmp(begin)
+}
+
+/// As much of a vector as there is of the page and the bound; what follows the terminator becomes zeros.
+fn bounded_masked(lanes: &mut Lanes, begin: CodeLabel, fill: CodeLabel) -> Result<(), IcedError> {
+    let (terminator, written, ended) = (MASKS[0], MASKS[1], lanes.create_label());
+    lanes.bytes_left_in_page(R8, RSI)?;
+    lanes.mov(eax, 64)?;
+    lanes.cmp(r8d, eax)?;
+    lanes.cmova(r8d, eax)?;
+    lanes.cmp(r8, rdx)?;
+    lanes.cmova(r8, rdx)?;
+    lanes.mov(rax, -1i64)?;
+    lanes.bzhi(rax, rax, r8)?;
+    lanes.kmovq(written, rax)?;
+    lanes.vmovdqu8(ZMM[TEXT].k2().z(), ptr(rsi))?;
+    lanes.vptestnmb(terminator.k2(), ZMM[TEXT], ZMM[TEXT])?;
+    lanes.kmovq(rax, terminator)?;
+    lanes.add(rsi, r8)?;
+    lanes.test(rax, rax)?;
+    lanes.jne(ended)?;
+    lanes.vmovdqu8(ptr(rdi).k2(), ZMM[TEXT])?;
+    lanes.add(rdi, r8)?;
+    lanes.sub(rdx, r8)?;
     lanes.jne(begin)?;
-    lanes.jmp(fill)?;
-    lanes.place(string_end)?;
-    copy_byte(&mut lanes)?;
-    lanes.jne(string_end)?;
-    emit_zeros(&mut lanes, fill, done)?;
-    lanes.place(done)?;
+    lanes.leave()?;
+    lanes.place(ended)?;
+    lanes.blsmsk(rax, rax)?;
+    lanes.kmovq(terminator, rax)?;
+    lanes.vmovdqu8(ZMM[TEXT].k1().z(), ZMM[TEXT])?;
+    lanes.vmovdqu8(ptr(rdi).k2(), ZMM[TEXT])?;
+    lanes.add(rdi, r8)?;
+    lanes.sub(rdx, r8)?;
+    lanes.jne(fill)?;
     lanes.leave()
 }
 

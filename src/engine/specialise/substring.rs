@@ -1,18 +1,23 @@
 //! `strstr`: where one string first begins in another.
 //!
 //! Places where the first two bytes occur are found in aligned vectors, which cross no page; the rest is compared there
-//! byte by byte. A first byte that ends a vector is carried into the next.
+//! byte by byte or, with AVX-512, up to 64 bytes at once. A first byte that ends a vector is carried into the next.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
 use super::find::{self, Target};
-use super::lanes::{Lanes, R9, R10, RAX, RCX, RDX};
+use super::lanes::{Lanes, MASKS, R9, R10, R11, RAX, RCX, RDX, RSI, ZMM};
 
 const FIRST: usize = 0;
 const SECOND: usize = 1;
 const ZERO: usize = 2;
+/// With AVX-512, the beginning of the part and, as a slot, which bytes of it count.
+const PART: usize = 3;
+
+/// Bytes in a vector of AVX-512.
+const VECTOR: i32 = 64;
 
 /// `strstr`(rdi, rsi).
 pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors) -> Result<(), IcedError> {
@@ -46,7 +51,8 @@ impl Labels {
 }
 
 /// In use: rdi the vector in the string, rsi the part; rax, rcx, rdx the masks of the first byte, the second and zeros;
-/// r8 1 if the vector before ends with the first byte; r9 the places of second bytes to try, r10 the address of one.
+/// r8 1 if the vector before ends with the first byte; r9 the places of second bytes to try, r10 the address of one;
+/// with AVX-512, r11 how many bytes of the part its vector holds.
 struct Search<'a> {
     lanes: Lanes<'a>,
 }
@@ -59,14 +65,34 @@ impl Search<'_> {
         self.lanes.test(eax, eax)?;
         self.lanes.jne(more)?;
         self.lanes.mov(rax, rdi)?;
-        self.lanes.ret()?;
+        self.lanes.leave()?;
         self.lanes.place(more)?;
         self.lanes.movzx(ecx, byte_ptr(rsi + 1))?;
         self.lanes.test(ecx, ecx)?;
         self.lanes.je(one_byte)?;
         self.lanes.clear(ZERO)?;
         self.lanes.spread(FIRST, eax)?;
-        self.lanes.spread(SECOND, ecx)
+        self.lanes.spread(SECOND, ecx)?;
+        if self.lanes.vectors == Vectors::Avx512 { self.load_part() } else { Ok(()) }
+    }
+
+    /// The part's vector, its mask and r11 = as many of its bytes as there are in it and on its page.
+    fn load_part(&mut self) -> Result<(), IcedError> {
+        let (part, terminator) = (MASKS[PART], MASKS[0]);
+        self.lanes.bytes_left_in_page(R11, RSI)?;
+        self.lanes.mov(eax, VECTOR)?;
+        self.lanes.cmp(r11d, eax)?;
+        self.lanes.cmova(r11d, eax)?;
+        self.lanes.mov(rcx, -1i64)?;
+        self.lanes.bzhi(rax, rcx, r11)?;
+        self.lanes.kmovq(part, rax)?;
+        self.lanes.vmovdqu8(ZMM[PART].k4().z(), ptr(rsi))?;
+        self.lanes.vptestnmb(terminator.k4(), ZMM[PART], ZMM[PART])?;
+        self.lanes.kmovq(rax, terminator)?;
+        self.lanes.tzcnt(rax, rax)?;
+        self.lanes.cmovae(r11, rax)?;
+        self.lanes.bzhi(rcx, rcx, r11)?;
+        self.lanes.kmovq(part, rcx)
     }
 
     fn look(&mut self) -> Result<(), IcedError> {
@@ -123,6 +149,9 @@ impl Search<'_> {
         self.lanes.place(labels.places)?;
         self.lanes.first_of(R10, R9)?;
         self.lanes.add(r10, rdi)?;
+        if self.lanes.vectors == Vectors::Avx512 {
+            self.compare_part(again, differs)?;
+        }
         self.lanes.mov(ecx, 2)?;
         self.lanes.place(again)?;
         self.lanes.movzx(eax, byte_ptr(rsi + rcx))?;
@@ -140,5 +169,20 @@ impl Search<'_> {
         self.lanes.place(found)?;
         self.lanes.lea(rax, ptr(r10 - 1))?;
         self.lanes.leave()
+    }
+
+    /// The bytes of the part's vector at once, unless they may cross a page.
+    fn compare_part(&mut self, rest: CodeLabel, differs: CodeLabel) -> Result<(), IcedError> {
+        let (outcome, bytewise) = (MASKS[0], self.lanes.create_label());
+        self.lanes.lea(ecx, ptr(r10 - 1))?;
+        self.lanes.and(ecx, 4095)?;
+        self.lanes.cmp(ecx, 4096 - VECTOR)?;
+        self.lanes.ja(bytewise)?;
+        self.lanes.vpcmpneqb(outcome.k4(), ZMM[PART], ptr(r10 - 1))?;
+        self.lanes.kortestq(outcome, outcome)?;
+        self.lanes.jne(differs)?;
+        self.lanes.mov(rcx, r11)?;
+        self.lanes.jmp(rest)?;
+        self.lanes.place(bytewise)
     }
 }
