@@ -9,17 +9,16 @@ use iced_x86::{Instruction, OpKind, Register};
 
 use super::any_size::Limits;
 use super::shape::Shape;
-use super::{KernelId, Operation, Vectors, any_copy, any_fill, copy, fill};
+use super::{MAX_BYTES_IN_PLACE, Operation, Vectors, any_copy, any_fill, copy, fill};
 
 const OPERATIONS: [Operation; 2] = [Operation::Copy, Operation::Fill];
 const LEVELS: [Vectors; 3] = [Vectors::Sse2, Vectors::Avx2, Vectors::Avx512];
 
 fn of_size(operation: Operation, vectors: Vectors, bytes: u32) -> Vec<Instruction> {
     let mut assembler = CodeAssembler::new(64).unwrap();
-    let id = KernelId { operation, vectors, bytes };
     match operation {
-        Operation::Copy => copy::emit(&mut assembler, id).unwrap(),
-        Operation::Fill => fill::emit(&mut assembler, id).unwrap(),
+        Operation::Copy => copy::emit(&mut assembler, vectors, bytes).unwrap(),
+        _ => fill::emit(&mut assembler, vectors, bytes).unwrap(),
     }
     assembler.ret().unwrap();
     assembler.take_instructions()
@@ -30,7 +29,7 @@ fn of_any_size(operation: Operation, vectors: Vectors, number: u32) -> Vec<Instr
     let limits = Limits { string_from: Some(2048), streaming_from: Some(1 << 20) };
     match operation {
         Operation::Copy => any_copy::emit(&mut assembler, vectors, Shape::from_number(number), limits).unwrap(),
-        Operation::Fill => any_fill::emit(&mut assembler, vectors, Shape::from_number(number), limits).unwrap(),
+        _ => any_fill::emit(&mut assembler, vectors, Shape::from_number(number), limits).unwrap(),
     }
     assembler.ret().unwrap();
     assembler.take_instructions()
@@ -40,7 +39,7 @@ fn of_any_size(operation: Operation, vectors: Vectors, number: u32) -> Vec<Instr
 fn all(vectors: Vectors) -> Vec<(String, Vec<Instruction>)> {
     let mut kernels = Vec::new();
     for operation in OPERATIONS {
-        for bytes in (1..=600).chain([4096]) {
+        for bytes in (MAX_BYTES_IN_PLACE + 1..=600).chain([4096]) {
             kernels.push((format!("{operation:?} of {bytes}"), of_size(operation, vectors, bytes)));
         }
         for division in 0..4 {
