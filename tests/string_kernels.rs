@@ -233,11 +233,16 @@ fn nothing_behind_the_deciding_byte_is_touched() {
             bench.put(b, &text);
             bench.put(end - 1, &[0]);
             bench.check(&SEARCHES, a, 0, u32::MAX as usize);
+            bench.check(&[StringFunction::Strstr], a, b, 0);
             bench.check(&COMPARISONS[1..], a, b, u32::MAX as usize);
             bench.check(&COMPARISONS[1..], b, a, len + 1);
             bench.put(b + len, &[1]);
             bench.check(&COMPARISONS, a, b, u32::MAX as usize);
             bench.check(&COMPARISONS, b, a, u32::MAX as usize);
+            // A part without end matters as far as it is found.
+            bench.put(end - 1, &[1]);
+            bench.put(b, &[2, 3, 0]);
+            bench.check(&[StringFunction::Strstr], b, end - 1, 0);
         }
     }
 }

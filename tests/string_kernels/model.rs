@@ -55,14 +55,17 @@ impl Model<'_> {
     }
 
     fn strstr(&self, at: usize, part: usize) -> Option<Answer> {
-        let part = &self.0[part..self.end_of(part)?];
         for start in at.. {
             let mut matched = 0;
-            while matched < part.len() && self.byte(start + matched)? == part[matched] {
+            loop {
+                let wanted = self.byte(part + matched)?;
+                if wanted == 0 {
+                    return Some(Answer::Found(Some(start)));
+                }
+                if self.byte(start + matched)? != wanted {
+                    break;
+                }
                 matched += 1;
-            }
-            if matched == part.len() {
-                return Some(Answer::Found(Some(start)));
             }
             if self.byte(start)? == 0 {
                 break;

@@ -24,10 +24,12 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors) -> Result<(), IcedE
     let mut one_byte = assembler.create_label();
     let mut search = Search { lanes: Lanes::new(assembler, vectors) };
     let labels = Labels::new(&mut search.lanes);
-    search.prepare(one_byte)?;
+    let page_end = search.lanes.create_label();
+    search.prepare(one_byte, page_end)?;
     search.first_vector(labels)?;
     search.judge(labels)?;
     search.rest_of_part(labels)?;
+    search.bytewise(page_end)?;
     assembler.set_label(&mut one_byte)?;
     assembler.mov(esi, eax)?;
     find::emit(assembler, vectors, Target::ByteOrEnd)
@@ -58,8 +60,9 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Deals with an empty part and leaves one of one byte, in eax, to `one_byte`.
-    fn prepare(&mut self, one_byte: CodeLabel) -> Result<(), IcedError> {
+    /// Deals with an empty part and leaves one of one byte, in eax, to `one_byte`, and one whose second byte lies in the
+    /// next page, and may never matter, to `page_end`.
+    fn prepare(&mut self, one_byte: CodeLabel, page_end: CodeLabel) -> Result<(), IcedError> {
         let more = self.lanes.create_label();
         self.lanes.movzx(eax, byte_ptr(rsi))?;
         self.lanes.test(eax, eax)?;
@@ -67,6 +70,10 @@ impl Search<'_> {
         self.lanes.mov(rax, rdi)?;
         self.lanes.leave()?;
         self.lanes.place(more)?;
+        self.lanes.mov(ecx, esi)?;
+        self.lanes.and(ecx, 4095)?;
+        self.lanes.cmp(ecx, 4095)?;
+        self.lanes.je(page_end)?;
         self.lanes.movzx(ecx, byte_ptr(rsi + 1))?;
         self.lanes.test(ecx, ecx)?;
         self.lanes.je(one_byte)?;
@@ -184,5 +191,31 @@ impl Search<'_> {
         self.lanes.mov(rcx, r11)?;
         self.lanes.jmp(rest)?;
         self.lanes.place(bytewise)
+    }
+
+    /// The whole search, one byte at a time, which begins at `start`.
+    fn bytewise(&mut self, start: CodeLabel) -> Result<(), IcedError> {
+        let mut label = || self.lanes.create_label();
+        let (again, differs, found, none) = (label(), label(), label(), label());
+        self.lanes.place(start)?;
+        self.lanes.xor(ecx, ecx)?;
+        self.lanes.place(again)?;
+        self.lanes.movzx(eax, byte_ptr(rsi + rcx))?;
+        self.lanes.test(eax, eax)?;
+        self.lanes.je(found)?;
+        self.lanes.cmp(byte_ptr(rdi + rcx), al)?;
+        self.lanes.jne(differs)?;
+        self.lanes.inc(rcx)?;
+        self.lanes.jmp(again)?;
+        self.lanes.place(differs)?;
+        self.lanes.cmp(byte_ptr(rdi), 0)?;
+        self.lanes.je(none)?;
+        self.lanes.inc(rdi)?;
+        self.lanes.jmp(start)?;
+        self.lanes.place(found)?;
+        self.lanes.mov(rax, rdi)?;
+        self.lanes.leave()?;
+        self.lanes.place(none)?;
+        self.lanes.leave_with_zero()
     }
 }
