@@ -10,7 +10,7 @@ mod random;
 mod room;
 
 use bareflow::engine::specialise::Vectors;
-use bareflow::engine::specialise::strings::{MAX_EXACT_BYTES, StringFunction, exact_memcmp, string_kernel};
+use bareflow::engine::specialise::strings::{StringFunction, string_kernel};
 use model::{Answer, Model};
 use random::Random;
 use room::{Code, Room};
@@ -371,34 +371,4 @@ fn long_parts_are_found() {
         bench.put(part, &needle);
         bench.check(&[StringFunction::Strstr], string, part, 0);
     }
-}
-
-#[test]
-fn comparisons_of_one_size_agree() {
-    let mut bench = Bench::new(2, 14);
-    let end = bench.room.len();
-    for bytes in 1..=MAX_EXACT_BYTES as usize {
-        for (vectors, code) in vectors_here().map(|vectors| (vectors, exact(bytes, vectors))) {
-            for position in 0..=bytes {
-                for b in [100, 4096 - bytes, 4096 - position, 4096 - bytes / 2, end - bytes, end - 1 - position] {
-                    let a = 1000 + bench.below(64);
-                    let text = bench.text(bytes + 1, 255);
-                    bench.put(a, &text);
-                    let fits = text.len().min(end - b);
-                    bench.put(b, &text[..fits]);
-                    if position < fits {
-                        bench.put(b + position, &[0]);
-                    }
-                    let before = bench.room.bytes().to_vec();
-                    bench.check_one(StringFunction::Memcmp, vectors, code, [a, b, bytes], &before);
-                    bench.check_one(StringFunction::Memcmp, vectors, code, [b, a, bytes], &before);
-                }
-            }
-        }
-    }
-    assert!([0, MAX_EXACT_BYTES + 1].iter().all(|bytes| exact_memcmp(*bytes, Vectors::Sse2).unwrap().is_none()));
-}
-
-fn exact(bytes: usize, vectors: Vectors) -> Code {
-    Code::new(&exact_memcmp(bytes as u32, vectors).unwrap().unwrap())
 }

@@ -1,7 +1,7 @@
 //! Which instructions and registers the kernels consist of.
 
 use bareflow::engine::specialise::Vectors;
-use bareflow::engine::specialise::strings::{MAX_EXACT_BYTES, StringFunction, exact_memcmp, string_kernel};
+use bareflow::engine::specialise::strings::{StringFunction, string_kernel};
 use iced_x86::{
     CpuidFeature, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register,
 };
@@ -31,9 +31,7 @@ fn kernels() -> impl Iterator<Item = (String, Vectors, Vec<Instruction>)> {
     ALL_VECTORS.into_iter().flat_map(|vectors| {
         let all = StringFunction::ALL.into_iter();
         let named = all.map(move |function| (function.name().to_string(), string_kernel(function, vectors).unwrap()));
-        let sizes = (1..=MAX_EXACT_BYTES)
-            .map(move |bytes| (format!("memcmp of {bytes}"), exact_memcmp(bytes, vectors).unwrap().expect("in range")));
-        named.chain(sizes).map(move |(name, code)| {
+        named.map(move |(name, code)| {
             let decoded = Decoder::with_ip(64, &code, 0, DecoderOptions::NONE).into_iter().collect();
             (name, vectors, decoded)
         })

@@ -11,7 +11,6 @@ pub mod any_fill;
 pub mod any_size;
 mod compare;
 mod compare_ends;
-mod compare_exact;
 mod copy;
 mod fill;
 mod find;
@@ -220,11 +219,9 @@ pub fn kernel(id: KernelId, cpu: CpuFeatures) -> Result<Vec<u8>, IcedError> {
         Operation::FillExactly => fill::emit(&mut assembler, vectors, detail)?,
         Operation::Copy => any_copy::emit(&mut assembler, vectors, Shape::from_number(detail), limits)?,
         Operation::Fill => any_fill::emit(&mut assembler, vectors, Shape::from_number(detail), limits)?,
-        Operation::String(function) => strings::emit(&mut assembler, vectors, function)?,
+        Operation::String(function) => return strings::string_kernel(function, vectors),
     }
-    if !matches!(operation, Operation::String(_)) {
-        assembler.ret()?;
-    }
+    assembler.ret()?;
     assembler.assemble(0)
 }
 

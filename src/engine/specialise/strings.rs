@@ -11,7 +11,6 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
 
 use super::compare::Extent;
-pub use super::compare_exact::{MAX_BYTES as MAX_EXACT_BYTES, emit_exact};
 use super::find::Target;
 use super::{Vectors, compare, find, last, string_copy, substring};
 
@@ -91,14 +90,4 @@ pub fn string_kernel(function: StringFunction, vectors: Vectors) -> Result<Vec<u
     let mut assembler = CodeAssembler::new(64)?;
     emit(&mut assembler, vectors, function)?;
     assembler.assemble(0)
-}
-
-/// The machine code of `memcmp` of exactly `bytes` bytes, if these are 1 to [`MAX_EXACT_BYTES`].
-pub fn exact_memcmp(bytes: u32, vectors: Vectors) -> Result<Option<Vec<u8>>, IcedError> {
-    if !(1..=MAX_EXACT_BYTES).contains(&bytes) {
-        return Ok(None);
-    }
-    let mut assembler = CodeAssembler::new(64)?;
-    emit_exact(&mut assembler, vectors, bytes)?;
-    assembler.assemble(0).map(Some)
 }
