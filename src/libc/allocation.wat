@@ -4,8 +4,7 @@
 ;; its exact size, and the next request of that size takes it from there. malloc and free are kept so small that a
 ;; compiler can put them into their callers, where a constant size leaves no more than loads and stores.
 ;;
-;; For tlsf.wat a chunk at rest is in use, so it joins no neighbour. All of them are released when a request would
-;; make memory grow otherwise: the heap is never larger for their sake, and each pays for its release but once.
+;; For tlsf.wat a chunk at rest is in use, so it joins no neighbour, until tlsf.wat asks for all of them ($flush).
 ;;
 ;; Flags of a chunk in use, beside bit 0:
 ;;   bit 1  it is at rest
@@ -146,18 +145,16 @@
       (return (call $free (local.get $block)))))
   (call $release (local.get $chunk)))
 
-;; Releases all chunks at rest. 1 if there were any.
-(func $flush (result i32)
-  (local $list i32) (local $end i32) (local $chunk i32) (local $any i32)
-  (if (i32.eqz (global.get $quick_limit)) (then (return (i32.const 0))))
+;; Releases all chunks at rest.
+(func $flush
+  (local $list i32) (local $end i32) (local $chunk i32)
+  (if (i32.eqz (global.get $quick_limit)) (then (return)))
   (local.set $list (i32.add (global.get $control) (i32.const 3200)))
   (local.set $end (i32.add (local.get $list) (i32.const 1024)))
   (loop $next
     (if (local.tee $chunk (i32.load (local.get $list)))
       (then
-        (local.set $any (i32.const 1))
         (i32.store (local.get $list) (i32.load offset=8 (local.get $chunk)))
         (call $release (local.get $chunk)))
       (else (local.set $list (i32.add (local.get $list) (i32.const 16)))))
-    (br_if $next (i32.lt_u (local.get $list) (local.get $end))))
-  (local.get $any))
+    (br_if $next (i32.lt_u (local.get $list) (local.get $end)))))

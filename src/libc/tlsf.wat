@@ -21,24 +21,33 @@
 ;;   +128  768 words: header address of the first free chunk of each class
 ;;  +3200  1024 bytes for the user, zero at first
 ;;
-;; The user offers $flush: it releases chunks that are in use for no other reason than to be at hand, and says
-;; whether there were any. Memory grows only when there are none.
+;; The user offers $flush, which releases chunks that are in use for no other reason than to be at hand. It is called
+;; before memory grows by an eighth or more for one request, before the heap becomes larger by half and 256 KiB than
+;; it was when last that did not help, and when memory cannot grow. Calling it whenever memory would grow would cost
+;; more time than it saves memory: a heap just large enough would be flushed again and again.
 
 (global $control (mut i32) (i32.const 0))      ;; address of the control block
 (global $populated (mut i32) (i32.const 0))    ;; bit p is set if word p of the bitmaps is not 0
 (global $top (mut i32) (i32.const 0))          ;; header that closes the newest segment, 0 before the first
 (global $heap_pages (mut i32) (i32.const 0))   ;; pages in all segments
+(global $flush_pages (mut i32) (i32.const 0))  ;; with as many, $flush is called before growing
 
 ;; A chunk of at least $need bytes, in use, to be trimmed; 0 if memory cannot grow. $need comes from $chunk_size.
 (func $find (param $need i32) (result i32)
   (local $chunk i32)
   (local.set $chunk (call $take (local.get $need)))
   (if (local.get $chunk) (then (return (local.get $chunk))))
-  (if (call $flush)
+  (if (i32.or
+        (i32.ge_u (global.get $heap_pages) (global.get $flush_pages))
+        (i32.ge_u (local.get $need) (i32.shl (global.get $heap_pages) (i32.const 13))))
     (then
+      (call $flush)
       (local.set $chunk (call $take (local.get $need)))
-      (if (local.get $chunk) (then (return (local.get $chunk))))))
-  (if (i32.eqz (call $grow (local.get $need))) (then (return (i32.const 0))))
+      (if (local.get $chunk) (then (return (local.get $chunk))))
+      (global.set $flush_pages (i32.add
+        (global.get $heap_pages)
+        (i32.add (i32.shr_u (global.get $heap_pages) (i32.const 1)) (i32.const 4))))))
+  (if (i32.eqz (call $grow (local.get $need))) (then (call $flush)))
   (call $take (local.get $need)))
 
 ;; The size of the chunk that serves a request of $n bytes: the least size of a class.

@@ -182,6 +182,19 @@ pub fn freed_neighbours_join(libc: &mut impl LibcUnderTest) {
     model.finish();
 }
 
+pub fn what_was_freed_serves_other_sizes(libc: &mut impl LibcUnderTest) {
+    let mut model = Model::new(libc);
+    for size in (24..1000).step_by(160) {
+        let blocks: Vec<usize> = (0..1_000_000 / (size + 8)).map(|_| model.malloc(size)).collect();
+        for address in blocks {
+            model.free(address);
+        }
+    }
+    let heap = model.heap_bytes();
+    assert!(heap < 2_000_000, "{heap} bytes of heap for seven times a million, one after the other");
+    model.finish();
+}
+
 pub fn growing_counts_the_free_end_of_memory(libc: &mut impl LibcUnderTest) {
     let mut model = Model::new(libc);
     model.malloc(16);
@@ -225,6 +238,12 @@ pub fn exhaustion_and_overflow_give_null_and_harm_nothing(libc: &mut impl LibcUn
     assert_eq!(model.heap_bytes(), all);
     let used: usize = model.live.values().map(|block| block.len).sum();
     assert!(used > all - all / 20, "{used} of {all} bytes could be used");
+    // Neighbours, which become one block where memory cannot grow.
+    let small: Vec<usize> = model.live.iter().filter(|(_, block)| block.len == 1000).map(|(at, _)| *at).collect();
+    for address in small {
+        model.free(address);
+    }
+    model.malloc(1800);
     let some = *model.live.keys().nth(3).expect("many blocks are live");
     model.free(some);
     model.malloc(1000);

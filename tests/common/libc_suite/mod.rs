@@ -55,6 +55,7 @@ macro_rules! libc_contracts {
             freed_blocks_are_used_again,
             replacing_blocks_at_random_does_not_leak,
             freed_neighbours_join,
+            what_was_freed_serves_other_sizes,
             growing_counts_the_free_end_of_memory,
             calloc_gives_zeros_in_used_memory,
             exhaustion_and_overflow_give_null_and_harm_nothing,
