@@ -203,6 +203,7 @@ impl CodeSpace {
         Ok(match relocation.target {
             Symbol::Function(id) => self.settled.get(&id).copied().unwrap_or_else(|| self.entry(id)),
             Symbol::RuntimeTrampoline => self.base() + self.trampolines.runtime as u64,
+            Symbol::NoteTrampoline => self.base() + self.trampolines.note as u64,
             Symbol::State => self.state_base,
             Symbol::Kernel(id) => self.kernels[&id],
             Symbol::Library(call) => library::address(call)

@@ -16,7 +16,7 @@ use super::cpu::CpuFeatures;
 use super::program::FuncId;
 use super::specialise::KernelId;
 use super::tier::Tier;
-use super::translate::namespace;
+use super::translate::{TRAMPOLINE_NOTE, namespace};
 
 /// Compilers for every tier, and the memory they reuse.
 pub struct Compiler {
@@ -58,6 +58,7 @@ pub enum RelocationKind {
 pub enum Symbol {
     Function(FuncId),
     RuntimeTrampoline,
+    NoteTrampoline,
     State,
     Kernel(KernelId),
     Library(LibCall),
@@ -153,6 +154,7 @@ fn symbol(function: &Function, name: UserExternalNameRef) -> Symbol {
     let name = &function.params.user_named_funcs()[name];
     match name.namespace {
         namespace::FUNCTION => Symbol::Function(FuncId(name.index)),
+        namespace::TRAMPOLINE if name.index == TRAMPOLINE_NOTE => Symbol::NoteTrampoline,
         namespace::TRAMPOLINE => Symbol::RuntimeTrampoline,
         namespace::STATE => Symbol::State,
         namespace::KERNEL => Symbol::Kernel(KernelId::from_number(name.index)),

@@ -20,6 +20,9 @@ pub struct Trampolines {
     pub compile: usize,
     /// What compiled code calls for a `RuntimeOp`.
     pub runtime: usize,
+    /// The same for those without result that compiled code calls rarely: it keeps all registers, so that code around the
+    /// call can leave its values in them.
+    pub note: usize,
 }
 
 /// Assembles the trampolines for code memory at `code_base` and state memory at `state_base`. `pinned` says whether
@@ -30,15 +33,16 @@ pub fn assemble(code_base: u64, state_base: u64, pinned: bool) -> Result<Trampol
     enter(&mut assembler, &mut labels, state_base, pinned)?;
     compile(&mut assembler, &mut labels, state_base)?;
     runtime(&mut assembler, &mut labels, state_base)?;
+    note(&mut assembler, &mut labels, state_base)?;
 
     let options = BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
     let result = assembler.assemble_options(code_base, options)?;
     let offset = |label| result.label_ip(label).map(|ip| (ip - code_base) as usize);
     let (enter, abandon) = (offset(&labels.enter)?, offset(&labels.abandon)?);
-    let (compile, runtime) = (offset(&labels.compile)?, offset(&labels.runtime)?);
+    let (compile, runtime, note) = (offset(&labels.compile)?, offset(&labels.runtime)?, offset(&labels.note)?);
     let bytes = result.inner.code_buffer;
     assert!(bytes.len() <= TRAMPOLINE_BYTES, "the trampolines take {} bytes", bytes.len());
-    Ok(Trampolines { bytes, enter, abandon, compile, runtime })
+    Ok(Trampolines { bytes, enter, abandon, compile, runtime, note })
 }
 
 struct Labels {
@@ -46,12 +50,13 @@ struct Labels {
     abandon: CodeLabel,
     compile: CodeLabel,
     runtime: CodeLabel,
+    note: CodeLabel,
 }
 
 impl Labels {
     fn new(assembler: &mut CodeAssembler) -> Self {
         let mut label = || assembler.create_label();
-        Self { enter: label(), abandon: label(), compile: label(), runtime: label() }
+        Self { enter: label(), abandon: label(), compile: label(), runtime: label(), note: label() }
     }
 }
 
@@ -140,6 +145,44 @@ fn runtime(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) 
     assembler.set_label(&mut labels.runtime)?;
     assembler.push(rbp)?;
     assembler.mov(rbp, rsp)?;
+    ask_engine(assembler, state_base)?;
+    assembler.cmp(at(cell::STOPPED), 0)?;
+    assembler.jne(labels.abandon)?;
+    assembler.pop(rbp)?;
+    assembler.ret()
+}
+
+/// The registers that a function in the C convention need not keep.
+const CALLER_SAVED: [AsmRegister64; 9] = [rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11];
+const VECTORS: [AsmRegisterXmm; 16] =
+    [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
+
+/// (operation, four words). Compiled code has nothing in vector registers beyond 128 bits.
+fn note(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) -> Result<(), IcedError> {
+    assembler.set_label(&mut labels.note)?;
+    assembler.push(rbp)?;
+    assembler.mov(rbp, rsp)?;
+    for register in CALLER_SAVED {
+        assembler.push(register)?;
+    }
+    assembler.sub(rsp, 16 * VECTORS.len() as i32)?;
+    for (index, register) in VECTORS.into_iter().enumerate() {
+        assembler.movdqu(xmmword_ptr(rsp + 16 * index as i32), register)?;
+    }
+    ask_engine(assembler, state_base)?;
+    for (index, register) in VECTORS.into_iter().enumerate() {
+        assembler.movdqu(register, xmmword_ptr(rsp + 16 * index as i32))?;
+    }
+    assembler.add(rsp, 16 * VECTORS.len() as i32)?;
+    for register in CALLER_SAVED.into_iter().rev() {
+        assembler.pop(register)?;
+    }
+    assembler.pop(rbp)?;
+    assembler.ret()
+}
+
+/// Calls the engine on its own stack; leaves r11 with the state's address.
+fn ask_engine(assembler: &mut CodeAssembler, state_base: u64) -> Result<(), IcedError> {
     assembler.mov(r9, r8)?;
     assembler.mov(r8, rcx)?;
     assembler.mov(rcx, rdx)?;
@@ -151,9 +194,5 @@ fn runtime(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) 
     assembler.mov(rsp, at(cell::ENGINE_STACK))?;
     assembler.call(at(cell::RUNTIME_ENTRY))?;
     assembler.mov(r11, state_base)?;
-    assembler.mov(rsp, at(cell::PROGRAM_STACK))?;
-    assembler.cmp(at(cell::STOPPED), 0)?;
-    assembler.jne(labels.abandon)?;
-    assembler.pop(rbp)?;
-    assembler.ret()
+    assembler.mov(rsp, at(cell::PROGRAM_STACK))
 }

@@ -179,6 +179,11 @@ impl KernelId {
         Some(Self { operation, vectors, detail })
     }
 
+    /// Whether it changes no register that Cranelift knows of. Registers 16 to 31 are none of those.
+    pub fn keeps_registers(self) -> bool {
+        self.vectors == Vectors::Avx512 && matches!(self.operation, Operation::CopyExactly | Operation::FillExactly)
+    }
+
     /// As the index of a relocation name: operation, vectors, detail from the highest bits on.
     pub fn number(self) -> u32 {
         let operation = match self.operation {

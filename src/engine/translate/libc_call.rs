@@ -72,7 +72,8 @@ impl Translator<'_> {
                 Argument::Word => self.builder.ins().uextend(types::I64, *value),
             });
         }
-        let mut signature = Signature::new(CallConv::SystemV);
+        let convention = if kernel.keeps_registers() { CallConv::PreserveAll } else { CallConv::SystemV };
+        let mut signature = Signature::new(convention);
         signature.params = alloc::vec![AbiParam::new(types::I64); words.len()];
         if outcome != Outcome::FirstArgument {
             signature.returns.push(AbiParam::new(types::I64));

@@ -38,10 +38,10 @@ use super::program::{FuncId, FunctionKind, Linkage, Program};
 use super::specialise::KernelId;
 use super::tier::Tier;
 use control::Frame;
-use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, runtime_signature};
+use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, note_signature, runtime_signature};
 
 pub use scan::{callees, scan};
-pub use symbols::namespace;
+pub use symbols::{TRAMPOLINE_NOTE, namespace};
 pub use wrapper::{entry_wrapper, host_wrapper};
 
 /// Traps that are not Cranelift's own.
@@ -433,7 +433,14 @@ impl<'a> Translator<'a> {
     /// Asks the engine for `op`.
     fn runtime(&mut self, op: RuntimeOp, args: &[Value]) -> Value {
         let function = self.import(namespace::TRAMPOLINE, TRAMPOLINE_RUNTIME, runtime_signature());
-        call_runtime(&mut self.builder, function, op, args)
+        let call = call_runtime(&mut self.builder, function, op, args);
+        self.builder.inst_results(call)[0]
+    }
+
+    /// Tells the engine of `op`, without disturbing the code around.
+    fn note(&mut self, op: RuntimeOp, args: &[Value]) {
+        let function = self.import(namespace::TRAMPOLINE, TRAMPOLINE_NOTE, note_signature());
+        call_runtime(&mut self.builder, function, op, args);
     }
 }
 

@@ -58,7 +58,7 @@ impl Translator<'_> {
         let id = i64::from(self.id.0);
         self.rarely(reached, |it| {
             let id = it.builder.ins().iconst(types::I64, id);
-            it.runtime(RuntimeOp::Promote, &[id]);
+            it.note(RuntimeOp::Promote, &[id]);
         });
     }
 
@@ -102,7 +102,7 @@ impl Translator<'_> {
         let number = i64::from(plan.number);
         self.rarely(changed, |it| {
             let number = it.builder.ins().iconst(types::I64, number);
-            it.runtime(RuntimeOp::Record, &[number, value]);
+            it.note(RuntimeOp::Record, &[number, value]);
         });
         self.increment(plan.state + site::RUN as usize);
     }
@@ -119,7 +119,7 @@ impl Translator<'_> {
         self.rarely(due, |it| {
             let bits = it.union(&addresses).unwrap_or(zero);
             let number = it.builder.ins().iconst(types::I64, number);
-            it.runtime(RuntimeOp::Sample, &[number, value, bits]);
+            it.note(RuntimeOp::Sample, &[number, value, bits]);
         });
     }
 

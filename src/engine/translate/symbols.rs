@@ -2,7 +2,7 @@
 
 use alloc::vec;
 use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, FuncRef, GlobalValue, GlobalValueData, InstBuilder, Signature,
+    AbiParam, ExtFuncData, ExternalName, FuncRef, GlobalValue, GlobalValueData, Inst, InstBuilder, Signature,
     UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::CallConv;
@@ -22,8 +22,9 @@ pub mod namespace {
     pub const KERNEL: u32 = 3;
 }
 
-/// The trampoline to the engine, as an index of its namespace.
+/// The trampolines to the engine, as indices of their namespace.
 pub const TRAMPOLINE_RUNTIME: u32 = 0;
+pub const TRAMPOLINE_NOTE: u32 = 1;
 
 /// State memory as a symbol that code addresses relative to the instruction pointer.
 pub fn import_state(builder: &mut FunctionBuilder<'_>) -> GlobalValue {
@@ -55,8 +56,15 @@ pub fn runtime_signature() -> Signature {
     signature
 }
 
+/// (operation, four words), keeping all registers.
+pub fn note_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::PreserveAll);
+    signature.params = vec![AbiParam::new(types::I64); 5];
+    signature
+}
+
 /// Calls the engine through `function`; missing arguments are 0, 32-bit ones are zero-extended.
-pub fn call_runtime(builder: &mut FunctionBuilder<'_>, function: FuncRef, op: RuntimeOp, args: &[Value]) -> Value {
+pub fn call_runtime(builder: &mut FunctionBuilder<'_>, function: FuncRef, op: RuntimeOp, args: &[Value]) -> Inst {
     let mut words = vec![builder.ins().iconst(types::I64, op as i64)];
     for arg in args {
         let wide = builder.func.dfg.value_type(*arg) == types::I64;
@@ -65,6 +73,5 @@ pub fn call_runtime(builder: &mut FunctionBuilder<'_>, function: FuncRef, op: Ru
     while words.len() < 5 {
         words.push(builder.ins().iconst(types::I64, 0));
     }
-    let call = builder.ins().call(function, &words);
-    builder.inst_results(call)[0]
+    builder.ins().call(function, &words)
 }
