@@ -6,9 +6,7 @@ mod pages;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::specialise::any_size::Limits;
 use bareflow::engine::specialise::shape::Shape;
-use bareflow::engine::specialise::{
-    KernelId, MAX_BYTES, MAX_BYTES_IN_PLACE, Operation, Vectors, any_copy, any_fill, kernel,
-};
+use bareflow::engine::specialise::{KernelId, MAX_BYTES, Operation, Vectors, any_copy, any_fill, kernel};
 use iced_x86::code_asm::CodeAssembler;
 use pages::{Code, Guarded, faults};
 
@@ -252,11 +250,12 @@ fn kernels_of_one_size_copy_and_fill_that_size() {
     let before = pattern(len);
     let mut memory = before.clone();
     for vectors in levels() {
-        for bytes in
-            (MAX_BYTES_IN_PLACE + 1..=600).chain((601..=MAX_BYTES).step_by(61)).chain([1024, 2048, 4095, MAX_BYTES])
-        {
+        for bytes in (64..=600).chain((601..=MAX_BYTES).step_by(61)).chain([1024, 2048, 4095, MAX_BYTES]) {
             let of = |operation| {
-                Code::new(&kernel(KernelId { operation, vectors, detail: bytes }, CpuFeatures::detect()).unwrap())
+                Code::new(
+                    &kernel(KernelId { operation, vectors, detail: bytes, rare: false }, CpuFeatures::detect())
+                        .unwrap(),
+                )
             };
             let (copy, fill, what) = (of(Operation::CopyExactly), of(Operation::FillExactly), format!("{vectors:?}"));
             let bytes = bytes as usize;
@@ -275,9 +274,12 @@ fn kernels_of_one_size_access_nothing_outside_their_blocks() {
     let mut source = Guarded::new(MAX_BYTES as usize);
     let mut target = Guarded::new(MAX_BYTES as usize);
     for vectors in levels() {
-        for bytes in (MAX_BYTES_IN_PLACE + 1..=600).chain([1000, MAX_BYTES]) {
+        for bytes in (64..=600).chain([1000, MAX_BYTES]) {
             let of = |operation| {
-                Code::new(&kernel(KernelId { operation, vectors, detail: bytes }, CpuFeatures::detect()).unwrap())
+                Code::new(
+                    &kernel(KernelId { operation, vectors, detail: bytes, rare: false }, CpuFeatures::detect())
+                        .unwrap(),
+                )
             };
             let (copy, fill, bytes) = (of(Operation::CopyExactly), of(Operation::FillExactly), bytes as usize);
             for at in [0, MAX_BYTES as usize - bytes] {

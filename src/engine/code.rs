@@ -7,15 +7,17 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 use cranelift_codegen::ir::TrapCode;
+use iced_x86::IcedError;
 
 use super::EngineError;
 use super::compile::{MachineCode, Relocation, RelocationKind, Symbol};
 use super::cpu::CpuFeatures;
 use super::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
 use super::library;
+use super::paste::paste;
 use super::program::FuncId;
 use super::seams::CodeMemory;
-use super::specialise::{KernelId, kernel};
+use super::specialise::{KernelId, keeping_registers, kernel};
 use super::trampoline::{self, Trampolines};
 
 /// Alignment of functions: a cache line.
@@ -153,10 +155,9 @@ impl CodeSpace {
 
     /// Places `code` and returns its address.
     pub fn place(&mut self, mut code: MachineCode, function: Option<FuncId>) -> Result<u64, EngineError> {
-        for relocation in &code.relocations {
-            if let Symbol::Kernel(id) = relocation.target {
-                self.kernel(id)?;
-            }
+        paste(&mut code).map_err(|error| EngineError::Codegen(alloc::format!("kernels: {error}")))?;
+        for id in code.relocations.iter().filter_map(|relocation| relocation.target.kernel()) {
+            self.kernel(id)?;
         }
         let offset = self.reserve(code.bytes.len())?;
         let address = self.base() + offset as u64;
@@ -191,9 +192,9 @@ impl CodeSpace {
         if self.kernels.contains_key(&id) {
             return Ok(());
         }
-        let bytes = kernel(id, self.cpu).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))?;
-        self.kernel_bytes += bytes.len();
-        let code = MachineCode { bytes, relocations: Vec::new(), traps: Vec::new(), locations: Vec::new() };
+        let code =
+            kernel_code(id, self.cpu).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))?;
+        self.kernel_bytes += code.bytes.len();
         let address = self.place(code, None)?;
         self.kernels.insert(id, address);
         Ok(())
@@ -224,6 +225,23 @@ impl CodeSpace {
     fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), EngineError> {
         self.memory.write(offset, bytes).map_err(|_| EngineError::OutOfMemory { what: "code memory" })
     }
+}
+
+/// The code of kernel `id`: where it is called rarely, a call of the kernel between what keeps all registers.
+fn kernel_code(id: KernelId, cpu: CpuFeatures) -> Result<MachineCode, IcedError> {
+    let mut code = MachineCode { bytes: Vec::new(), relocations: Vec::new(), traps: Vec::new(), locations: Vec::new() };
+    if !id.rare {
+        code.bytes = kernel(id, cpu)?;
+        return Ok(code);
+    }
+    let [before, after] = keeping_registers(id.vectors)?;
+    code.bytes = before;
+    code.bytes.push(NEAR_CALL);
+    let (offset, target) = (code.bytes.len() as u32, Symbol::Kernel(KernelId { rare: false, ..id }));
+    code.relocations.push(Relocation { offset, kind: RelocationKind::Near, target, addend: -4 });
+    code.bytes.extend([0; 4]);
+    code.bytes.extend(after);
+    Ok(code)
 }
 
 /// A near call or jump placed at `from`, both as offsets.

@@ -64,6 +64,15 @@ pub enum Symbol {
     Library(LibCall),
 }
 
+impl Symbol {
+    pub const fn kernel(self) -> Option<KernelId> {
+        match self {
+            Self::Kernel(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 /// A body that the code generator refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodegenError(pub String);

@@ -8,6 +8,7 @@ use iced_x86::code_asm::*;
 use iced_x86::{BlockEncoderOptions, IcedError};
 
 use super::layout::{TRAMPOLINE_BYTES, cell, memory};
+use super::registers;
 
 /// The trampolines' bytes and where each begins.
 pub struct Trampolines {
@@ -152,29 +153,24 @@ fn runtime(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) 
     assembler.ret()
 }
 
-/// The registers that a function in the C convention need not keep.
-const CALLER_SAVED: [AsmRegister64; 9] = [rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11];
-const VECTORS: [AsmRegisterXmm; 16] =
-    [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
-
 /// (operation, four words). Compiled code has nothing in vector registers beyond 128 bits.
 fn note(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) -> Result<(), IcedError> {
     assembler.set_label(&mut labels.note)?;
     assembler.push(rbp)?;
     assembler.mov(rbp, rsp)?;
-    for register in CALLER_SAVED {
+    for register in registers::CALLER_SAVED {
         assembler.push(register)?;
     }
-    assembler.sub(rsp, 16 * VECTORS.len() as i32)?;
-    for (index, register) in VECTORS.into_iter().enumerate() {
+    assembler.sub(rsp, 16 * registers::VECTORS.len() as i32)?;
+    for (index, register) in registers::VECTORS.into_iter().enumerate() {
         assembler.movdqu(xmmword_ptr(rsp + 16 * index as i32), register)?;
     }
     ask_engine(assembler, state_base)?;
-    for (index, register) in VECTORS.into_iter().enumerate() {
+    for (index, register) in registers::VECTORS.into_iter().enumerate() {
         assembler.movdqu(register, xmmword_ptr(rsp + 16 * index as i32))?;
     }
-    assembler.add(rsp, 16 * VECTORS.len() as i32)?;
-    for register in CALLER_SAVED.into_iter().rev() {
+    assembler.add(rsp, 16 * registers::VECTORS.len() as i32)?;
+    for register in registers::CALLER_SAVED.into_iter().rev() {
         assembler.pop(register)?;
     }
     assembler.pop(rbp)?;

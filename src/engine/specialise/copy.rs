@@ -1,8 +1,9 @@
 //! Copies of one size.
 //!
-//! The guard admits a destination below the source, even overlapping it. Copying upwards is then right as long as no
-//! byte is loaded after it was overwritten: each group is loaded before it is stored, and the last vector, which may
-//! overlap the one before it, is loaded before everything.
+//! As long as there are registers enough, everything is loaded before anything is stored, and blocks may overlap. Larger
+//! copies stand behind a guard that admits a destination below the source, even overlapping it. Copying upwards is then
+//! right as long as no byte is loaded after it was overwritten: each group is loaded before it is stored, and the last
+//! vector, which may overlap the one before it, is loaded before everything.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
@@ -10,9 +11,15 @@ use iced_x86::code_asm::*;
 use super::Vectors;
 use super::vectors::{COPY_BYTES, Moves, REGISTERS};
 
-/// Vectors loaded before the first of them is stored. The last vector of the block keeps register 15.
-const GROUP: u32 = 8;
+/// The register of the last vector of the block; those before it take the vectors of a group.
 const LAST: usize = REGISTERS - 1;
+const GROUP: u32 = LAST as u32;
+
+/// Whether a copy of `bytes` loads everything before it stores anything.
+pub const fn loads_first(vectors: Vectors, bytes: u32) -> bool {
+    let width = if vectors.bytes() < COPY_BYTES { vectors.bytes() } else { COPY_BYTES };
+    bytes <= REGISTERS as u32 * width
+}
 
 /// Emits the copy of `bytes`, at least a vector of them, from `[rsi]` to `[rdi]`.
 pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, bytes: u32) -> Result<(), IcedError> {

@@ -9,7 +9,7 @@ use iced_x86::{Instruction, OpKind, Register};
 
 use super::any_size::Limits;
 use super::shape::Shape;
-use super::{MAX_BYTES_IN_PLACE, Operation, Vectors, any_copy, any_fill, copy, fill};
+use super::{Operation, Vectors, any_copy, any_fill, copy, fill};
 
 const OPERATIONS: [Operation; 2] = [Operation::Copy, Operation::Fill];
 const LEVELS: [Vectors; 3] = [Vectors::Sse2, Vectors::Avx2, Vectors::Avx512];
@@ -39,7 +39,7 @@ fn of_any_size(operation: Operation, vectors: Vectors, number: u32) -> Vec<Instr
 fn all(vectors: Vectors) -> Vec<(String, Vec<Instruction>)> {
     let mut kernels = Vec::new();
     for operation in OPERATIONS {
-        for bytes in (MAX_BYTES_IN_PLACE + 1..=600).chain([4096]) {
+        for bytes in (64..=600).chain([4096]) {
             kernels.push((format!("{operation:?} of {bytes}"), of_size(operation, vectors, bytes)));
         }
         for division in 0..4 {

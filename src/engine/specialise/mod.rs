@@ -26,11 +26,13 @@ mod vectors;
 
 use alloc::vec::Vec;
 use iced_x86::IcedError;
-use iced_x86::code_asm::CodeAssembler;
+use iced_x86::code_asm::{CodeAssembler, rbp, rsp, xmmword_ptr};
 
 use super::cpu::CpuFeatures;
+use super::registers;
 use crate::profile::ValueHistogram;
 use any_size::{LAST_LEVEL_CACHE_BYTES, Limits};
+pub use copy::loads_first;
 use shape::Shape;
 use strings::StringFunction;
 
@@ -129,15 +131,23 @@ pub struct KernelId {
     pub vectors: Vectors,
     /// What else the operation depends on, 24 bits.
     pub detail: u32,
+    /// It is called where little is expected of it, and keeps all registers for the sake of the code around.
+    pub rare: bool,
 }
 
 /// Longer copies of one size take the general path: straight-line code of more than 256 vector moves evicts more of the
 /// instruction cache than the loop costs.
 pub const MAX_BYTES: u32 = 4096;
 
-/// Blocks of one size up to this are copied, filled and compared in place; larger ones by a kernel that all sites share.
-/// Eight loads and eight stores of 16 bytes take as many instructions as the call and the wider kernel.
-pub const MAX_BYTES_IN_PLACE: u32 = 128;
+/// Blocks of one size up to this are copied and filled in place by Cranelift's own moves of 16 bytes; larger ones by a
+/// kernel. Eight loads and eight stores take as many instructions as the call and the wider kernel.
+const MAX_BYTES_OF_MOVES: u32 = 128;
+
+/// The same where kernels can be pasted in place of their calls: up to two moves of 16 bytes.
+const MAX_BYTES_OF_MOVES_BESIDE_PASTING: u32 = 32;
+
+/// Kernels of one size up to this are pasted, if they keep registers: about 230 bytes of code. All sites share larger ones.
+const MAX_BYTES_PASTED: u32 = 512;
 
 /// Comparisons in place stop here: each further word is one more branch.
 const MAX_BYTES_COMPARED: u32 = 32;
@@ -166,6 +176,11 @@ impl ExactPath {
     }
 }
 
+/// The largest block of one size that Cranelift's own moves copy and fill.
+pub fn max_bytes_of_moves(vectors: Vectors) -> u32 {
+    if vectors == Vectors::Avx512 { MAX_BYTES_OF_MOVES_BESIDE_PASTING } else { MAX_BYTES_OF_MOVES }
+}
+
 impl KernelId {
     /// The kernel that does all that libc function `name` does; `sizes` is what its calls pass.
     pub fn for_function(name: &str, sizes: &ValueHistogram, cpu: CpuFeatures) -> Option<Self> {
@@ -176,15 +191,33 @@ impl KernelId {
             "memset" => (Operation::Fill, shape()),
             _ => (Operation::String(StringFunction::find(name)?), 0),
         };
-        Some(Self { operation, vectors, detail })
+        Some(Self { operation, vectors, detail, rare: false })
+    }
+
+    /// The same for where it is called rarely, if it returns nothing: there is no convention that keeps all registers and
+    /// has results.
+    pub fn where_rare(self) -> Self {
+        let rare = self.operation.interface().1 == Outcome::FirstArgument;
+        Self { rare, ..self }
     }
 
     /// Whether it changes no register that Cranelift knows of. Registers 16 to 31 are none of those.
     pub fn keeps_registers(self) -> bool {
-        self.vectors == Vectors::Avx512 && matches!(self.operation, Operation::CopyExactly | Operation::FillExactly)
+        let exact = matches!(self.operation, Operation::CopyExactly | Operation::FillExactly);
+        self.rare || (exact && self.vectors == Vectors::Avx512)
     }
 
-    /// As the index of a relocation name: operation, vectors, detail from the highest bits on.
+    /// Its code without the return, if it is to stand in place of its calls.
+    pub fn pasted(self) -> Result<Option<Vec<u8>>, IcedError> {
+        if self.rare || !self.keeps_registers() || self.detail > MAX_BYTES_PASTED {
+            return Ok(None);
+        }
+        let mut code = kernel(self, CpuFeatures::empty())?;
+        code.pop();
+        Ok(Some(code))
+    }
+
+    /// As the index of a relocation name: rarity, operation, vectors, detail from the highest bit on.
     pub fn number(self) -> u32 {
         let operation = match self.operation {
             Operation::CopyExactly => 0,
@@ -193,12 +226,12 @@ impl KernelId {
             Operation::Fill => 3,
             Operation::String(function) => 4 + function as u32,
         };
-        operation << 26 | (self.vectors as u32) << 24 | self.detail
+        (self.rare as u32) << 31 | operation << 26 | (self.vectors as u32) << 24 | self.detail
     }
 
     /// The inverse of [`Self::number`].
     pub fn from_number(number: u32) -> Self {
-        let operation = match number >> 26 {
+        let operation = match number >> 26 & 31 {
             0 => Operation::CopyExactly,
             1 => Operation::FillExactly,
             2 => Operation::Copy,
@@ -210,13 +243,13 @@ impl KernelId {
             1 => Vectors::Avx2,
             _ => Vectors::Avx512,
         };
-        Self { operation, vectors, detail: number & 0x00ff_ffff }
+        Self { operation, vectors, detail: number & 0x00ff_ffff, rare: number >> 31 != 0 }
     }
 }
 
 /// The machine code of `id` for this CPU: a leaf function in the C convention that uses caller-saved registers only.
 pub fn kernel(id: KernelId, cpu: CpuFeatures) -> Result<Vec<u8>, IcedError> {
-    let KernelId { operation, vectors, detail } = id;
+    let KernelId { operation, vectors, detail, rare: _ } = id;
     let mut assembler = CodeAssembler::new(64)?;
     let limits = Limits::of(operation, vectors, cpu.contains(CpuFeatures::ERMS), LAST_LEVEL_CACHE_BYTES);
     match operation {
@@ -228,6 +261,31 @@ pub fn kernel(id: KernelId, cpu: CpuFeatures) -> Result<Vec<u8>, IcedError> {
     }
     assembler.ret()?;
     assembler.assemble(0)
+}
+
+/// What keeps all registers around a call of a kernel with these vectors: the code before and after the call.
+pub fn keeping_registers(vectors: Vectors) -> Result<[Vec<u8>; 2], IcedError> {
+    // The registers that Cranelift knows of. Of wider vectors it uses these 128 bits, and AVX-512 kernels use none of them.
+    let vectors = if vectors == Vectors::Avx512 { &[][..] } else { &registers::VECTORS };
+    let bytes = 16 * vectors.len() as i32;
+    let mut before = CodeAssembler::new(64)?;
+    // A frame, for backtraces.
+    before.push(rbp)?;
+    before.mov(rbp, rsp)?;
+    registers::CALLER_SAVED.into_iter().try_for_each(|register| before.push(register))?;
+    before.sub(rsp, bytes)?;
+    for (index, register) in vectors.iter().enumerate() {
+        before.movdqu(xmmword_ptr(rsp + 16 * index as i32), *register)?;
+    }
+    let mut after = CodeAssembler::new(64)?;
+    for (index, register) in vectors.iter().enumerate() {
+        after.movdqu(*register, xmmword_ptr(rsp + 16 * index as i32))?;
+    }
+    after.add(rsp, bytes)?;
+    registers::CALLER_SAVED.into_iter().rev().try_for_each(|register| after.pop(register))?;
+    after.pop(rbp)?;
+    after.ret()?;
+    Ok([before.assemble(0)?, after.assemble(0)?])
 }
 
 /// A move: (offset, bytes).
@@ -258,15 +316,17 @@ mod tests {
         let strings = StringFunction::ALL.into_iter().map(Operation::String);
         for operation in OF_ONE_SIZE.into_iter().chain([Operation::Copy, Operation::Fill]).chain(strings) {
             for (vectors, detail) in VECTORS.into_iter().flat_map(|vectors| [(vectors, 0), (vectors, MAX_BYTES)]) {
-                let id = KernelId { operation, vectors, detail };
-                assert_eq!(KernelId::from_number(id.number()), id);
+                for rare in [false, true] {
+                    let id = KernelId { operation, vectors, detail, rare };
+                    assert_eq!(KernelId::from_number(id.number()), id);
+                }
             }
         }
     }
 
     #[test]
     fn pieces_cover_every_byte_inside_the_block() {
-        for (bytes, widest) in (0..=MAX_BYTES_IN_PLACE).flat_map(|bytes| [(bytes, 8), (bytes, 16)]) {
+        for (bytes, widest) in (0..=MAX_BYTES_OF_MOVES).flat_map(|bytes| [(bytes, 8), (bytes, 16)]) {
             let mut covered = alloc::vec![false; bytes as usize];
             for (offset, width) in pieces(bytes, widest) {
                 assert!(offset + width <= bytes && width <= widest);
@@ -278,10 +338,11 @@ mod tests {
 
     #[test]
     fn every_size_assembles_and_vectors_differ() {
-        let code =
-            |operation, vectors, detail| kernel(KernelId { operation, vectors, detail }, CpuFeatures::empty()).unwrap();
+        let code = |operation, vectors, detail| {
+            kernel(KernelId { operation, vectors, detail, rare: false }, CpuFeatures::empty()).unwrap()
+        };
         for operation in OF_ONE_SIZE {
-            for bytes in MAX_BYTES_IN_PLACE + 1..=MAX_BYTES {
+            for bytes in MAX_BYTES_OF_MOVES + 1..=MAX_BYTES {
                 let [sse2, avx2, avx512] = VECTORS.map(|vectors| code(operation, vectors, bytes));
                 assert!(sse2 != avx2 && avx2 != avx512, "{operation:?} {bytes}");
             }

@@ -6,8 +6,11 @@ use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, Signature, Value, type
 use cranelift_codegen::isa::CallConv;
 
 use super::{Expansion, Refusal, SitePlan, Specialisation, Translator, machine_type, namespace};
+use crate::engine::paste;
 use crate::engine::program::{FIRST_MEMORY, FuncId};
-use crate::engine::specialise::{Argument, ExactPath, KernelId, MAX_BYTES_IN_PLACE, Operation, Outcome, Vectors};
+use crate::engine::specialise::{
+    Argument, ExactPath, KernelId, Operation, Outcome, Vectors, loads_first, max_bytes_of_moves,
+};
 use crate::libc::SizeSite;
 
 impl Translator<'_> {
@@ -41,7 +44,7 @@ impl Translator<'_> {
         self.builder.seal_block(general);
         self.builder.switch_to_block(general);
         self.count_miss(&plan);
-        let results = self.general_call(&plan, *kernel, callee, site, args)?;
+        let results = self.general_call(&plan, kernel.map(KernelId::where_rare), callee, site, args)?;
         self.jump(join, &results);
 
         self.builder.seal_block(join);
@@ -80,6 +83,9 @@ impl Translator<'_> {
         }
         let function = self.import(namespace::KERNEL, kernel.number(), signature);
         let call = self.builder.ins().call(function, &words);
+        for _ in 1..paste::calls(kernel) {
+            self.builder.ins().call(function, &words);
+        }
         let result = match outcome {
             Outcome::FirstArgument => args[0],
             Outcome::Word => {
@@ -146,17 +152,22 @@ impl Translator<'_> {
         bytes: u32,
         general: Block,
     ) -> Result<Vec<Value>, Refusal> {
-        let in_place = bytes <= MAX_BYTES_IN_PLACE;
+        let vectors = Vectors::of(self.cpu);
+        let in_place = bytes <= max_bytes_of_moves(vectors);
         match path {
             ExactPath::Copy if in_place => self.copy_in_place(args[0], args[1], bytes),
             ExactPath::Fill if in_place => self.fill_in_place(args[0], args[1], bytes),
             ExactPath::Compare => return Ok(alloc::vec![self.compare_in_place(args[0], args[1], bytes, general)]),
             ExactPath::Copy => {
-                self.guard_apart(args[0], args[1], bytes, general);
-                return Ok(self.kernel_call(self.exact_kernel(Operation::CopyExactly, bytes), &args[..2]));
+                if !loads_first(vectors, bytes) {
+                    self.guard_apart(args[0], args[1], bytes, general);
+                }
+                let kernel = KernelId { operation: Operation::CopyExactly, vectors, detail: bytes, rare: false };
+                return Ok(self.kernel_call(kernel, &args[..2]));
             }
             ExactPath::Fill => {
-                return Ok(self.kernel_call(self.exact_kernel(Operation::FillExactly, bytes), &args[..2]));
+                let kernel = KernelId { operation: Operation::FillExactly, vectors, detail: bytes, rare: false };
+                return Ok(self.kernel_call(kernel, &args[..2]));
             }
             ExactPath::Body => {
                 let mut args = args.to_vec();
@@ -165,10 +176,6 @@ impl Translator<'_> {
             }
         }
         Ok(alloc::vec![args[0]])
-    }
-
-    fn exact_kernel(&self, operation: Operation, bytes: u32) -> KernelId {
-        KernelId { operation, vectors: Vectors::of(self.cpu), detail: bytes }
     }
 
     /// Goes on only where copying upwards in pieces is right: the destination does not begin inside the source.
