@@ -18,6 +18,9 @@ use bareflow::wasi::{Wasi, WasiBuilder};
 use common::qemu::{Guest, code, fresh_store};
 use download::{BOOLECTOR, CPYTHON, ICEPLL, Program, RESVG};
 use programs::{Run, run_in_wasmi, system};
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
 use tempfile::TempDir;
 
 /// Contents of `tests/real_programs`.
@@ -146,6 +149,24 @@ fn boolector_decides_the_same_at_every_tier() {
 #[test]
 fn cpython_prints_the_same_at_every_tier() {
     assert_ne!(at_every_tier(script()), Some(0));
+}
+
+#[test]
+fn cpython_is_translated_in_far_less_than_a_gibibyte() {
+    let Some(cpython) = CPYTHON.module() else { return };
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let script = folder.path().join("script.py");
+    fs::write(&script, content!("script.py")).expect("the folder can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bareflow"));
+    command.args(["run", "--stats", "--json", "--file"]).arg(&script).arg(&cpython.path).arg("/script.py");
+    let output = command.output().expect("the command runs");
+    assert_eq!(output.stdout, content!("script.txt"));
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stats: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    assert!(stats["functions_total"].as_u64() > Some(10_000), "{line}");
+    // About 114 MiB; the limit is 1 GiB.
+    let peak = stats["peak_memory_bytes"].as_u64();
+    assert!(peak > Some(26 << 20) && peak < Some(300 << 20), "{line}");
 }
 
 #[test]

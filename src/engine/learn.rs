@@ -64,12 +64,15 @@ impl Engine {
         let code = self.compiler.compile(tier, |function, context| {
             translate(environment, id, &plan, function, context).map_err(EngineError::from)
         })?;
+        let code_bytes = code.bytes.len();
         let address = self.code.place(code, Some(id))?;
         self.code.patch_entry(id, address, plan.threshold.is_none())?;
         let state = &mut self.functions[id.0 as usize];
         state.tier = Some(tier);
         state.choices = choices;
         self.statistics.functions_compiled += 1;
+        self.statistics.translated_bytes += self.program.body_bytes(id) as u64;
+        self.statistics.translated_code_bytes += code_bytes as u64;
         self.set_threshold(id);
         Ok(address)
     }

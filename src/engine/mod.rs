@@ -266,6 +266,11 @@ pub struct Statistics {
     pub functions_optimised: u64,
     pub functions_specialised: u64,
     pub functions_compiled: u64,
+    /// Bytes of WebAssembly in the bodies compiled, each time one was compiled, and of the machine code made of them.
+    pub translated_bytes: u64,
+    pub translated_code_bytes: u64,
+    /// Tick at which the program was about to run its first instruction.
+    pub first_instruction: Option<u64>,
     pub code_bytes: u64,
     pub guards_passed: u64,
     pub guards_failed: u64,

@@ -115,6 +115,9 @@ impl Engine {
         let wrapper = self.wrapper(id)?;
         let compiling_before = self.statistics.ticks_compile;
         let started = self.platform.ticks.now();
+        if self.functions[id.0 as usize].tier.is_some() {
+            self.statistics.first_instruction.get_or_insert(started);
+        }
         let abandoned = self.enter(wrapper, self.code.entry(id), values);
         let elapsed = self.platform.ticks.now() - started;
         let compiling = self.statistics.ticks_compile - compiling_before;
