@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use super::compile::Effort;
 use super::instantiate::{ensure, funcref};
 use super::layout::{function, sample_period, site};
 use super::program::{FuncId, PROGRAM};
@@ -43,9 +44,9 @@ impl Engine {
     pub(super) fn compile_host_wrapper(&mut self, id: FuncId) -> Result<u64, EngineError> {
         let (pinned_base, config) = (self.pinned_base(), self.compiler.frontend_config());
         let environment = Environment { program: &self.program, pinned_base, config };
-        let code = self.compiler.compile(Tier::Baseline, |function, context| {
+        let code = self.compiler.compile(|function, context| {
             host_wrapper(environment, id, function, context);
-            Ok::<(), EngineError>(())
+            Ok::<_, EngineError>(Effort::Least)
         })?;
         let address = self.code.place(code, Some(id))?;
         self.code.patch_entry(id, address, true)?;
@@ -61,7 +62,7 @@ impl Engine {
         let plan = self.plan(id, tier, &choices);
         let (pinned_base, config) = (self.pinned_base(), self.compiler.frontend_config());
         let environment = Environment { program: &self.program, pinned_base, config };
-        let code = self.compiler.compile(tier, |function, context| {
+        let code = self.compiler.compile(|function, context| {
             translate(environment, id, &plan, function, context).map_err(EngineError::from)
         })?;
         let code_bytes = code.bytes.len();
@@ -163,6 +164,7 @@ impl Engine {
             promote_at_rounds: flight.then_some(rounds),
             blocks: observed.blocks,
             block_counts: self.block_counts(id),
+            memory_bytes: (self.platform.free_memory)(),
             sites: sites
                 .map(|(index, site)| SitePlan {
                     state: site.offset,

@@ -61,6 +61,8 @@ pub struct Platform {
     pub stack: CallStack,
     pub ticks: Box<dyn Ticks>,
     pub cpu: CpuFeatures,
+    /// Bytes of memory that the engine can still allocate.
+    pub free_memory: fn() -> u64,
     /// What the face's fault handler looks at.
     pub activation: &'static Activation,
     /// Tells the fault handler that code of this activation is about to run.
@@ -200,6 +202,7 @@ struct Rest {
     stack: CallStack,
     ticks: Box<dyn Ticks>,
     cpu: CpuFeatures,
+    free_memory: fn() -> u64,
     activation: &'static Activation,
     arm: fn(&'static Activation),
 }

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use cranelift_codegen::ir::TrapCode;
 use wasmparser::{ExternalKind, FuncType, ValType};
 
+use super::compile::Effort;
 use super::enter::read_word;
 use super::layout::cell;
 use super::program::{FuncId, GlobalSlot, PROGRAM};
-use super::tier::Tier;
 use super::translate::{Environment, entry_wrapper};
 use super::trap::{Ending, Fault, Pending, TraceFrame, Trap, TrapKind};
 use super::{Engine, EngineError};
@@ -145,9 +145,9 @@ impl Engine {
         let (pinned_base, config) = (self.pinned_base(), self.compiler.frontend_config());
         let environment = Environment { program: &self.program, pinned_base, config };
         let ty = self.program.function_type(id);
-        let code = self.compiler.compile(Tier::Baseline, |function, context| {
+        let code = self.compiler.compile(|function, context| {
             entry_wrapper(environment, ty, function, context);
-            Ok::<(), EngineError>(())
+            Ok::<_, EngineError>(Effort::Least)
         })?;
         let address = self.code.place(code, None)?;
         self.wrappers.insert(signature, address);

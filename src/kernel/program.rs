@@ -17,7 +17,7 @@ use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::tier::{Promotion, Thresholds};
 use crate::engine::{Activation, Engine, Options, Platform};
-use crate::memory::Regions;
+use crate::memory::{self, Regions};
 use crate::session::Session;
 use crate::store::{BlockDevice, Store};
 use crate::wasi::Wasi;
@@ -154,6 +154,7 @@ fn platform(regions: Regions) -> Platform {
         }),
         ticks: Box::new(TimeStampCounter),
         cpu: CpuFeatures::detect(),
+        free_memory: || memory::statistics().free,
         activation: &ACTIVATION,
         arm: faults::arm,
     }

@@ -7,6 +7,7 @@
 mod bulk;
 mod call;
 mod control;
+mod extent;
 mod memory;
 mod numeric;
 mod probe;
@@ -28,11 +29,13 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{FuncType, FunctionBody, Operator, ValType};
 
+use super::compile::Effort;
 use super::layout::RuntimeOp;
 use super::program::{FuncId, FunctionKind, Linkage, Program};
 use super::specialise::KernelId;
 use super::tier::Tier;
 use control::Frame;
+use extent::Extent;
 use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, runtime_signature};
 
 pub use scan::{callees, scan};
@@ -63,6 +66,8 @@ pub struct Plan {
     /// Earlier counts of its blocks, to lay out code by; empty where unknown.
     pub block_counts: Vec<u64>,
     pub sites: Vec<SitePlan>,
+    /// Memory that compiling may take.
+    pub memory_bytes: u64,
 }
 
 /// How one site is to be compiled.
@@ -119,14 +124,14 @@ pub struct Environment<'a> {
     pub config: TargetFrontendConfig,
 }
 
-/// Translates the body of `id` into `function`.
+/// Translates the body of `id` into `function`; how hard to try to make good code of it.
 pub fn translate(
     environment: Environment<'_>,
     id: FuncId,
     plan: &Plan,
     function: &mut Function,
     context: &mut FunctionBuilderContext,
-) -> Result<(), TranslateError> {
+) -> Result<Effort, TranslateError> {
     let program = environment.program;
     let FunctionKind::Defined { module, index } = program.info(id).kind else {
         unreachable!("only defined functions are translated")
@@ -141,9 +146,16 @@ pub fn translate(
         offset,
         what,
     })?;
-    translator.builder.seal_all_blocks();
-    translator.builder.finalize(environment.config);
-    Ok(())
+    let Translator { mut builder, extent, locals, .. } = translator;
+    let wanted = if plan.tier == Tier::Baseline { Effort::Least } else { Effort::Full };
+    let effort = extent.effort(locals.len(), builder.func, wanted, plan.memory_bytes);
+    builder.seal_all_blocks();
+    builder.finalize(environment.config);
+    effort.map_err(|what| TranslateError {
+        function: program.info(id).name.clone(),
+        offset: body.range().start as usize,
+        what,
+    })
 }
 
 fn function_name(id: FuncId) -> UserFuncName {
@@ -192,6 +204,7 @@ struct Translator<'a> {
     builder: FunctionBuilder<'a>,
     stack: Vec<Value>,
     frames: Vec<Frame>,
+    extent: Extent,
     /// Whether the current position can be reached; the operators up to the frame's end are skipped where not.
     reachable: bool,
     locals: Vec<Variable>,
@@ -227,6 +240,7 @@ impl<'a> Translator<'a> {
             builder,
             stack: Vec::new(),
             frames: Vec::new(),
+            extent: Extent::default(),
             reachable: true,
             locals: Vec::new(),
             next_block: 0,
@@ -246,6 +260,10 @@ impl<'a> Translator<'a> {
             self.builder.set_srcloc(SourceLoc::new(offset as u32));
             let operator = reader.read()?;
             self.operator(&operator, offset as usize)?;
+            self.extent.note(&operator, self.frames.len(), self.stack.len());
+            if let Some(what) = extent::excess(self.builder.func) {
+                return Err(Refusal { offset: offset as usize, what });
+            }
         }
         Ok(())
     }
