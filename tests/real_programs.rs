@@ -22,6 +22,7 @@ use serde_json::Value;
 use std::fs;
 use std::process::Command;
 use tempfile::TempDir;
+use wasmparser::{KnownCustom, Parser, Payload};
 
 /// Contents of `tests/real_programs`.
 macro_rules! content {
@@ -117,6 +118,26 @@ fn odd_square() -> (Work, Run) {
     (Work::new(&BOOLECTOR, &["/unsat.smt2"], &files), Run::of(20, content!("unsat.txt")))
 }
 
+/// Whether the module says that it was made by the compiler of Rust, from nothing else.
+fn is_made_by_rustc(module: &[u8]) -> bool {
+    let sections = Parser::new(0).parse_all(module).map(|payload| payload.expect("the module is whole"));
+    let fields = sections.filter_map(|payload| match payload {
+        Payload::CustomSection(section) => match section.as_known() {
+            KnownCustom::Producers(fields) => Some(fields),
+            _ => None,
+        },
+        _ => None,
+    });
+    let fields = fields.flatten().map(|field| field.expect("the section is whole"));
+    let values = fields.flat_map(|field| {
+        let name = field.name;
+        field.values.into_iter().map(move |value| (name, value.expect("the section is whole").name))
+    });
+    let said: Vec<_> = values.collect();
+    said.contains(&("processed-by", "rustc"))
+        && said.iter().all(|(name, value)| *name != "language" || *value == "Rust")
+}
+
 /// Where the parts of a picture are, by a Rust program.
 fn measures() -> (Work, Run) {
     let files = [("picture.svg", content!("picture.svg"))];
@@ -173,6 +194,7 @@ fn cpython_is_translated_in_far_less_than_a_gibibyte() {
 fn resvg_draws_at_every_tier_what_it_draws_in_another_engine_and_cpython_decodes_it() {
     at_every_tier(measures());
     let Some(resvg) = RESVG.module() else { return };
+    assert!(is_made_by_rustc(resvg.bytes));
     let work = Work::new(&RESVG, &["/picture.svg", "-c"], &[("picture.svg", content!("picture.svg"))]);
     let picture = run_in_wasmi(resvg.bytes, work.wasi(), b"");
     assert!(picture.exit == 0 && picture.stdout.starts_with(b"\x89PNG\r\n\x1a\n"), "{picture:?}");
@@ -186,7 +208,8 @@ fn resvg_draws_at_every_tier_what_it_draws_in_another_engine_and_cpython_decodes
 }
 
 #[test]
-fn icepll_and_resvg_boot_and_do_what_they_do_in_a_process() {
+fn icepll_in_cpp_and_resvg_in_rust_boot_and_do_what_they_do_in_a_process() {
+    assert!(RESVG.module().is_none_or(|resvg| is_made_by_rustc(resvg.bytes)));
     for (work, expected) in [clock_settings(), measures()] {
         work.expect_booted("", &expected);
     }
