@@ -187,3 +187,40 @@ fn a_newest_generation_that_cannot_be_read_gives_way_to_the_one_before() {
     );
     boot.expect("\"boot\":3,");
 }
+
+/// Says `ready`, waits for input and repeats a line of it, twice.
+const REPEATS_TWO_LINES: &str = r#"(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  ;; Buffers: `ready`; where lines go; what is said of them.
+  (data (i32.const 0) "\40\00\00\00\06\00\00\00" "\00\01\00\00\64\00\00\00" "\48\00\00\00\05\00\00\00" "\00\01\00\00")
+  (data (i32.const 64) "ready\0a\00\00got: ")
+  ;; A subscription, with 7 as its user data, to input on descriptor 0.
+  (data (i32.const 512) "\07\00\00\00\00\00\00\00\01")
+  (func $must (param i32) (if (local.get 0) (then unreachable)))
+  (func (export "_start") (local $round i32)
+    (loop $next
+      (call $must (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 40)))
+      (call $must (call $poll (i32.const 512) (i32.const 600) (i32.const 1) (i32.const 40)))
+      (call $must (i64.ne (i64.load (i32.const 600)) (i64.const 7)))
+      (call $must (call $read (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 28)))
+      (call $must (call $write (i32.const 1) (i32.const 16) (i32.const 2) (i32.const 40)))
+      (br_if $next (i32.lt_u (local.tee $round (i32.add (local.get $round) (i32.const 1))) (i32.const 2))))))"#;
+
+#[test]
+fn a_program_reads_what_is_typed_on_the_serial_line_and_on_the_keyboard() {
+    let program = wat::parse_str(REPEATS_TWO_LINES).unwrap_or_else(|error| panic!("{error}"));
+    let (_guest, mut running) = Guest::program_bytes("program.wasm", &program).words("stdin=console").start();
+    let said = |running: &mut Running, text: &str| {
+        running.wait_for(text, TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    };
+    said(&mut running, "ready");
+    running.send_serial("by wire 42\r").unwrap_or_else(|error| panic!("{error}"));
+    said(&mut running, "got: by wire 42");
+    press(&mut running, &["b", "y", "spc", "shift-k", "e", "y", "ret"]);
+    said(&mut running, "got: by Key");
+    let outcome = running.finish(TIMEOUT, &mut |_| ());
+    assert_eq!(outcome.ending, Ending::DebugExit(code::SUCCESS), "{}", outcome.serial.kernel_text());
+}

@@ -18,7 +18,11 @@ use bareflow::wasi::{Wasi, WasiBuilder};
 use common::qemu::{Guest, code, fresh_store};
 use download::{BOOLECTOR, CPYTHON, ICEPLL, Program, RESVG};
 use programs::{Run, run_in_wasmi, system};
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
 use tempfile::TempDir;
+use wasmparser::{KnownCustom, Parser, Payload};
 
 /// Contents of `tests/real_programs`.
 macro_rules! content {
@@ -114,6 +118,26 @@ fn odd_square() -> (Work, Run) {
     (Work::new(&BOOLECTOR, &["/unsat.smt2"], &files), Run::of(20, content!("unsat.txt")))
 }
 
+/// Whether the module says that it was made by the compiler of Rust, from nothing else.
+fn is_made_by_rustc(module: &[u8]) -> bool {
+    let sections = Parser::new(0).parse_all(module).map(|payload| payload.expect("the module is whole"));
+    let fields = sections.filter_map(|payload| match payload {
+        Payload::CustomSection(section) => match section.as_known() {
+            KnownCustom::Producers(fields) => Some(fields),
+            _ => None,
+        },
+        _ => None,
+    });
+    let fields = fields.flatten().map(|field| field.expect("the section is whole"));
+    let values = fields.flat_map(|field| {
+        let name = field.name;
+        field.values.into_iter().map(move |value| (name, value.expect("the section is whole").name))
+    });
+    let said: Vec<_> = values.collect();
+    said.contains(&("processed-by", "rustc"))
+        && said.iter().all(|(name, value)| *name != "language" || *value == "Rust")
+}
+
 /// Where the parts of a picture are, by a Rust program.
 fn measures() -> (Work, Run) {
     let files = [("picture.svg", content!("picture.svg"))];
@@ -149,9 +173,28 @@ fn cpython_prints_the_same_at_every_tier() {
 }
 
 #[test]
+fn cpython_is_translated_in_far_less_than_a_gibibyte() {
+    let Some(cpython) = CPYTHON.module() else { return };
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let script = folder.path().join("script.py");
+    fs::write(&script, content!("script.py")).expect("the folder can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bareflow"));
+    command.args(["run", "--stats", "--json", "--file"]).arg(&script).arg(&cpython.path).arg("/script.py");
+    let output = command.output().expect("the command runs");
+    assert_eq!(output.stdout, content!("script.txt"));
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stats: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    assert!(stats["functions_total"].as_u64() > Some(10_000), "{line}");
+    // About 114 MiB; the limit is 1 GiB.
+    let peak = stats["peak_memory_bytes"].as_u64();
+    assert!(peak > Some(26 << 20) && peak < Some(300 << 20), "{line}");
+}
+
+#[test]
 fn resvg_draws_at_every_tier_what_it_draws_in_another_engine_and_cpython_decodes_it() {
     at_every_tier(measures());
     let Some(resvg) = RESVG.module() else { return };
+    assert!(is_made_by_rustc(resvg.bytes));
     let work = Work::new(&RESVG, &["/picture.svg", "-c"], &[("picture.svg", content!("picture.svg"))]);
     let picture = run_in_wasmi(resvg.bytes, work.wasi(), b"");
     assert!(picture.exit == 0 && picture.stdout.starts_with(b"\x89PNG\r\n\x1a\n"), "{picture:?}");
@@ -165,7 +208,8 @@ fn resvg_draws_at_every_tier_what_it_draws_in_another_engine_and_cpython_decodes
 }
 
 #[test]
-fn icepll_and_resvg_boot_and_do_what_they_do_in_a_process() {
+fn icepll_in_cpp_and_resvg_in_rust_boot_and_do_what_they_do_in_a_process() {
+    assert!(RESVG.module().is_none_or(|resvg| is_made_by_rustc(resvg.bytes)));
     for (work, expected) in [clock_settings(), measures()] {
         work.expect_booted("", &expected);
     }

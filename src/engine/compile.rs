@@ -1,6 +1,6 @@
-//! Cranelift IR to machine code, once with little effort for the baseline, once with all of it.
+//! Cranelift IR to machine code, with little effort for the baseline and what is enormous, else with all of it.
 //!
-//! Key types: [`Compiler`], [`MachineCode`]. Neighbours: `translate` makes the IR, `code` places the result.
+//! Key types: [`Compiler`], [`Effort`], [`MachineCode`]. Neighbours: `translate` makes the IR, `code` places the result.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -15,15 +15,24 @@ use cranelift_frontend::FunctionBuilderContext;
 use super::cpu::CpuFeatures;
 use super::program::FuncId;
 use super::specialise::KernelId;
-use super::tier::Tier;
 use super::translate::{TRAMPOLINE_NOTE, namespace};
+
+/// Instructions and blocks of a function after which the compiler's memory is given back: some tens of megabytes.
+const LARGE: usize = 1 << 14;
 
 /// Compilers for every tier, and the memory they reuse.
 pub struct Compiler {
-    baseline: OwnedTargetIsa,
+    quick: OwnedTargetIsa,
     optimising: OwnedTargetIsa,
     context: Context,
     builder: FunctionBuilderContext,
+}
+
+/// How hard the code generator tries. The least takes time and memory in proportion to the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    Least,
+    Full,
 }
 
 /// Machine code before it has a place.
@@ -81,7 +90,7 @@ impl Compiler {
     /// `pinned_base`: linear memory is addressed through the pinned register.
     pub fn new(cpu: CpuFeatures, pinned_base: bool) -> Result<Self, CodegenError> {
         Ok(Self {
-            baseline: isa(cpu, pinned_base, &[("opt_level", "none"), ("regalloc_algorithm", "single_pass")])?,
+            quick: isa(cpu, pinned_base, &[("opt_level", "none"), ("regalloc_algorithm", "single_pass")])?,
             optimising: isa(cpu, pinned_base, &[("opt_level", "speed")])?,
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
@@ -89,33 +98,38 @@ impl Compiler {
     }
 
     pub fn frontend_config(&self) -> TargetFrontendConfig {
-        self.baseline.frontend_config()
+        self.quick.frontend_config()
     }
 
-    /// Compiles the function that `build` makes.
+    /// Compiles the function that `build` makes, with the effort that it asks for.
     pub fn compile<E>(
         &mut self,
-        tier: Tier,
-        build: impl FnOnce(&mut Function, &mut FunctionBuilderContext) -> Result<(), E>,
+        build: impl FnOnce(&mut Function, &mut FunctionBuilderContext) -> Result<Effort, E>,
     ) -> Result<MachineCode, E>
     where
         E: From<CodegenError>,
     {
         self.context.clear();
-        build(&mut self.context.func, &mut self.builder)?;
-        let isa = if tier == Tier::Baseline { &self.baseline } else { &self.optimising };
+        let effort = build(&mut self.context.func, &mut self.builder)?;
+        let isa = if effort == Effort::Least { &self.quick } else { &self.optimising };
         match self.context.compile(&**isa, &mut ControlPlane::default()) {
             Ok(_) => {}
             Err(error) => return Err(CodegenError(error.inner.to_string()).into()),
         }
         let Some(code) = self.context.compiled_code() else { unreachable!("compile succeeded") };
         let function = &self.context.func;
-        Ok(MachineCode {
+        let is_large = function.dfg.num_insts() + function.dfg.num_blocks() > LARGE;
+        let code = MachineCode {
             bytes: code.code_buffer().to_vec(),
             relocations: code.buffer.relocs().iter().map(|reloc| relocation(function, reloc)).collect(),
             traps: code.buffer.traps().iter().map(|trap| (trap.offset, trap.code)).collect(),
             locations: code.buffer.get_srclocs_sorted().iter().map(|at| (at.start, at.loc.bits())).collect(),
-        })
+        };
+        if is_large {
+            // The memory that is reused would stay as large.
+            (self.context, self.builder) = (Context::new(), FunctionBuilderContext::new());
+        }
+        Ok(code)
     }
 }
 

@@ -69,6 +69,7 @@ impl Engine {
                 stack: platform.stack,
                 ticks: platform.ticks,
                 cpu: platform.cpu,
+                free_memory: platform.free_memory,
                 activation: platform.activation,
                 arm: platform.arm,
             },

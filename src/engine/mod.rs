@@ -67,6 +67,8 @@ pub struct Platform {
     pub stack: CallStack,
     pub ticks: Box<dyn Ticks>,
     pub cpu: CpuFeatures,
+    /// Bytes of memory that the engine can still allocate.
+    pub free_memory: fn() -> u64,
     /// What the face's fault handler looks at.
     pub activation: &'static Activation,
     /// Tells the fault handler that code of this activation is about to run.
@@ -208,6 +210,7 @@ struct Rest {
     stack: CallStack,
     ticks: Box<dyn Ticks>,
     cpu: CpuFeatures,
+    free_memory: fn() -> u64,
     activation: &'static Activation,
     arm: fn(&'static Activation),
 }
@@ -276,6 +279,11 @@ pub struct Statistics {
     pub functions_optimised: u64,
     pub functions_specialised: u64,
     pub functions_compiled: u64,
+    /// Bytes of WebAssembly in the bodies compiled, each time one was compiled, and of the machine code made of them.
+    pub translated_bytes: u64,
+    pub translated_code_bytes: u64,
+    /// Tick at which the program was about to run its first instruction.
+    pub first_instruction: Option<u64>,
     pub code_bytes: u64,
     pub guards_passed: u64,
     pub guards_failed: u64,

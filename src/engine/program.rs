@@ -117,6 +117,12 @@ impl Program {
         &self.functions[id.0 as usize]
     }
 
+    /// Bytes of WebAssembly in the body of `id`; 0 where it has none.
+    pub fn body_bytes(&self, id: FuncId) -> usize {
+        let FunctionKind::Defined { module, index } = self.info(id).kind else { return 0 };
+        self.modules[module].body(index).map_or(0, |body| body.as_bytes().len())
+    }
+
     pub fn function_type(&self, id: FuncId) -> &FuncType {
         self.signatures.get(self.info(id).signature)
     }

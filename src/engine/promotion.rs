@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use super::choices::{Choices, Expand};
+use super::compile::Effort;
 use super::layout::function;
 use super::program::{FuncId, Program};
 use super::seams::MemoryBase;
@@ -35,9 +36,9 @@ impl Engine {
     /// The wrapper through which compiled code calls a host function.
     pub(super) fn compile_host_wrapper(&mut self, id: FuncId) -> Result<u64, EngineError> {
         let environment = environment(&self.program, &self.platform, &self.compiler);
-        let code = self.compiler.compile(Tier::Baseline, |function, context| {
+        let code = self.compiler.compile(|function, context| {
             host_wrapper(environment, id, function, context);
-            Ok::<(), EngineError>(())
+            Ok::<_, EngineError>(Effort::Least)
         })?;
         let address = self.code.place(code, Some(id))?;
         self.code.patch_entry(id, address, true)?;
@@ -57,7 +58,7 @@ impl Engine {
         }
         let plan = self.plan(id, tier, &choices);
         let environment = environment(&self.program, &self.platform, &self.compiler);
-        let code = self.compiler.compile(tier, |function, context| {
+        let code = self.compiler.compile(|function, context| {
             translate(environment, id, &plan, function, context).map_err(EngineError::from)
         })?;
         let code_bytes = code.bytes.len() as u64;
@@ -68,6 +69,8 @@ impl Engine {
         state.code_bytes = code_bytes;
         state.choices = choices;
         self.statistics.functions_compiled += 1;
+        self.statistics.translated_bytes += self.program.body_bytes(id) as u64;
+        self.statistics.translated_code_bytes += code_bytes;
         self.set_threshold(id);
         Ok(address)
     }
@@ -86,6 +89,7 @@ impl Engine {
             promote_at_rounds: flight.then_some(rounds),
             blocks: observed.blocks,
             block_counts: self.block_counts(id),
+            memory_bytes: (self.platform.free_memory)(),
             sites: sites
                 .map(|(index, site)| SitePlan {
                     state: site.offset,

@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use cranelift_codegen::ir::TrapCode;
 use wasmparser::{ExternalKind, FuncType, ValType};
 
+use super::compile::Effort;
 use super::enter::read_word;
 use super::layout::cell;
 use super::program::{FuncId, GlobalSlot, PROGRAM};
 use super::promotion::environment;
-use super::tier::Tier;
 use super::translate::entry_wrapper;
 use super::trap::{Ending, Fault, Pending, TraceFrame, Trap, TrapKind};
 use super::{Engine, EngineError};
@@ -116,6 +116,9 @@ impl Engine {
         let wrapper = self.wrapper(id)?;
         let compiling_before = self.statistics.ticks_compile;
         let started = self.platform.ticks.now();
+        if self.functions[id.0 as usize].tier.is_some() {
+            self.statistics.first_instruction.get_or_insert(started);
+        }
         let abandoned = self.enter(wrapper, self.code.entry(id), values);
         let elapsed = self.platform.ticks.now() - started;
         let compiling = self.statistics.ticks_compile - compiling_before;
@@ -142,9 +145,9 @@ impl Engine {
         }
         let environment = environment(&self.program, &self.platform, &self.compiler);
         let ty = self.program.function_type(id);
-        let code = self.compiler.compile(Tier::Baseline, |function, context| {
+        let code = self.compiler.compile(|function, context| {
             entry_wrapper(environment, ty, function, context);
-            Ok::<(), EngineError>(())
+            Ok::<_, EngineError>(Effort::Least)
         })?;
         let address = self.code.place(code, None)?;
         self.wrappers.insert(signature, address);

@@ -17,7 +17,9 @@ impl Engine {
         let id = self.code.function_of_entry(address);
         let started = self.platform.ticks.now();
         let result = self.compile_first(id);
-        self.statistics.ticks_compile += self.platform.ticks.now() - started;
+        let now = self.platform.ticks.now();
+        self.statistics.ticks_compile += now - started;
+        self.statistics.first_instruction.get_or_insert(now);
         result.unwrap_or_else(|error| {
             self.abandon(Pending::Trap(TrapKind::Host(error.to_string())));
             0

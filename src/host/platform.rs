@@ -38,6 +38,8 @@ pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
         stack: stack.range,
         ticks: Box::new(TimeStampCounter { _stack: stack.mapping }),
         cpu,
+        // Linux swaps, and ends the process if that does not help.
+        free_memory: || u64::MAX,
         activation: Box::leak(Box::new(Activation::new())),
         arm: signals::arm,
     })

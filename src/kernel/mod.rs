@@ -8,6 +8,7 @@ mod command_line;
 mod devices;
 mod error;
 pub mod faults;
+mod options;
 mod program;
 mod sampler;
 mod seams;

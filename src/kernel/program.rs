@@ -4,21 +4,18 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use super::devices::{AtaDisk, program_entropy};
 use super::terminal::{Streams, Terminal};
-use super::{BootInformation, Module, System, TimeStampCounter, faults, sampler};
+use super::{BootInformation, Module, System, TimeStampCounter, faults, options, sampler};
 use crate::arch::{ExitCode, ticks};
 use crate::drivers::clock::Clock;
 use crate::drivers::power;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
-use crate::engine::tier::{Promotion, Thresholds};
-use crate::engine::{Activation, Engine, Options, Platform};
-use crate::libc::Heap;
-use crate::memory::{MemoryError, RegionSource};
+use crate::engine::{Activation, Engine, Platform};
+use crate::memory::{self, MemoryError, RegionSource};
 use crate::session::Session;
 use crate::store::{BlockDevice, Store};
 use crate::wasi::Wasi;
@@ -89,9 +86,9 @@ fn prepare(
         }
         wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
     }
-    let streams = Streams::new(Rc::clone(terminal), reads_console(boot, say));
+    let streams = Streams::new(Rc::clone(terminal), options::reads_console(boot.command_line(), say));
     let imports = wasi.build(streams, clock, program_entropy(&clock));
-    let options = options(boot, say);
+    let options = options::engine_options(boot.command_line(), say);
     Ok((Session { name, bytes: program.bytes, options, shipped, ticks_before: 0 }, Box::new(imports)))
 }
 
@@ -102,44 +99,6 @@ fn file_name(module: &Module) -> Result<String, String> {
         .into_iter()
         .next()
         .ok_or_else(|| format!("a module of {bytes} bytes has no name: add one in grub.cfg"))
-}
-
-/// Whether the program's standard input is what is typed, on the keyboard or over the serial line. Unless the command line
-/// asks for that, it is at its end from the start: a program that reads must not wait on a machine where nobody is.
-fn reads_console(boot: &BootInformation, say: &dyn Fn(&str)) -> bool {
-    match boot.option("stdin").as_deref() {
-        None | Some("none") => false,
-        Some("console") => true,
-        Some(other) => {
-            say(&format!("stdin={other} is not known; it can be console or none"));
-            false
-        }
-    }
-}
-
-/// What the command line asks for; words that make no sense are said and passed over.
-fn options(boot: &BootInformation, say: &dyn Fn(&str)) -> Options {
-    let mut options = Options::default();
-    match boot.option("promote").as_deref() {
-        None | Some("flight") => {}
-        Some("boots") => options.promotion = Promotion::Boots,
-        Some(other) => say(&format!("promote={other} is not known; it can be flight or boots")),
-    }
-    match boot.option("heap").as_deref() {
-        None | Some("fast") => {}
-        Some("check") => options.heap = Heap::Checked,
-        Some(other) => say(&format!("heap={other} is not known; it can be fast or check")),
-    }
-    if let Some(text) = boot.option("thresholds") {
-        let numbers: Vec<u64> = text.split(',').filter_map(|number| number.parse().ok()).collect();
-        match numbers[..] {
-            [optimise, specialise, settle] if optimise <= specialise && specialise <= settle => {
-                options.thresholds = Thresholds { optimise, specialise, settle };
-            }
-            _ => say(&format!("thresholds={text} is not three rising numbers such as 100,1000,10000")),
-        }
-    }
-    options
 }
 
 /// The first disk with a store; without one the first disk, so that the user learns what is wrong with it.
@@ -163,6 +122,7 @@ pub fn platform(regions: &mut RegionSource) -> Result<Platform, MemoryError> {
         }),
         ticks: Box::new(TimeStampCounter),
         cpu: CpuFeatures::detect(),
+        free_memory: || memory::statistics().free,
         activation: &ACTIVATION,
         arm: faults::arm,
     })

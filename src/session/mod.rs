@@ -45,6 +45,9 @@ pub struct Report {
     pub reason: String,
     /// Where the profile went: `saved`, `none` (there is no store) or `failed`.
     pub store: &'static str,
+    /// What more the engine counted.
+    #[serde(skip)]
+    pub statistics: Statistics,
 }
 
 impl Report {
@@ -97,7 +100,8 @@ impl Session {
         row.ticks_boot = self.ticks_before + engine.now().saturating_sub(ticks_started);
         let ending = engine.run();
         samples(&mut engine);
-        fill(&mut row, &engine.statistics());
+        let statistics = engine.statistics();
+        fill(&mut row, &statistics);
         let ending = match ending {
             Ok(ending) => ending,
             Err(error) => return failed(row, &error, note),
@@ -114,7 +118,7 @@ impl Session {
         if !reason.is_empty() {
             note(&reason);
         }
-        Report { event, row, reason, store }
+        Report { event, row, reason, store, statistics }
     }
 }
 
@@ -123,7 +127,7 @@ fn failed(mut row: BootRow, error: &EngineError, note: &mut dyn FnMut(&str)) -> 
     let reason = error.to_string();
     note(&reason);
     row.exit_code = 126;
-    Report { event: "error", row, reason, store: "none" }
+    Report { event: "error", row, reason, store: "none", statistics: Statistics::default() }
 }
 
 fn fill(row: &mut BootRow, sums: &Statistics) {

@@ -52,7 +52,8 @@ impl fmt::Display for StoreError {
             ),
             Self::TooSmall { sectors, needed } => write!(
                 f,
-                "store: the disk has {sectors} sectors and needs {needed} ({} KiB); use a larger one",
+                "store: the disk has {sectors} sectors and needs {needed} ({} KiB); use a larger one: for a file, delete \
+                 it and run `bareflow store format FILE`",
                 needed * SECTOR_BYTES as u64 / 1024
             ),
             Self::PayloadTooLarge { bytes, capacity } => write!(

@@ -28,6 +28,8 @@ pub enum Errno {
     Io = 29,
     /// Is a directory.
     Isdir = 31,
+    /// Too many symbolic links on the way.
+    Loop = 32,
     /// Too many open files.
     Mfile = 33,
     /// Name too long.
@@ -170,6 +172,7 @@ pub enum Filetype {
     CharacterDevice = 2,
     Directory = 3,
     RegularFile = 4,
+    SymbolicLink = 7,
 }
 
 /// Which clock is meant.

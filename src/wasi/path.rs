@@ -1,27 +1,44 @@
 //! From a path that the program gave to a place in the tree: a pure function.
 //!
-//! A path is relative to an open directory and never leaves it: neither a leading `/` nor `..` reaches outside
-//! (WASI preview 1, "path resolution"). Every component is walked, so that `missing/..` fails as it does in POSIX.
+//! A path is relative to an open directory and never leaves it: neither a leading `/` nor `..`, in the path or in a
+//! symbolic link on the way, reaches outside (WASI preview 1, "path resolution"). Every component is walked, so that
+//! `missing/..` fails as it does in POSIX.
 
 use super::abi::{Errno, Filetype};
 use super::scratch::Entry;
 use super::tree::{NAME_BYTES_MAX, NodeId, Tree};
+use alloc::string::String;
 
 /// Most bytes in one path (PATH_MAX on Linux).
 pub const PATH_BYTES_MAX: u32 = 4096;
 
+/// Most symbolic links on the way to one place (MAXSYMLINKS on Linux).
+const LINKS_MAX: u32 = 40;
+
+/// What is done where the last name of a path is a symbolic link. Those before it are always followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastLink {
+    Follow,
+    /// As `Follow`, to make what is not there, which cannot be a directory: nothing is followed that a `/` stands behind.
+    FollowToMake,
+    /// The link itself is meant, unless a `/` stands behind it.
+    Keep,
+    /// The name itself is meant, whatever stands behind it.
+    Name,
+}
+
 /// Where a path leads. Its directory exists.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'p> {
+#[derive(Clone, Debug)]
+pub struct Place {
     directory: NodeId,
     /// The last name; none if it is `.` or `..`, or the path is only slashes.
-    name: Option<&'p str>,
+    name: Option<String>,
     node: Option<NodeId>,
     /// The path ends with `/`: only a directory is meant.
     pub names_directory: bool,
 }
 
-impl<'p> Place<'p> {
+impl Place {
     /// What is there; `None` if it could be made there.
     pub fn node(&self) -> Option<NodeId> {
         self.node
@@ -42,39 +59,87 @@ impl<'p> Place<'p> {
     }
 
     /// The name to make, move or remove; `otherwise` if the path ends in `.` or `..`.
-    pub fn entry(&self, otherwise: Errno) -> Result<Entry<'p>, Errno> {
-        self.name.map(|name| Entry { directory: self.directory, name }).ok_or(otherwise)
+    pub fn entry(&self, otherwise: Errno) -> Result<Entry<'_>, Errno> {
+        self.name.as_deref().map(|name| Entry { directory: self.directory, name }).ok_or(otherwise)
     }
 }
 
 /// Follows `path` from the directory `base`. Whether what is there fits a `/` at the end is left to [`Place::found`].
-pub fn resolve<'p>(tree: &Tree<'_>, base: NodeId, path: &'p [u8]) -> Result<Place<'p>, Errno> {
+pub fn resolve(tree: &Tree<'_>, base: NodeId, path: &[u8], last: LastLink) -> Result<Place, Errno> {
     let path = well_formed(path)?;
-    let names_directory = path.ends_with('/');
-    let mut place = Place { directory: base, name: None, node: Some(base), names_directory };
-    // Components below `base`: there are no links, so counting is enough to stay inside.
-    let mut depth = 0u32;
-    for name in path.split('/').filter(|name| !name.is_empty()) {
-        let directory = place.node.ok_or(Errno::Noent)?;
-        require_directory(tree, directory)?;
+    let place = Place { directory: base, name: None, node: Some(base), names_directory: path.ends_with('/') };
+    let mut walk = Walk { tree, place, depth: 0, links: 0 };
+    walk.along(path, last)?;
+    Ok(walk.place)
+}
+
+/// A walk that has come to `place`.
+struct Walk<'t> {
+    tree: &'t Tree<'t>,
+    place: Place,
+    /// Directories between the base and the place: counting them is enough to stay inside.
+    depth: u32,
+    /// Symbolic links followed so far.
+    links: u32,
+}
+
+impl Walk<'_> {
+    fn along(&mut self, path: &str, last: LastLink) -> Result<(), Errno> {
+        let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
+        while let Some(name) = names.next() {
+            self.step(name)?;
+            let is_last = names.peek().is_none();
+            let follows = match last {
+                _ if !is_last => true,
+                LastLink::Follow => true,
+                LastLink::FollowToMake => !path.ends_with('/'),
+                LastLink::Keep => path.ends_with('/'),
+                LastLink::Name => false,
+            };
+            if follows {
+                let to_make = is_last && last == LastLink::FollowToMake;
+                self.follow(is_last, if to_make { last } else { LastLink::Follow })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, name: &str) -> Result<(), Errno> {
+        let directory = self.place.node.ok_or(Errno::Noent)?;
+        require_directory(self.tree, directory)?;
         let (last, node) = match name {
             "." => (None, Some(directory)),
             ".." => {
-                depth = depth.checked_sub(1).ok_or(Errno::Notcapable)?;
-                (None, Some(tree.parent(directory)))
+                self.depth = self.depth.checked_sub(1).ok_or(Errno::Notcapable)?;
+                (None, Some(self.tree.parent(directory)))
             }
             _ if name.len() > NAME_BYTES_MAX => return Err(Errno::Nametoolong),
             _ => {
-                depth += 1;
-                (Some(name), tree.child(directory, name))
+                self.depth += 1;
+                (Some(name.into()), self.tree.child(directory, name))
             }
         };
-        place = Place { directory, name: last, node, names_directory };
+        self.place = Place { directory, name: last, node, ..self.place };
+        Ok(())
     }
-    Ok(place)
+
+    /// Goes where the symbolic link leads that the walk came to, if it is one.
+    fn follow(&mut self, is_last: bool, then: LastLink) -> Result<(), Errno> {
+        let Some(target) = self.place.node.and_then(|node| self.tree.link_target(node)) else { return Ok(()) };
+        self.links += 1;
+        if self.links > LINKS_MAX {
+            return Err(Errno::Loop);
+        }
+        // From the directory that the link is in.
+        self.depth -= 1;
+        self.place.node = Some(self.place.directory);
+        self.place.names_directory |= is_last && target.ends_with('/');
+        self.along(well_formed(target.as_bytes())?, then)
+    }
 }
 
-fn well_formed(path: &[u8]) -> Result<&str, Errno> {
+/// The path in `bytes`, if it is one that can be walked.
+pub fn well_formed(path: &[u8]) -> Result<&str, Errno> {
     let path = core::str::from_utf8(path).map_err(|_| Errno::Ilseq)?;
     match path {
         "" => Err(Errno::Noent),
@@ -109,7 +174,7 @@ mod tests {
     /// What `path` leads to from the root.
     fn at_root(path: &str) -> Result<Option<NodeId>, Errno> {
         let tree = tree();
-        match resolve(&tree, NodeId::ROOT, path.as_bytes())? {
+        match resolve(&tree, NodeId::ROOT, path.as_bytes(), LastLink::Follow)? {
             place if place.node.is_none() => Ok(None),
             place => place.found(&tree).map(Some),
         }
@@ -131,8 +196,8 @@ mod tests {
         }
         let tree = tree();
         let dir = tree.child(NodeId::ROOT, "dir").unwrap();
-        assert_eq!(resolve(&tree, dir, b"../file").err(), Some(Errno::Notcapable));
-        assert!(resolve(&tree, dir, b"nested/../other").is_ok());
+        assert_eq!(resolve(&tree, dir, b"../file", LastLink::Follow).err(), Some(Errno::Notcapable));
+        assert!(resolve(&tree, dir, b"nested/../other", LastLink::Follow).is_ok());
     }
 
     #[test]
@@ -153,12 +218,12 @@ mod tests {
     #[test]
     fn names_the_entry_to_change() {
         let tree = tree();
-        let place = resolve(&tree, NodeId::ROOT, b"dir//new/").unwrap();
+        let place = resolve(&tree, NodeId::ROOT, b"dir//new/", LastLink::Name).unwrap();
         assert!(place.names_directory);
         let entry = place.entry(Errno::Busy).unwrap();
         assert_eq!((entry.name, Some(entry.directory)), ("new", tree.child(NodeId::ROOT, "dir")));
         for path in [b".".as_slice(), b"dir/..", b"dir/."] {
-            let place = resolve(&tree, NodeId::ROOT, path).unwrap();
+            let place = resolve(&tree, NodeId::ROOT, path, LastLink::Name).unwrap();
             assert_eq!(place.entry(Errno::Busy).err(), Some(Errno::Busy));
         }
     }
@@ -167,7 +232,7 @@ mod tests {
     fn refuses_malformed_paths() {
         assert_eq!(at_root(""), Err(Errno::Noent));
         assert_eq!(at_root("file\0"), Err(Errno::Inval));
-        assert_eq!(resolve(&tree(), NodeId::ROOT, b"\xff").err(), Some(Errno::Ilseq));
+        assert_eq!(resolve(&tree(), NodeId::ROOT, b"\xff", LastLink::Follow).err(), Some(Errno::Ilseq));
         assert_eq!(at_root(&"x".repeat(256)), Err(Errno::Nametoolong));
         assert_eq!(at_root(&"x".repeat(255)), Ok(None));
     }
@@ -177,7 +242,7 @@ mod tests {
         fn what_it_finds_lies_below_the_base(path in "(\\.|\\.\\.|dir|nested|file|other|/){0,12}") {
             let tree = tree();
             let base = tree.child(NodeId::ROOT, "dir").unwrap();
-            if let Ok(Some(node)) = resolve(&tree, base, path.as_bytes()).map(|place| place.node) {
+            if let Ok(Some(node)) = resolve(&tree, base, path.as_bytes(), LastLink::Follow).map(|place| place.node) {
                 let nested = tree.child(base, "nested").unwrap();
                 let below = [tree.child(base, "other"), tree.child(nested, "file")];
                 prop_assert!(node == base || node == nested || below.contains(&Some(node)));

@@ -1,11 +1,11 @@
 //! Functions on paths. What would change the given files fails as POSIX orders the errors: a path that does not lead
-//! anywhere first, [`Errno::Rofs`] last. There are no symbolic links, and none can be made.
+//! anywhere first, [`Errno::Rofs`] last.
 
 use super::abi::{Errno, Filetype, LookupFlags, Rights};
 use super::arguments::TimesRequest;
 use super::fd_state::filestat;
 use super::memory::{GuestMemory, Span};
-use super::path::{self, PATH_BYTES_MAX, Place};
+use super::path::{self, LastLink, PATH_BYTES_MAX, Place};
 use super::{Outcome, Wasi};
 
 impl Wasi<'_> {
@@ -17,8 +17,8 @@ impl Wasi<'_> {
         path: Span,
         stat: u32,
     ) -> Outcome {
-        check_lookup(lookup_flags)?;
-        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_GET, path)?.found(&self.tree)?;
+        let last = last_link(lookup_flags)?;
+        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_GET, path, last)?.found(&self.tree)?;
         Ok(memory.write(stat, filestat(&self.tree, node).bytes())?)
     }
 
@@ -30,17 +30,19 @@ impl Wasi<'_> {
         path: Span,
         times: TimesRequest,
     ) -> Outcome {
-        check_lookup(lookup_flags)?;
-        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path)?.found(&self.tree)?;
+        let last = last_link(lookup_flags)?;
+        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path, last)?.found(&self.tree)?;
         Ok(self.set_times(node, times)?)
     }
 
     pub(super) fn path_create_directory(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        let entry = self.lookup(memory, fd, Rights::PATH_CREATE_DIRECTORY, path)?.entry(Errno::Exist)?;
+        let place = self.lookup(memory, fd, Rights::PATH_CREATE_DIRECTORY, path, LastLink::Name)?;
+        let entry = place.entry(Errno::Exist)?;
         self.tree.create_directory(entry, self.clock.realtime_ns())?;
         Ok(())
     }
 
+    /// A link may lead to where nothing is, but not by a path from the root: that is nobody's to give.
     pub(super) fn path_symlink(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -48,15 +50,14 @@ impl Wasi<'_> {
         fd: u32,
         new_path: Span,
     ) -> Outcome {
-        read_path(memory, old_path)?;
-        let place = self.lookup(memory, fd, Rights::PATH_SYMLINK, new_path)?;
+        let target = path::well_formed(read_path(memory, old_path)?)?;
+        let place = self.lookup(memory, fd, Rights::PATH_SYMLINK, new_path, LastLink::Name)?;
         let entry = place.entry(Errno::Exist)?;
-        match place.node() {
-            Some(_) => Err(Errno::Exist.into()),
-            None if place.names_directory => Err(Errno::Noent.into()),
-            None if self.tree.is_scratch(entry.directory) => Err(Errno::Notsup.into()),
-            None => Err(Errno::Rofs.into()),
+        if place.node().is_none() && place.names_directory {
+            return Err(Errno::Noent.into());
         }
+        self.tree.create_link(entry, target, self.clock.realtime_ns())?;
+        Ok(())
     }
 
     pub(super) fn path_link(
@@ -68,9 +69,9 @@ impl Wasi<'_> {
         new_fd: u32,
         new_path: Span,
     ) -> Outcome {
-        check_lookup(old_lookup_flags)?;
-        let node = self.lookup(memory, old_fd, Rights::PATH_LINK_SOURCE, old_path)?.found(&self.tree)?;
-        let place = self.lookup(memory, new_fd, Rights::PATH_LINK_TARGET, new_path)?;
+        let last = last_link(old_lookup_flags)?;
+        let node = self.lookup(memory, old_fd, Rights::PATH_LINK_SOURCE, old_path, last)?.found(&self.tree)?;
+        let place = self.lookup(memory, new_fd, Rights::PATH_LINK_TARGET, new_path, LastLink::Name)?;
         let entry = place.entry(Errno::Exist)?;
         if place.node().is_none() && place.names_directory {
             return Err(Errno::Noent.into());
@@ -86,8 +87,8 @@ impl Wasi<'_> {
         new_fd: u32,
         new_path: Span,
     ) -> Outcome {
-        let old = self.lookup(memory, old_fd, Rights::PATH_RENAME_SOURCE, old_path)?;
-        let new = self.lookup(memory, new_fd, Rights::PATH_RENAME_TARGET, new_path)?;
+        let old = self.lookup(memory, old_fd, Rights::PATH_RENAME_SOURCE, old_path, LastLink::Name)?;
+        let new = self.lookup(memory, new_fd, Rights::PATH_RENAME_TARGET, new_path, LastLink::Name)?;
         let (from, to) = (old.entry(Errno::Busy)?, new.entry(Errno::Busy)?);
         let node = old.found(&self.tree)?;
         if new.names_directory && self.tree.filetype(node) != Filetype::Directory {
@@ -97,47 +98,53 @@ impl Wasi<'_> {
     }
 
     pub(super) fn path_remove_directory(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        let place = self.lookup(memory, fd, Rights::PATH_REMOVE_DIRECTORY, path)?;
+        let place = self.lookup(memory, fd, Rights::PATH_REMOVE_DIRECTORY, path, LastLink::Name)?;
         let entry = place.entry(if place.is_parent() { Errno::Notempty } else { Errno::Inval })?;
         Ok(self.tree.remove_directory(entry, self.clock.realtime_ns())?)
     }
 
     pub(super) fn path_unlink_file(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        let place = self.lookup(memory, fd, Rights::PATH_UNLINK_FILE, path)?;
+        let place = self.lookup(memory, fd, Rights::PATH_UNLINK_FILE, path, LastLink::Name)?;
         let entry = place.entry(Errno::Isdir)?;
         place.found(&self.tree)?;
         Ok(self.tree.unlink(entry, self.clock.realtime_ns())?)
     }
 
-    /// Nothing is a symbolic link.
+    /// Copies as much of the path in a symbolic link as there is room for.
     pub(super) fn path_readlink(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: u32,
         path: Span,
-        _buffer: Span,
-        _used: u32,
+        buffer: Span,
+        used: u32,
     ) -> Outcome {
-        self.lookup(memory, fd, Rights::PATH_READLINK, path)?.found(&self.tree)?;
-        Err(Errno::Inval.into())
+        let place = self.lookup(memory, fd, Rights::PATH_READLINK, path, LastLink::Keep)?;
+        let target = self.tree.link_target(place.found(&self.tree)?).ok_or(Errno::Inval)?;
+        memory.check(used, 4)?;
+        let len = target.len().min(buffer.len as usize);
+        memory.slice_mut(buffer)?[..len].copy_from_slice(&target.as_bytes()[..len]);
+        Ok(memory.write_u32(used, len as u32)?)
     }
 
     /// Where `path` leads from the directory `fd`, if the program may do `rights` there.
-    pub(super) fn lookup<'m>(
+    pub(super) fn lookup(
         &self,
-        memory: &'m GuestMemory<'_>,
+        memory: &GuestMemory<'_>,
         fd: u32,
         rights: Rights,
         path: Span,
-    ) -> Result<Place<'m>, Errno> {
+        last: LastLink,
+    ) -> Result<Place, Errno> {
         let base = self.descriptors.directory(fd, rights)?;
-        path::resolve(&self.tree, base, read_path(memory, path)?)
+        path::resolve(&self.tree, base, read_path(memory, path)?, last)
     }
 }
 
-/// Fails if a flag is unknown. Whether to follow symbolic links makes no difference: there are none.
-pub fn check_lookup(flags: u32) -> Result<(), Errno> {
-    LookupFlags::from_bits(flags).map(|_| ()).ok_or(Errno::Inval)
+/// What `flags` say of a symbolic link at the end; fails if one of them is unknown.
+pub fn last_link(flags: u32) -> Result<LastLink, Errno> {
+    let flags = LookupFlags::from_bits(flags).ok_or(Errno::Inval)?;
+    Ok(if flags.contains(LookupFlags::SYMLINK_FOLLOW) { LastLink::Follow } else { LastLink::Keep })
 }
 
 fn read_path<'m>(memory: &'m GuestMemory<'_>, path: Span) -> Result<&'m [u8], Errno> {

@@ -7,8 +7,8 @@ use super::abi::{Errno, FdFlags, Filetype, OpenFlags, Rights, flags};
 use super::arguments::OpenRequest;
 use super::fds::{Descriptor, Target};
 use super::memory::GuestMemory;
-use super::path::Place;
-use super::path_calls::check_lookup;
+use super::path::{LastLink, Place};
+use super::path_calls::last_link;
 use super::tree::NodeId;
 use super::{Outcome, Wasi};
 
@@ -22,10 +22,15 @@ impl Wasi<'_> {
         request: OpenRequest,
         opened: u32,
     ) -> Outcome {
-        check_lookup(lookup_flags)?;
         let mode = flags::<OpenFlags>(request.open_flags)?;
+        let last = match last_link(lookup_flags)? {
+            // What is to be new must not be a link either.
+            _ if mode.contains(OpenFlags::CREAT | OpenFlags::EXCL) => LastLink::Name,
+            LastLink::Follow if mode.contains(OpenFlags::CREAT) => LastLink::FollowToMake,
+            last => last,
+        };
         let fd_flags = flags::<FdFlags>(request.fd_flags)?;
-        let place = self.lookup(memory, fd, rights_for(mode), request.path)?;
+        let place = self.lookup(memory, fd, rights_for(mode), request.path, last)?;
         memory.check(opened, 4)?;
         let inheriting = self.descriptors.get(fd)?.inheriting;
         let rights = Rights::from_bits_truncate(request.rights);
@@ -43,7 +48,7 @@ impl Wasi<'_> {
     }
 
     /// The node to open, made or cut as `mode` says.
-    fn open_place(&mut self, place: Place<'_>, mode: OpenFlags, rights: Rights) -> Result<NodeId, Errno> {
+    fn open_place(&mut self, place: Place, mode: OpenFlags, rights: Rights) -> Result<NodeId, Errno> {
         if mode.contains(OpenFlags::CREAT | OpenFlags::DIRECTORY) {
             return Err(Errno::Inval);
         }
@@ -63,6 +68,8 @@ impl Wasi<'_> {
             Filetype::Directory if changes || mode.contains(OpenFlags::CREAT) => Err(Errno::Isdir),
             Filetype::Directory => Ok(node),
             _ if mode.contains(OpenFlags::DIRECTORY) => Err(Errno::Notdir),
+            // It was not to be followed.
+            Filetype::SymbolicLink => Err(Errno::Loop),
             _ if changes && !self.tree.is_scratch(node) => Err(Errno::Rofs),
             _ if mode.contains(OpenFlags::TRUNC) => {
                 self.tree.set_len(node, 0, self.clock.realtime_ns())?;

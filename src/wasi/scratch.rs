@@ -28,6 +28,19 @@ impl Tree<'_> {
         self.create(entry, Kind::Directory(Directory::new(entry.directory)), now_ns)
     }
 
+    /// Makes a symbolic link to `target`, which need not lead anywhere.
+    pub fn create_link(&mut self, entry: Entry<'_>, target: &str, now_ns: u64) -> Result<NodeId, Errno> {
+        let bytes = target.len() as u64;
+        self.check_absent(entry)?;
+        self.check_writable(entry.directory)?;
+        self.quota.take(bytes)?;
+        let made = self.create(entry, Kind::Link(target.into()), now_ns);
+        if made.is_err() {
+            self.quota.give_back(bytes);
+        }
+        made
+    }
+
     /// Gives the file `node` another name.
     pub fn link(&mut self, node: NodeId, entry: Entry<'_>, now_ns: u64) -> Result<(), Errno> {
         self.check_absent(entry)?;
@@ -145,6 +158,7 @@ impl Tree<'_> {
         let changed = match &mut self.node_mut(node).kind {
             Kind::File(content) => change(content, &mut quota),
             Kind::Directory(_) => Err(Errno::Isdir),
+            Kind::Link(_) => Err(Errno::Inval),
         };
         self.quota = quota;
         if changed.is_ok() {

@@ -3,6 +3,7 @@
 mod descriptors;
 mod fakes;
 mod fuzz;
+mod links;
 mod paths;
 mod process;
 mod scratch;

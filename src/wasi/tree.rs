@@ -56,6 +56,8 @@ pub(super) struct Node<'a> {
 pub(super) enum Kind<'a> {
     Directory(Directory),
     File(Content<'a>),
+    /// A symbolic link, and the path that it stands for.
+    Link(String),
 }
 
 #[derive(Debug)]
@@ -134,14 +136,24 @@ impl<'a> Tree<'a> {
         match self.node(node).kind {
             Kind::Directory(_) => Filetype::Directory,
             Kind::File(_) => Filetype::RegularFile,
+            Kind::Link(_) => Filetype::SymbolicLink,
         }
     }
 
-    /// The bytes of a file; none for a directory.
+    /// The bytes of a file, or of the path in a symbolic link; none for a directory.
     pub fn content(&self, node: NodeId) -> &[u8] {
         match &self.node(node).kind {
             Kind::Directory(_) => &[],
             Kind::File(content) => content.bytes(),
+            Kind::Link(target) => target.as_bytes(),
+        }
+    }
+
+    /// What a symbolic link stands for; `None` for anything else.
+    pub fn link_target(&self, node: NodeId) -> Option<&str> {
+        match &self.node(node).kind {
+            Kind::Link(target) => Some(target),
+            _ => None,
         }
     }
 
@@ -167,7 +179,7 @@ impl<'a> Tree<'a> {
     pub fn parent(&self, node: NodeId) -> NodeId {
         match &self.node(node).kind {
             Kind::Directory(directory) => directory.parent,
-            Kind::File(_) => NodeId::ROOT,
+            _ => NodeId::ROOT,
         }
     }
 
@@ -176,11 +188,11 @@ impl<'a> Tree<'a> {
         self.entries(directory)?.get(name)
     }
 
-    /// The entries of a directory, `.` and `..` not among them; `None` for a file.
+    /// The entries of a directory, `.` and `..` not among them; `None` for anything else.
     pub fn entries(&self, directory: NodeId) -> Option<&Entries> {
         match &self.node(directory).kind {
             Kind::Directory(directory) => Some(&directory.entries),
-            Kind::File(_) => None,
+            _ => None,
         }
     }
 
@@ -235,8 +247,10 @@ impl<'a> Tree<'a> {
         if !node.scratch || node.links > 0 || node.opens > 0 {
             return;
         }
-        if let Kind::File(content) = &node.kind {
-            self.quota.give_back(content.len());
+        match &node.kind {
+            Kind::File(content) => self.quota.give_back(content.len()),
+            Kind::Link(target) => self.quota.give_back(target.len() as u64),
+            Kind::Directory(_) => {}
         }
         node.kind = Kind::File(Content::Scratch(Vec::new()));
         self.free.push(id);

@@ -5,6 +5,7 @@ mod boot;
 mod pc;
 mod profile;
 mod run;
+mod stats;
 mod store;
 mod svg;
 

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
-use bareflow::engine::Options;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::{Engine, Options};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
@@ -15,6 +16,8 @@ use bareflow::libc::Heap;
 use bareflow::session::Session;
 use bareflow::store::BlockDevice;
 use bareflow::wasi::Wasi;
+
+use crate::stats::{Moment, Stats};
 
 /// Runs a program as a process of this machine
 #[derive(clap::Args)]
@@ -43,6 +46,12 @@ pub struct Args {
     /// Ends with the report as a line `BAREFLOW {json}` on standard error
     #[arg(long)]
     report: bool,
+    /// Ends with what translation cost, on standard error
+    #[arg(long)]
+    stats: bool,
+    /// Says that as a line of JSON
+    #[arg(long, requires = "stats")]
+    json: bool,
     /// Module to run
     program: PathBuf,
     /// Arguments for the program
@@ -74,6 +83,7 @@ impl From<TierArg> for Tier {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    let entered = Instant::now();
     let bytes = fs::read(&args.program).with_context(|| format!("cannot read {}", args.program.display()))?;
     let name = file_name(&args.program);
     let mut wasi = Wasi::builder().arg(name.clone());
@@ -112,9 +122,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
     };
     let disk = disk.as_mut().map(|disk| disk as &mut dyn BlockDevice);
-    let report = session.run(platform, Box::new(wasi), disk, |_| {}, &mut note);
+    let started = Moment::now(platform.ticks.now());
+    let mut ended = started;
+    let ran = |engine: &mut Engine| ended = Moment::now(engine.now());
+    let report = session.run(platform, Box::new(wasi), disk, ran, &mut note);
     if args.report {
         eprintln!("{}", report.line());
+    }
+    if args.stats {
+        let stats = Stats::new(&report.statistics, entered, &started, &ended);
+        match args.json {
+            true => eprintln!("{}", stats.json()?),
+            false => stats.to_string().lines().for_each(|line| eprintln!("bareflow: {line}")),
+        }
     }
     Ok(ExitCode::from(report.row.exit_code.clamp(0, 255) as u8))
 }

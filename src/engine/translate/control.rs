@@ -1,10 +1,15 @@
 //! Structured control flow: frames, branches, and what is skipped because it cannot be reached.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value, types};
 use wasmparser::{BlockType, BrTable, Operator};
 
 use super::{Refusal, Translator, machine_type, trap_code};
+
+/// Targets and arguments from which on a jump table goes through blocks of its own, one for each frame that it leads to.
+/// To add an argument to a branch costs a look at all of its targets, and frames can have many arguments.
+const LARGE_TABLE: usize = 256;
 
 /// An open block, loop, conditional or the body itself.
 pub struct Frame {
@@ -256,17 +261,29 @@ impl Translator<'_> {
             return Ok(());
         }
         let index = self.pop();
-        let (default, arity) = self.branch_target(table.default());
+        let (_, arity) = self.branch_target(table.default());
         let args = block_args(&self.stack[self.stack.len() - arity..]);
         let mut calls = Vec::with_capacity(table.len() as usize);
-        for depth in table.targets() {
+        let is_large = table.len() as usize * (1 + arity) > LARGE_TABLE;
+        let mut jumps = BTreeMap::new();
+        for depth in table.targets().chain([Ok(table.default())]) {
             let (target, _) = self.branch_target(depth?);
-            calls.push(self.builder.func.dfg.block_call(target, &args));
+            calls.push(if is_large {
+                let block = *jumps.entry(target).or_insert_with(|| self.builder.create_block());
+                self.builder.func.dfg.block_call(block, &[])
+            } else {
+                self.builder.func.dfg.block_call(target, &args)
+            });
         }
-        let default = self.builder.func.dfg.block_call(default, &args);
+        let Some(default) = calls.pop() else { unreachable!("the default is among them") };
         let table = self.builder.create_jump_table(JumpTableData::new(default, &calls));
         debug_assert_eq!(self.builder.func.dfg.value_type(index), types::I32);
         self.builder.ins().br_table(index, table);
+        for (target, block) in jumps {
+            self.builder.switch_to_block(block);
+            self.builder.seal_block(block);
+            self.builder.ins().jump(target, &args);
+        }
         self.reachable = false;
         Ok(())
     }

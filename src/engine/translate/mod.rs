@@ -7,6 +7,7 @@
 mod bulk;
 mod call;
 mod control;
+mod extent;
 mod in_place;
 mod inline;
 mod libc_call;
@@ -32,12 +33,14 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{FuncType, FunctionBody, Operator, ValType};
 
+use super::compile::Effort;
 use super::cpu::CpuFeatures;
 use super::layout::RuntimeOp;
 use super::program::{FuncId, FunctionKind, Linkage, Program};
 use super::specialise::KernelId;
 use super::tier::Tier;
 use control::Frame;
+use extent::Extent;
 use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, note_signature, runtime_signature};
 
 pub use scan::{callees, scan};
@@ -68,6 +71,8 @@ pub struct Plan {
     /// Earlier counts of its blocks, to lay out code by; empty where unknown.
     pub block_counts: Vec<u64>,
     pub sites: Vec<SitePlan>,
+    /// Memory that compiling may take.
+    pub memory_bytes: u64,
     /// The libc function is this kernel, whatever its body says.
     pub body: Option<KernelId>,
     /// Functions whose calls are expanded.
@@ -159,14 +164,14 @@ pub struct Environment<'a> {
     pub config: TargetFrontendConfig,
 }
 
-/// Translates the body of `id` into `function`.
+/// Translates the body of `id` into `function`; how hard to try to make good code of it.
 pub fn translate(
     environment: Environment<'_>,
     id: FuncId,
     plan: &Plan,
     function: &mut Function,
     context: &mut FunctionBuilderContext,
-) -> Result<(), TranslateError> {
+) -> Result<Effort, TranslateError> {
     let program = environment.program;
     let FunctionKind::Defined { module, index } = program.info(id).kind else {
         unreachable!("only defined functions are translated")
@@ -185,9 +190,16 @@ pub fn translate(
         offset,
         what,
     })?;
-    translator.builder.seal_all_blocks();
-    translator.builder.finalize(environment.config);
-    Ok(())
+    let Translator { mut builder, extent, locals, .. } = translator;
+    let wanted = if plan.tier == Tier::Baseline { Effort::Least } else { Effort::Full };
+    let effort = extent.effort(locals.len(), builder.func, wanted, plan.memory_bytes);
+    builder.seal_all_blocks();
+    builder.finalize(environment.config);
+    effort.map_err(|what| TranslateError {
+        function: program.info(id).name.clone(),
+        offset: body.range().start as usize,
+        what,
+    })
 }
 
 fn function_name(id: FuncId) -> UserFuncName {
@@ -237,6 +249,7 @@ struct Translator<'a> {
     builder: FunctionBuilder<'a>,
     stack: Vec<Value>,
     frames: Vec<Frame>,
+    extent: Extent,
     /// Whether the current position can be reached; the operators up to the frame's end are skipped where not.
     reachable: bool,
     locals: Vec<Variable>,
@@ -273,6 +286,7 @@ impl<'a> Translator<'a> {
             builder,
             stack: Vec::new(),
             frames: Vec::new(),
+            extent: Extent::default(),
             reachable: true,
             locals: Vec::new(),
             next_block: 0,
@@ -296,6 +310,10 @@ impl<'a> Translator<'a> {
             self.builder.set_srcloc(SourceLoc::new(offset as u32));
             let operator = reader.read()?;
             self.operator(&operator, offset as usize)?;
+            self.extent.note(&operator, self.frames.len(), self.stack.len());
+            if let Some(what) = extent::excess(self.builder.func) {
+                return Err(Refusal { offset: offset as usize, what });
+            }
         }
         Ok(())
     }

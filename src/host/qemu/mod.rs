@@ -11,7 +11,7 @@ use self::qmp::Qmp;
 use self::serial::Serial;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::string::String;
@@ -60,6 +60,8 @@ pub enum QemuError {
     Start(io::Error),
     /// The machine ended without having said what was waited for.
     Unsaid { text: String, ending: Ending, log: String },
+    /// The serial line cannot be written to.
+    Serial(io::Error),
     /// QEMU's control socket failed, or QEMU refused a command.
     Control { command: String, reason: String },
 }
@@ -116,7 +118,7 @@ impl Machine {
         let control = env::temp_dir().join(format!("bareflow-{}-{number}.qmp", std::process::id()));
         let mut child = Command::new(QEMU)
             .args(self.arguments(&control))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -235,6 +237,12 @@ impl Running {
         &self.serial
     }
 
+    /// Types `text` on the serial line.
+    pub fn send_serial(&mut self, text: &str) -> Result<(), QemuError> {
+        let Some(line) = &mut self.child.stdin else { unreachable!("QEMU was started with a pipe") };
+        line.write_all(text.as_bytes()).and_then(|()| line.flush()).map_err(QemuError::Serial)
+    }
+
     /// Presses and releases keys, by QEMU's names joined with `-`: `a`, `ret`, `shift-a`.
     pub fn send_key(&mut self, keys: &str) -> Result<(), QemuError> {
         self.qmp()?.send_key(keys)
@@ -341,6 +349,7 @@ impl fmt::Display for QemuError {
             QemuError::Unsaid { text, ending, log } => {
                 write!(f, "{ending} without having said {text:?}; it said:\n{log}")
             }
+            QemuError::Serial(error) => write!(f, "cannot type on the serial line: {error}"),
             QemuError::Control { command, reason } => write!(f, "QEMU's control socket, {command}: {reason}"),
         }
     }

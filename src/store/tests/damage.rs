@@ -95,6 +95,8 @@ fn zeroed_or_overwritten_sectors_give_a_whole_generation_or_none() {
 fn disks_that_are_no_store_are_told_what_to_do() {
     let blank = Store::open(FakeDisk::new(LEAST_SECTORS)).expect_err("blank").to_string();
     assert_eq!(blank, "store: sector 0 of the disk holds no store; run `bareflow store format FILE`");
+    let cut = Store::open(FakeDisk::new(0)).expect_err("nothing is left").to_string();
+    assert!(cut.contains("has 0 sectors") && cut.contains("run `bareflow store format FILE`"), "{cut}");
     let mut other_version = disk(1);
     let sector = sector::Sector::read(&mut other_version, 0).expect("there is a sector").with(8, &[9]);
     other_version.medium[..SECTOR_BYTES].copy_from_slice(sector.bytes());

@@ -5,7 +5,7 @@ use crate::wasi::content::Quota;
 use proptest::prelude::*;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 
@@ -15,6 +15,8 @@ const DIRECTORY: u64 = 2;
 const EXCL: u64 = 4;
 const TRUNC: u64 = 8;
 const APPEND: u64 = 1;
+/// Of `lookupflags`.
+const FOLLOW: u64 = 1;
 
 /// The same in `fcntl.h` on x86-64.
 const LINUX_CREAT: i32 = 0o100;
@@ -41,6 +43,8 @@ enum Step {
     Unlink { path: String },
     Rename { from: String, to: String },
     Link { from: String, to: String },
+    SymbolicLink { target: String, path: String },
+    ReadLink { path: String },
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -72,6 +76,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => path().prop_map(|path| Step::Unlink { path }),
         4 => (path(), path()).prop_map(|(from, to)| Step::Rename { from, to }),
         2 => (path(), path()).prop_map(|(from, to)| Step::Link { from, to }),
+        3 => (path(), path()).prop_map(|(target, path)| Step::SymbolicLink { target, path }),
+        1 => path().prop_map(|path| Step::ReadLink { path }),
     ]
 }
 
@@ -120,6 +126,8 @@ impl Both {
             Step::Unlink { path } => self.on_path("path_unlink_file", path, |path| fs::remove_file(path)),
             Step::Rename { from, to } => self.on_two_paths("path_rename", from, to, |from, to| fs::rename(from, to)),
             Step::Link { from, to } => self.on_two_paths("path_link", from, to, |from, to| fs::hard_link(from, to)),
+            Step::SymbolicLink { target, path } => self.symbolic_link(target, path),
+            Step::ReadLink { path } => self.read_link(path),
             Step::Write { slot, .. }
             | Step::WriteAt { slot, .. }
             | Step::Read { slot, .. }
@@ -143,7 +151,7 @@ impl Both {
         rights.set(Rights::FD_WRITE | Rights::FD_FILESTAT_SET_SIZE, write);
         let [address, len] = self.program.path(path);
         let fd_flags = if append { APPEND } else { 0 };
-        let args = [self.scratch, 0, address, len, flags, rights.bits(), 0, fd_flags, OUT];
+        let args = [self.scratch, FOLLOW, address, len, flags, rights.bits(), 0, fd_flags, OUT];
         let ours = answer(self.program.call("path_open", &args)).map(|_| self.program.u32(OUT));
         let mut linux_flags = if append { LINUX_APPEND } else { 0 };
         for (flag, linux) in
@@ -153,6 +161,9 @@ impl Both {
         }
         let options = OpenOptions::new().read(read).write(write).custom_flags(linux_flags).clone();
         let theirs = self.theirs(path).ok()?;
+        if ours == Err(Errno::Notcapable as u64) {
+            return None;
+        }
         let theirs = options.open(theirs).map_err(errno);
         if let (Ok(fd), Ok(file)) = (&ours, theirs.as_ref().map(File::try_clone)) {
             self.slots[slot] = Some(Open { fd: *fd, file: file.unwrap(), append });
@@ -169,6 +180,9 @@ impl Both {
         let theirs = self.theirs(path).ok()?;
         let [address, len] = self.program.path(path);
         let ours = answer(self.program.call(name, &[self.scratch, address, len]));
+        if ours == Err(Errno::Notcapable as u64) {
+            return None;
+        }
         Some((ours, linux(&theirs).map(|()| vec![]).map_err(errno)))
     }
 
@@ -187,7 +201,34 @@ impl Both {
             "path_link" => self.program.call(name, &[scratch, 0, address, len, scratch, to[0], to[1]]),
             _ => self.program.call(name, &[scratch, address, len, scratch, to[0], to[1]]),
         };
+        if ours == Errno::Notcapable as u64 {
+            return None;
+        }
         Some((answer(ours), linux(&theirs.0, &theirs.1).map(|()| vec![]).map_err(errno)))
+    }
+
+    fn symbolic_link(&mut self, target: &str, path: &str) -> Option<(Answer, Answer)> {
+        let theirs = self.theirs(path).ok()?;
+        self.program.put(PATH + 0x80, target.as_bytes());
+        let [address, len] = self.program.path(path);
+        let args = [PATH + 0x80, target.len() as u64, self.scratch, address, len];
+        let ours = self.program.call("path_symlink", &args);
+        if ours == Errno::Notcapable as u64 {
+            return None;
+        }
+        Some((answer(ours), symlink(target, theirs).map(|()| vec![]).map_err(errno)))
+    }
+
+    fn read_link(&mut self, path: &str) -> Option<(Answer, Answer)> {
+        let theirs = self.theirs(path).ok()?;
+        let [address, len] = self.program.path(path);
+        let ours = self.program.call("path_readlink", &[self.scratch, address, len, BUFFER, BUFFER_BYTES, OUT]);
+        if ours == Errno::Notcapable as u64 {
+            return None;
+        }
+        let ours = answer(ours).map(|_| self.program.bytes(BUFFER, self.program.u32(OUT)).to_vec());
+        let theirs = fs::read_link(theirs).map(|target| target.into_os_string().into_encoded_bytes());
+        Some((ours, theirs.map_err(errno)))
     }
 
     fn on_file(&mut self, slot: usize, step: &Step) -> Option<(Answer, Answer)> {
@@ -254,7 +295,8 @@ impl Both {
         self.moved(name, fd, offset, len).map(|_| self.program.bytes(BUFFER, self.program.u32(OUT)).to_vec())
     }
 
-    /// The path on Linux; fails for one that WASI does not let out of the directory.
+    /// The path on Linux; fails for one that WASI does not let out of the directory. What only a link on the way lets
+    /// out is not done on Linux either: ours is asked first.
     fn theirs(&self, path: &str) -> Result<PathBuf, ()> {
         let mut depth = 0;
         for name in path.split('/').filter(|name| !matches!(*name, "" | ".")) {
@@ -292,6 +334,11 @@ impl Both {
                 continue;
             }
             assert_eq!(tree.links(node), metadata.nlink(), "links of {path:?}");
+            if metadata.is_symlink() {
+                let target = fs::read_link(self.linux.path().join(&path)).unwrap();
+                assert_eq!(tree.link_target(node), target.to_str(), "target of {path:?}");
+                continue;
+            }
             assert_eq!(tree.content(node), fs::read(self.linux.path().join(&path)).unwrap(), "content of {path:?}");
         }
         directories.iter().for_each(|path| self.compare(path));
@@ -319,6 +366,7 @@ fn errno(error: io::Error) -> u64 {
         21 => Errno::Isdir,
         22 => Errno::Inval,
         39 => Errno::Notempty,
+        40 => Errno::Loop,
         other => panic!("Linux failed with {other}: {error}"),
     };
     errno as u64
@@ -354,7 +402,12 @@ fn remove_all(program: &mut Program, path: &str) {
     if program.call("path_unlink_file", &[ROOT, address, len]) == OK {
         return;
     }
-    let place = crate::wasi::path::resolve(&program.wasi.tree, crate::wasi::tree::NodeId::ROOT, path.as_bytes());
+    let place = crate::wasi::path::resolve(
+        &program.wasi.tree,
+        crate::wasi::tree::NodeId::ROOT,
+        path.as_bytes(),
+        crate::wasi::path::LastLink::Name,
+    );
     let node = place.unwrap().node().unwrap();
     let names: Vec<_> =
         program.wasi.tree.entries(node).unwrap().after(0).map(|(_, name, _)| name.to_string()).collect();

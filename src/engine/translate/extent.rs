@@ -1,0 +1,97 @@
+//! How large a body is: whether the code generator can do its best with it, and whether it can compile it at all.
+//!
+//! Real programs are far below these limits (the largest function of CPython 3.12 has 106 kB): they bound the time and
+//! memory that a hostile or generated body can cost. Neighbours: `Translator` measures, `compile` goes by the [`Effort`].
+
+use alloc::format;
+use alloc::string::String;
+use cranelift_codegen::ir::Function;
+use wasmparser::Operator;
+
+use crate::engine::compile::Effort;
+
+/// Instructions and values that a body may become.
+const MOST_INSTRUCTIONS: usize = 1 << 20;
+/// Operands of branches and calls together.
+const MOST_OPERANDS: usize = 1 << 23;
+
+/// Where the backtracking register allocator, whose time grows with the square of these, would take seconds.
+const MOST_INSTRUCTIONS_TO_OPTIMISE: usize = 1 << 18;
+const DEEPEST_NESTING_TO_OPTIMISE: usize = 3_000;
+const HIGHEST_STACK_TO_OPTIMISE: usize = 2_000;
+const MOST_LOCALS_TO_OPTIMISE: usize = 3_000;
+
+/// What is measured while a body is translated.
+#[derive(Default)]
+pub struct Extent {
+    nesting: usize,
+    stack: usize,
+    /// Calls and targets of jump tables: each costs far more than another instruction.
+    costly: usize,
+}
+
+impl Extent {
+    /// Notes an operator, and how many frames are open and how many values are on the stack after it.
+    pub fn note(&mut self, operator: &Operator<'_>, frames: usize, stack: usize) {
+        self.nesting = self.nesting.max(frames);
+        self.stack = self.stack.max(stack);
+        self.costly += match operator {
+            Operator::BrTable { targets } => targets.len() as usize,
+            Operator::Call { .. } | Operator::CallIndirect { .. } => 1,
+            _ => 0,
+        };
+    }
+
+    /// How hard to try with a body of `locals` locals that became `function`, if there is enough memory to try at all.
+    pub fn effort(
+        &self,
+        locals: usize,
+        function: &Function,
+        wanted: Effort,
+        memory_bytes: u64,
+    ) -> Result<Effort, String> {
+        let optimises = wanted == Effort::Full
+            && self.nesting <= DEEPEST_NESTING_TO_OPTIMISE
+            && self.stack <= HIGHEST_STACK_TO_OPTIMISE
+            && locals <= MOST_LOCALS_TO_OPTIMISE
+            && function.dfg.num_insts() <= MOST_INSTRUCTIONS_TO_OPTIMISE
+            && self.bytes_needed(function, Effort::Full) <= memory_bytes;
+        if optimises {
+            return Ok(Effort::Full);
+        }
+        let needed = self.bytes_needed(function, Effort::Least);
+        if needed <= memory_bytes {
+            return Ok(Effort::Least);
+        }
+        let (needed, free) = (needed >> 20, memory_bytes >> 20);
+        Err(format!("that may take {needed} MiB and {free} are free; give the machine more RAM, or split the function"))
+    }
+
+    /// About what compiling `function` takes, as measured on bodies that consist of little else than one of the terms.
+    fn bytes_needed(&self, function: &Function, effort: Effort) -> u64 {
+        let (instruction, block, costly, nesting) = match effort {
+            Effort::Least => (250, 1_500, 1_100, 0),
+            Effort::Full => (560, 2_300, 1_900, 10),
+        };
+        let terms = [
+            (function.dfg.num_insts(), instruction),
+            (function.dfg.num_blocks(), block),
+            (self.costly, costly),
+            (self.nesting * self.nesting, nesting),
+        ];
+        terms.iter().map(|(count, bytes)| *count as u64 * bytes).sum()
+    }
+}
+
+/// Why `function`, which is being made, is too large; none while it is not.
+pub fn excess(function: &Function) -> Option<String> {
+    let dfg = &function.dfg;
+    let (what, most) = if dfg.num_insts().max(dfg.num_values()) > MOST_INSTRUCTIONS {
+        ("instructions and values", MOST_INSTRUCTIONS)
+    } else if dfg.value_lists.capacity() > MOST_OPERANDS {
+        ("operands of branches and calls", MOST_OPERANDS)
+    } else {
+        return None;
+    };
+    Some(format!("the function is too large, it becomes more than {most} {what}; split it"))
+}

@@ -1,0 +1,105 @@
+//! What the kernel's command line asks for.
+//!
+//! Pure. Key functions: [`engine_options`], [`reads_console`]. What makes no sense is said and passed over: a typing
+//! error must not keep a machine from booting. Neighbour: [`super::command_line`] splits the line.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::command_line::option;
+use crate::engine::Options;
+use crate::engine::tier::{Promotion, Thresholds};
+use crate::libc::Heap;
+
+/// How to run the program.
+pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
+    let mut options = Options::default();
+    match option(line, "promote").as_deref() {
+        None | Some("flight") => {}
+        Some("boots") => options.promotion = Promotion::Boots,
+        Some(other) => say(&format!("promote={other} is not known; it can be flight or boots")),
+    }
+    match option(line, "heap").as_deref() {
+        None | Some("fast") => {}
+        Some("check") => options.heap = Heap::Checked,
+        Some(other) => say(&format!("heap={other} is not known; it can be fast or check")),
+    }
+    if let Some(text) = option(line, "thresholds") {
+        match thresholds(&text) {
+            Some(thresholds) => options.thresholds = thresholds,
+            None => say(&format!("thresholds={text} is not three rising numbers such as 100,1000,10000")),
+        }
+    }
+    options
+}
+
+/// Whether the program's standard input is what is typed, on the keyboard or over the serial line. Unless the command line
+/// asks for that, it is at its end from the start: a program that reads must not wait on a machine where nobody is.
+pub fn reads_console(line: &str, say: &dyn Fn(&str)) -> bool {
+    match option(line, "stdin").as_deref() {
+        None | Some("none") => false,
+        Some("console") => true,
+        Some(other) => {
+            say(&format!("stdin={other} is not known; it can be console or none"));
+            false
+        }
+    }
+}
+
+fn thresholds(text: &str) -> Option<Thresholds> {
+    let numbers: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
+    match numbers.ok()?[..] {
+        [optimise, specialise, settle] if optimise <= specialise && specialise <= settle => {
+            Some(Thresholds { optimise, specialise, settle })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::{String, ToString};
+    use core::cell::RefCell;
+
+    /// What `line` asks for, and what is said about it.
+    fn options(line: &str) -> (Options, Vec<String>) {
+        let said = RefCell::new(Vec::new());
+        let options = engine_options(line, &|text| said.borrow_mut().push(text.to_string()));
+        (options, said.into_inner())
+    }
+
+    #[test]
+    fn takes_what_the_line_asks_for() {
+        let (asked, said) = options("verbose promote=boots thresholds=1,20,300 heap=check");
+        assert_eq!((asked.promotion, asked.heap), (Promotion::Boots, Heap::Checked));
+        assert_eq!(asked.thresholds, Thresholds { optimise: 1, specialise: 20, settle: 300 });
+        assert!(said.is_empty(), "{said:?}");
+    }
+
+    #[test]
+    fn thresholds_with_a_word_or_a_number_too_many_or_too_few_are_refused() {
+        for text in ["x,1,2,3", "1,2,3,", "1,,2,3", "1,2", "1,2,3,4", "3,2,1", "", "-1,2,3", "1,2,99999999999999999999"]
+        {
+            let (asked, said) = options(&format!("thresholds={text}"));
+            assert_eq!(asked.thresholds, Thresholds::default(), "{text}");
+            assert_eq!(said, [format!("thresholds={text} is not three rising numbers such as 100,1000,10000")]);
+        }
+    }
+
+    #[test]
+    fn unknown_values_are_said_and_passed_over() {
+        let (asked, said) = options("promote=never");
+        assert_eq!(asked.promotion, Promotion::Flight);
+        assert_eq!(said, ["promote=never is not known; it can be flight or boots"]);
+        assert_eq!(options("heap=slow").1, ["heap=slow is not known; it can be fast or check"]);
+    }
+
+    #[test]
+    fn input_comes_from_the_console_only_if_asked_for() {
+        let said = RefCell::new(Vec::new());
+        let reads = |line: &str| reads_console(line, &|text: &str| said.borrow_mut().push(text.to_string()));
+        assert_eq!(["", "stdin=none", "stdin=console", "stdin=serial"].map(reads), [false, false, true, false]);
+        assert_eq!(said.take(), ["stdin=serial is not known; it can be console or none"]);
+    }
+}
