@@ -54,11 +54,20 @@ impl Compiled {
         let options = Options { promotion: Promotion::Boots, ..Options::default() };
         let mut first = engine::engine_on(cpu, &program(), options, Profile::default());
         for function in functions().iter().filter(|function| function.family == Family::Mathematics) {
-            for _ in 0..20_000 {
-                engine::call(&mut first, function.name, &vec![0; function.params.len()]);
+            for step in 0..20_000 {
+                let number = f64::from(step) * 0.37 - 1000.0;
+                let args = function.params.iter().map(|ty| match ty {
+                    ValType::F32 => u64::from((number as f32).to_bits()),
+                    _ => number.to_bits(),
+                });
+                engine::call(&mut first, function.name, &args.collect::<Vec<_>>());
             }
         }
-        Self { engine: engine::engine_on(cpu, &program(), options, first.learned()) }
+        let mut second = engine::engine_on(cpu, &program(), options, first.learned());
+        engine::call(&mut second, "tan", &[1e3f64.to_bits()]);
+        let sums = second.statistics();
+        assert!(sums.functions_baseline == 0 && sums.functions_optimised > 3, "{sums:?}");
+        Self { engine: second }
     }
 
     /// Specialised for blocks of `bytes`, on `cpu`.

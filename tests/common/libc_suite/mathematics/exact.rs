@@ -1,4 +1,5 @@
-//! Results to 192 bits, by the crate `astro-float`.
+//! Results to 192 bits, by the crate `astro-float`. It takes minutes for some arguments; the inputs, which are the same
+//! in every run, contain none of them.
 
 use super::inputs::Inputs;
 use super::{base_name, is_single, oracle};
@@ -33,7 +34,7 @@ pub fn references(function: &LibcFunction) -> References {
 fn compute(function: &LibcFunction) -> Vec<Reference> {
     let mut inputs = Inputs::new(function);
     let mut constants = Consts::new().expect("memory for constants");
-    let useful = std::iter::repeat_with(|| inputs.next()).filter(|args| {
+    let useful = std::iter::repeat_with(|| inputs.random()).filter(|args| {
         let about = oracle::result(function, args);
         about.is_finite() && about != 0.0
     });

@@ -56,7 +56,7 @@ const EDGES: [f64; 44] = [
 
 /// The arguments for one function, the same in every run.
 pub struct Inputs {
-    random: Random,
+    generator: Random,
     arity: usize,
     single: bool,
 }
@@ -64,53 +64,56 @@ pub struct Inputs {
 impl Inputs {
     pub fn new(function: &LibcFunction) -> Self {
         let seed = function.name.bytes().fold(1, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte));
-        Self { random: Random::new(seed), arity: function.params.len(), single: is_single(function) }
+        Self { generator: Random::new(seed), arity: function.params.len(), single: is_single(function) }
     }
 
     /// Every edge or pair of edges, then so many random arguments.
     pub fn edges_then_random(mut self, count: usize) -> impl Iterator<Item = Vec<f64>> {
-        let values: Vec<f64> = EDGES.iter().chain(&[f64::INFINITY, f64::NAN]).flat_map(|edge| [*edge, -edge]).collect();
-        let edges: Vec<Vec<f64>> = if self.arity == 1 {
-            values.iter().map(|edge| vec![*edge]).collect()
-        } else {
-            values.iter().flat_map(|one| values.iter().map(|other| vec![*one, *other])).collect()
-        };
-        let single = self.single;
-        let random = (0..count).map(move |_| self.next());
-        edges
-            .into_iter()
-            .map(move |args| if single { args.iter().map(|arg| rounded(*arg)).collect() } else { args })
-            .chain(random)
+        let edges = self.edges();
+        edges.into_iter().chain((0..count).map(move |_| self.random()))
+    }
+
+    fn edges(&self) -> Vec<Vec<f64>> {
+        let values = EDGES.iter().chain(&[f64::INFINITY, f64::NAN]).flat_map(|edge| [*edge, -edge]);
+        let values: Vec<f64> = values.map(|edge| self.fitting(edge)).collect();
+        if self.arity == 1 {
+            return values.iter().map(|edge| vec![*edge]).collect();
+        }
+        values.iter().flat_map(|one| values.iter().map(|other| vec![*one, *other])).collect()
     }
 
     /// Random arguments.
-    pub fn next(&mut self) -> Vec<f64> {
-        let args = (0..self.arity).map(|_| self.number());
-        args.collect::<Vec<_>>().into_iter().map(|arg| if self.single { rounded(arg) } else { arg }).collect()
+    pub fn random(&mut self) -> Vec<f64> {
+        let mut args = vec![0.0; self.arity];
+        args.fill_with(|| {
+            let number = self.number();
+            self.fitting(number)
+        });
+        args
+    }
+
+    /// The nearest float if the function takes floats.
+    fn fitting(&self, x: f64) -> f64 {
+        if self.single { f64::from(x as f32) } else { x }
     }
 
     fn number(&mut self) -> f64 {
-        match self.random.below(8) {
-            0 if self.single => f64::from(f32::from_bits(self.random.word() as u32)),
-            0 => f64::from_bits(self.random.word()),
+        match self.generator.below(8) {
+            0 if self.single => f64::from(f32::from_bits(self.generator.word() as u32)),
+            0 => f64::from_bits(self.generator.word()),
             1 => self.within(1.0),
             2 => self.within(50.0),
             3 => self.within(1500.0),
             4 => self.within(2e6),
             // Close to multiples of pi/4, and to 1.
-            5 => (self.random.below(1000) as f64 - 500.0) * FRAC_PI_4 * (1.0 + self.within(4e-15)),
-            6 => 1.0 + self.within(1.0) / (1_u64 << self.random.below(50)) as f64,
-            _ => (self.random.below(400) as f64 - 200.0) * 0.5,
+            5 => (self.generator.below(1000) as f64 - 500.0) * FRAC_PI_4 * (1.0 + self.within(4e-15)),
+            6 => 1.0 + self.within(1.0) / (1_u64 << self.generator.below(50)) as f64,
+            _ => (self.generator.below(400) as f64 - 200.0) * 0.5,
         }
     }
 
     /// A number from `-limit` to `limit`.
     fn within(&mut self, limit: f64) -> f64 {
-        (self.random.word() as i64 as f64) / 2f64.powi(63) * limit
+        (self.generator.word() as i64 as f64) / 2f64.powi(63) * limit
     }
-}
-
-/// The nearest float.
-fn rounded(x: f64) -> f64 {
-    f64::from(x as f32)
 }
