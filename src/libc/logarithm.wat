@@ -21,7 +21,7 @@
 
 ;; double log2(double x): exact for powers of two.
 ;;
-;; log(1 + f) = high + low, with 21 bits in high; so is 1 / ln 2, and k is added with what its rounding loses.
+;; log(1 + f) = high + low with 21 bits in high, 1 / ln 2 is in two parts too, and k is added with what that sum loses.
 (func $log2 (export "log2") (param $x f64) (result f64)
   (local $f f64) (local $k f64) (local $high f64) (local $low f64) (local $sum f64)
   (if (call $has_no_logarithm (local.get $x)) (then (return (call $logarithm_of_special (local.get $x)))))

@@ -30,7 +30,7 @@
     (call $cbrt_of_power (call $modulo_3 (local.get $exponent)))))
   (local.set $root (call $improve (local.get $root) (local.get $scaled) (local.get $inverse)))
   (local.set $rest (f64.abs (global.get $root_rest)))
-  (if (call $may_be_half (local.get $rest) (f64.const 0x1p-75))
+  (if (call $may_be_half (local.get $rest))
     (then
       (local.set $root (call $improve (local.get $root) (local.get $scaled) (local.get $inverse)))
       ;; Two significands for which even that does not decide.
@@ -46,11 +46,11 @@
         (i32.const 3))))
     (local.get $x)))
 
-;; Whether a remainder is half or one and a half units of a number from 1 to 2, within $error.
-(func $may_be_half (param $rest f64) (param $error f64) (result i32)
+;; Whether a remainder is half or one and a half units of a number from 1 to 2, as far as one can tell.
+(func $may_be_half (param $rest f64) (result i32)
   (i32.or
-    (f64.lt (f64.abs (f64.sub (local.get $rest) (f64.const 0x1p-53))) (local.get $error))
-    (f64.lt (f64.abs (f64.sub (local.get $rest) (f64.const 0x1.8p-52))) (local.get $error))))
+    (f64.lt (f64.abs (f64.sub (local.get $rest) (f64.const 0x1p-53))) (f64.const 0x1p-75))
+    (f64.lt (f64.abs (f64.sub (local.get $rest) (f64.const 0x1.8p-52))) (f64.const 0x1p-75))))
 
 ;; $improve's second result: the root is its first result plus this.
 (global $root_rest (mut f64) (f64.const 0))
