@@ -27,7 +27,7 @@ type References = Arc<Vec<Reference>>;
 /// Computed once for all engines that a file of tests runs.
 static COMPUTED: LazyLock<Mutex<BTreeMap<&'static str, References>>> = LazyLock::new(Mutex::default);
 
-/// References for a function, all with results that are finite, not 0 and in range.
+/// References for a function, of finite arguments, with results that are finite and not 0.
 pub fn references(function: &LibcFunction) -> References {
     let mut computed = COMPUTED.lock().expect("no test panics here");
     Arc::clone(computed.entry(function.name).or_insert_with(|| Arc::new(compute(function))))
@@ -38,7 +38,7 @@ fn compute(function: &LibcFunction) -> Vec<Reference> {
     let mut constants = Consts::new().expect("memory for constants");
     let useful = std::iter::repeat_with(|| inputs.random()).filter(|args| {
         let about = oracle::result(function, args);
-        about.is_finite() && about != 0.0
+        about.is_finite() && about != 0.0 && args.iter().all(|arg| arg.is_finite())
     });
     let references = useful.take(COUNT).map(|args| {
         let result = exact(base_name(function), &args, &mut constants);
