@@ -10,9 +10,12 @@ mod libc_suite;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
-use bareflow::libc::{Heap, functions};
+use bareflow::libc::{Family, Heap, functions};
 use bareflow::profile::Profile;
+use libc_suite::interpreted::Interpreted;
+use libc_suite::mathematics::results_have_the_same_bits;
 use libc_suite::{INITIAL_PAGES, LibcUnderTest, MAXIMUM_PAGES};
+use wasmparser::ValType;
 
 /// The libc behind a program that calls each function at one site.
 struct Compiled {
@@ -25,9 +28,7 @@ fn program() -> String {
     let mut wrappers = String::new();
     for function in functions() {
         let name = function.name;
-        let params = "i32 ".repeat(function.params.len());
-        let results = "i32 ".repeat(function.results.len());
-        let ty = format!("(param {params}) (result {results})");
+        let ty = format!("(param {}) (result {})", list(function.params), list(function.results));
         let args: String = (0..function.params.len()).map(|index| format!("local.get {index} ")).collect();
         imports += &format!("(import \"libc\" \"{name}\" (func ${name} {ty}))\n");
         wrappers += &format!("(func (export \"{name}\") {ty} {args} call ${name})\n");
@@ -38,10 +39,35 @@ fn program() -> String {
     )
 }
 
+fn list(types: &[ValType]) -> String {
+    types.iter().map(|ty| format!("{ty} ")).collect()
+}
+
 impl Compiled {
     fn at(lowest: Tier, highest: Tier, heap: Heap) -> Self {
         let options = Options { lowest, highest, heap, promotion: Promotion::Boots, ..Options::default() };
         Self { engine: engine::engine(&program(), options, Profile::default()) }
+    }
+
+    /// With a profile in which every function of the mathematics is hot.
+    fn hot_mathematics(cpu: CpuFeatures) -> Self {
+        let options = Options { promotion: Promotion::Boots, ..Options::default() };
+        let mut first = engine::engine_on(cpu, &program(), options, Profile::default());
+        for function in functions().iter().filter(|function| function.family == Family::Mathematics) {
+            for step in 0..20_000 {
+                let number = f64::from(step) * 0.37 - 1000.0;
+                let args = function.params.iter().map(|ty| match ty {
+                    ValType::F32 => u64::from((number as f32).to_bits()),
+                    _ => number.to_bits(),
+                });
+                engine::call(&mut first, function.name, &args.collect::<Vec<_>>());
+            }
+        }
+        let mut second = engine::engine_on(cpu, &program(), options, first.learned());
+        engine::call(&mut second, "tan", &[1e3f64.to_bits()]);
+        let sums = second.statistics();
+        assert!(sums.functions_baseline == 0 && sums.functions_optimised > 3, "{sums:?}");
+        Self { engine: second }
     }
 
     /// Every function hot, and specialised for calls of these sizes, on `cpu`.
@@ -84,9 +110,8 @@ fn exercise(engine: &mut Engine, size: u64) {
 }
 
 impl LibcUnderTest for Compiled {
-    fn call(&mut self, name: &str, args: &[i32]) -> i32 {
-        let args: Vec<u64> = args.iter().map(|arg| u64::from(*arg as u32)).collect();
-        engine::call(&mut self.engine, name, &args).first().map_or(0, |result| *result as u32 as i32)
+    fn call_words(&mut self, name: &str, args: &[u64]) -> u64 {
+        engine::call(&mut self.engine, name, args).first().copied().unwrap_or(0)
     }
 
     fn memory(&mut self) -> &mut [u8] {
@@ -136,4 +161,23 @@ mod specialised_for_no_bytes {
 mod specialised_without_avx {
     use super::*;
     libc_contracts!(Compiled::specialised(CpuFeatures::empty(), &[100, 13, 256]));
+}
+
+mod hot_mathematics {
+    use super::*;
+    libc_contracts!(@mathematics Compiled::hot_mathematics(CpuFeatures::detect()));
+}
+
+#[test]
+fn mathematics_have_the_same_bits_at_every_tier_on_every_cpu() {
+    let engines = [
+        Compiled::at(Tier::Baseline, Tier::Baseline, Heap::Fast),
+        Compiled::at(Tier::Optimised, Tier::Optimised, Heap::Fast),
+        Compiled::hot_mathematics(CpuFeatures::detect()),
+        Compiled::hot_mathematics(CpuFeatures::empty()),
+    ];
+    for mut compiled in engines {
+        let mut interpreted = Interpreted::new(INITIAL_PAGES, MAXIMUM_PAGES);
+        results_have_the_same_bits(&mut compiled, &mut interpreted);
+    }
 }

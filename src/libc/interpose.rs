@@ -1,8 +1,8 @@
 //! Which of a program's own functions the libc's replace.
 //!
 //! A function is replaced if its name is one of the libc's, no other function of the program has that name, and its
-//! signature is the libc's. Blocks and strings are replaced one by one. The heap is replaced as a whole or not at
-//! all, so that no block of one heap reaches the other:
+//! signature is the libc's. Blocks, strings and mathematics are replaced one by one. The heap is replaced as a whole or
+//! not at all, so that no block of one heap reaches the other:
 //!
 //! 1. `malloc` and `free` are both there: a program that lacks one may have it inlined somewhere, in a body that
 //!    still works on the program's heap. Likewise no member has a second function of its name or another signature.

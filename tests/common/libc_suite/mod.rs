@@ -3,10 +3,13 @@
 //! An engine implements [`LibcUnderTest`] and invokes `libc_contracts!(expression)`, the expression making a fresh
 //! instance with [`INITIAL_PAGES`] of memory that can grow to [`MAXIMUM_PAGES`]; the macro expands to one test per
 //! contract. Block and string functions are held to the host's C library on the same bytes ([`twin`]), the heap to a
-//! model of what is live ([`heap`]).
+//! model of what is live ([`heap`]), the mathematics to the crate `libm` and to exact values ([`mathematics`]).
+#![allow(dead_code)] // Each file of tests uses its own part.
 
 pub mod blocks;
 pub mod heap;
+pub mod interpreted;
+pub mod mathematics;
 pub mod strings;
 mod twin;
 
@@ -20,14 +23,21 @@ pub const PAGE_BYTES: usize = 65536;
 
 /// The libc, run by some engine.
 pub trait LibcUnderTest {
-    /// Calls a function by its C name; 0 if it returns nothing. Panics if it traps.
-    fn call(&mut self, name: &str, args: &[i32]) -> i32;
+    /// Calls a function by its C name; 0 if it returns nothing. Panics if it traps. A word holds the bits of a value,
+    /// in its lower half if the value has 32.
+    fn call_words(&mut self, name: &str, args: &[u64]) -> u64;
 
     /// The linear memory.
     fn memory(&mut self) -> &mut [u8];
 
     /// Adds pages to memory, as a program may by itself.
     fn grow(&mut self, pages: u32);
+
+    /// [`call_words`](Self::call_words) for a function of integers.
+    fn call(&mut self, name: &str, args: &[i32]) -> i32 {
+        let words: Vec<u64> = args.iter().map(|arg| u64::from(*arg as u32)).collect();
+        self.call_words(name, &words) as u32 as i32
+    }
 }
 
 /// Expands to one test per contract. `$new` makes a fresh [`LibcUnderTest`].
@@ -63,6 +73,15 @@ macro_rules! libc_contracts {
             blocks_are_resized_in_place_where_they_can,
             blocks_that_grow_in_small_steps_are_seldom_copied,
             pages_that_others_add_are_left_alone,
+        );
+        libc_contracts!(@mathematics $new);
+    };
+    (@mathematics $new:expr) => {
+        libc_contracts!(@tests $new, mathematics:
+            special_values_are_those_of_annex_f,
+            exact_results_are_exact,
+            results_are_those_of_libm,
+            errors_stay_within_what_the_registry_states,
         );
     };
     (@tests $new:expr, $module:ident: $($contract:ident,)*) => {
@@ -100,12 +119,17 @@ impl Random {
         Self(seed.wrapping_mul(2).wrapping_add(1))
     }
 
-    /// A number below `bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
+    /// Any 64 bits.
+    pub fn word(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize) % bound
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((self.word() >> 33) as usize) % bound
     }
 
     pub fn byte(&mut self) -> u8 {

@@ -1,0 +1,155 @@
+;; Roots and the hypotenuse (C11, 7.12.7).
+
+(func $sqrt (export "sqrt") (param $x f64) (result f64) (f64.sqrt (local.get $x)))
+
+(func $sqrtf (export "sqrtf") (param $x f32) (result f32) (f32.sqrt (local.get $x)))
+
+;; double cbrt(double x): correctly rounded.
+;;
+;; The method of CORE-MATH (A. Sibidanov and P. Zimmermann, binary64/cbrt): a cubic approximates the root of the
+;; significand, one cubic and one linear step of Newton's method follow, the last with the cube in twice the precision.
+;; Where the remainder lies so close to half a unit that its error could decide, another step refines it.
+(func $cbrt (export "cbrt") (param $x f64) (result f64)
+  (local $significand f64) (local $exponent i32) (local $scaled f64) (local $inverse f64)
+  (local $root f64) (local $rest f64)
+  (if (i32.eqz (i32.and
+        (f64.gt (f64.abs (local.get $x)) (f64.const 0))
+        (f64.lt (f64.abs (local.get $x)) (f64.const inf))))
+    (then (return (f64.add (local.get $x) (local.get $x)))))
+  ;; |x| = significand * 2^exponent; scaled = significand * 2^(exponent mod 3), from 1 to 8.
+  (local.set $exponent (call $binary_exponent (local.get $x)))
+  (local.set $significand (call $binary_significand (local.get $x)))
+  (local.set $scaled (f64.mul
+    (local.get $significand)
+    (call $power_of_two (call $modulo_3 (local.get $exponent)))))
+  (local.set $inverse (f64.mul
+    (f64.div (f64.const 1) (local.get $significand))
+    (call $power_of_two (i32.sub (i32.const 0) (call $modulo_3 (local.get $exponent))))))
+  (local.set $root (f64.mul
+    (call $root_of_significand (local.get $significand))
+    (call $cbrt_of_power (call $modulo_3 (local.get $exponent)))))
+  (local.set $root (call $improve (local.get $root) (local.get $scaled) (local.get $inverse)))
+  (local.set $rest (f64.abs (global.get $root_rest)))
+  (if (call $may_be_half (local.get $rest))
+    (then
+      (local.set $root (call $improve (local.get $root) (local.get $scaled) (local.get $inverse)))
+      ;; Two significands for which even that does not decide.
+      (if (f64.eq (local.get $scaled) (f64.const 0x1.9b78223aa307cp+1))
+        (then (local.set $root (f64.const 0x1.79d15d0e8d59cp+0))))
+      (if (f64.eq (local.get $scaled) (f64.const 0x1.a202bfc89ddffp+2))
+        (then (local.set $root (f64.const 0x1.de87aa837820fp+0))))))
+  (f64.copysign
+    (f64.mul
+      (local.get $root)
+      (call $power_of_two (i32.div_s
+        (i32.sub (local.get $exponent) (call $modulo_3 (local.get $exponent)))
+        (i32.const 3))))
+    (local.get $x)))
+
+;; Whether a remainder is half or one and a half units of a number from 1 to 2, as far as one can tell.
+(func $may_be_half (param $rest f64) (result i32)
+  (i32.or
+    (f64.lt (f64.abs (f64.sub (local.get $rest) (f64.const 0x1p-53))) (f64.const 0x1p-75))
+    (f64.lt (f64.abs (f64.sub (local.get $rest) (f64.const 0x1.8p-52))) (f64.const 0x1p-75))))
+
+;; $improve's second result: the root is its first result plus this.
+(global $root_rest (mut f64) (f64.const 0))
+
+;; A step of Newton's method for y^3 = z, z from 1 to 8; inverse = 1 / z.
+(func $improve (param $y f64) (param $z f64) (param $inverse f64) (result f64)
+  (local $square f64) (local $cube f64) (local $cube_low f64) (local $step f64) (local $better f64)
+  (local.set $square (f64.mul (local.get $y) (local.get $y)))
+  (local.set $cube (f64.mul (local.get $square) (local.get $y)))
+  (local.set $cube_low (f64.add
+    (call $product_error (local.get $y) (local.get $square) (local.get $cube))
+    (f64.mul (local.get $y) (call $product_error (local.get $y) (local.get $y) (local.get $square)))))
+  (local.set $step (f64.mul
+    (f64.mul
+      (f64.add (f64.sub (local.get $cube) (local.get $z)) (local.get $cube_low))
+      (local.get $inverse))
+    (f64.mul (local.get $y) (f64.const 0x1.5555555555555p-2))))
+  (local.set $better (f64.sub (local.get $y) (local.get $step)))
+  (global.set $root_rest (f64.sub (f64.sub (local.get $y) (local.get $better)) (local.get $step)))
+  (local.get $better))
+
+;; The cube root of z from 1 to 2: within 9.2e-5 by a cubic, then a cubic step of Newton's method.
+(func $root_of_significand (param $z f64) (result f64)
+  (local $y f64) (local $error f64)
+  (local.set $y (f64.add
+    (f64.add (f64.const 0x1.1b0babccfef9cp-1) (f64.mul (local.get $z) (f64.const 0x1.2c9a3e94d1da5p-1)))
+    (f64.mul
+      (f64.mul (local.get $z) (local.get $z))
+      (f64.add (f64.const -0x1.4dc30b1a1ddbap-3) (f64.mul (local.get $z) (f64.const 0x1.7a8d3e4ec9b07p-6))))))
+  (local.set $error (f64.sub
+    (f64.mul
+      (f64.mul (local.get $y) (local.get $y))
+      (f64.mul (local.get $y) (f64.div (f64.const 1) (local.get $z))))
+    (f64.const 1)))
+  (f64.sub
+    (local.get $y)
+    (f64.mul
+      (f64.mul (local.get $error) (local.get $y))
+      (f64.sub (f64.const 0x1.5555555555555p-2) (f64.mul (f64.const 0x1.c71c71c71c71cp-3) (local.get $error))))))
+
+;; The cube root of 2^n, n being 0, 1 or 2.
+(func $cbrt_of_power (param $n i32) (result f64)
+  (if (i32.eqz (local.get $n)) (then (return (f64.const 1))))
+  (select
+    (f64.const 0x1.428a2f98d728bp+0)
+    (f64.const 0x1.965fea53d6e3dp+0)
+    (i32.eq (local.get $n) (i32.const 1))))
+
+;; n modulo 3, for n from -1074 to 1023.
+(func $modulo_3 (param $n i32) (result i32)
+  (i32.rem_u (i32.add (local.get $n) (i32.const 1074)) (i32.const 3)))
+
+;; |x| = binary_significand(x) * 2^binary_exponent(x) for any finite x but 0, the significand from 1 to 2.
+(func $binary_significand (param $x f64) (result f64)
+  (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1p-1022))
+    (then (local.set $x (f64.mul (local.get $x) (f64.const 0x1p54)))))
+  (f64.reinterpret_i64 (i64.or
+    (i64.and (i64.reinterpret_f64 (local.get $x)) (i64.const 0x000fffffffffffff))
+    (i64.const 0x3ff0000000000000))))
+
+(func $binary_exponent (param $x f64) (result i32)
+  (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1p-1022))
+    (then (return (i32.sub (call $biased_exponent (f64.mul (local.get $x) (f64.const 0x1p54))) (i32.const 1077)))))
+  (i32.sub (call $biased_exponent (local.get $x)) (i32.const 1023)))
+
+;; double hypot(double x, double y): the root of x^2 + y^2, with the squares in twice the precision and scaled away
+;; from overflow (FreeBSD's and musl's hypot.c).
+(func $hypot (export "hypot") (param $x f64) (param $y f64) (result f64)
+  (local $large f64) (local $small f64) (local $unit f64)
+  (if (i32.or
+        (f64.eq (f64.abs (local.get $x)) (f64.const inf))
+        (f64.eq (f64.abs (local.get $y)) (f64.const inf)))
+    (then (return (f64.const inf))))
+  (local.set $large (f64.max (f64.abs (local.get $x)) (f64.abs (local.get $y))))
+  (local.set $small (f64.min (f64.abs (local.get $x)) (f64.abs (local.get $y))))
+  ;; Too small to count, 0 included; a NaN is not less, and passes through the rest.
+  (if (f64.lt (f64.mul (local.get $small) (f64.const 0x1p65)) (local.get $large))
+    (then (return (local.get $large))))
+  (local.set $unit (f64.const 1))
+  (if (f64.ge (local.get $large) (f64.const 0x1p511))
+    (then (local.set $unit (f64.const 0x1p700)))
+    (else
+      (if (f64.lt (local.get $small) (f64.const 0x1p-450))
+        (then (local.set $unit (f64.const 0x1p-700))))))
+  (f64.mul
+    (local.get $unit)
+    (call $root_of_squares
+      (f64.mul (local.get $large) (f64.div (f64.const 1) (local.get $unit)))
+      (f64.mul (local.get $small) (f64.div (f64.const 1) (local.get $unit))))))
+
+(func $root_of_squares (param $large f64) (param $small f64) (result f64)
+  (local $large_square f64) (local $small_square f64)
+  (local.set $large_square (f64.mul (local.get $large) (local.get $large)))
+  (local.set $small_square (f64.mul (local.get $small) (local.get $small)))
+  (f64.sqrt
+    (f64.add
+      (f64.add
+        (f64.add
+          (call $product_error (local.get $small) (local.get $small) (local.get $small_square))
+          (call $product_error (local.get $large) (local.get $large) (local.get $large_square)))
+        (local.get $small_square))
+      (local.get $large_square))))
