@@ -180,6 +180,7 @@ impl Random {
         let values = ValueHistogram { slots, total };
         SiteRecord {
             kind,
+            callee: None,
             values,
             address_bits: self.next(),
             guards_passed: self.count(),
@@ -202,6 +203,8 @@ impl Random {
             key: record.key,
             calls: self.count(),
             ticks: self.count(),
+            generic_calls: self.count(),
+            generic_ticks: self.count(),
             code_bytes: self.count(),
             blocks: (0..blocks).map(|_| self.count()).collect(),
             sites,

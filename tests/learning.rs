@@ -57,9 +57,10 @@ fn functions_that_are_never_called_are_never_compiled_and_tiers_are_different_co
     let (rows, _) = promoted_between_boots();
     for row in rows {
         assert!(row.functions_called * 4 < row.functions_total * 3, "most functions were called: {row:#?}");
-        assert_eq!(row.functions_compiled_this_boot, row.functions_called, "{row:#?}");
+        // What stands in place of all its calls is called and not compiled.
+        assert!(row.functions_compiled_this_boot <= row.functions_called, "{row:#?}");
         let by_tier = row.functions_baseline + row.functions_optimised + row.functions_specialised;
-        assert_eq!(by_tier, row.functions_called, "{row:#?}");
+        assert_eq!(by_tier, row.functions_compiled_this_boot, "{row:#?}");
     }
     let [first, second, ..] = &rows[..] else { unreachable!("five boots were asked for") };
     assert_eq!(first.functions_baseline, first.functions_called, "boot 1 knows nothing yet: {first:#?}");
@@ -68,6 +69,19 @@ fn functions_that_are_never_called_are_never_compiled_and_tiers_are_different_co
     assert!(second.guards_passed > 0, "{second:#?}");
     assert_ne!(first.code_bytes, second.code_bytes, "the tiers are the same code");
     assert!(first.profile_bytes == 0 && second.profile_bytes > 0, "{rows:#?}");
+}
+
+#[test]
+fn little_of_the_libc_is_kept() {
+    let (rows, _) = promoted_between_boots();
+    let row = &rows[3];
+    println!(
+        "boot {}: {} of {} C functions compiled, {} bytes of machine code with everything behind them",
+        row.boot, row.libc_functions_compiled, row.libc_functions_total, row.libc_code_bytes
+    );
+    assert!(row.libc_functions_compiled > 0 && row.libc_code_bytes > 0, "{row:#?}");
+    assert!(row.libc_functions_compiled * 5 <= row.libc_functions_total, "{row:#?}");
+    assert!(row.libc_code_bytes < 50_000, "{row:#?}");
 }
 
 #[test]
@@ -134,18 +148,18 @@ const CONSTANT: &str = "(i32.const 512)";
 const FROM_MEMORY: &str = "(i32.load (i32.const 16))";
 
 #[test]
-fn a_copy_of_512_constant_bytes_takes_60_instructions_with_avx2() {
-    copies_get_cheap(CONSTANT, "max", 60);
+fn a_copy_of_512_constant_bytes_takes_45_instructions_with_avx2() {
+    copies_get_cheap(CONSTANT, "max", 45);
 }
 
 #[test]
-fn a_copy_of_512_variable_bytes_takes_60_instructions_with_avx2() {
-    copies_get_cheap(FROM_MEMORY, "max", 60);
+fn a_copy_of_512_variable_bytes_takes_45_instructions_with_avx2() {
+    copies_get_cheap(FROM_MEMORY, "max", 45);
 }
 
 #[test]
-fn a_copy_of_512_bytes_takes_110_instructions_with_sse2() {
-    copies_get_cheap(FROM_MEMORY, "qemu64", 110);
+fn a_copy_of_512_bytes_takes_80_instructions_with_sse2() {
+    copies_get_cheap(FROM_MEMORY, "qemu64", 80);
 }
 
 #[test]

@@ -67,11 +67,20 @@ impl Engine {
         let observed = self.functions[id.0 as usize].observed;
         let sites = observed.map_or(&[][..], |observed| &self.sites[observed.first_site..][..observed.site_count]);
         let called = callees(&self.program, id).into_iter().chain(sites.iter().filter_map(|site| site.callee));
-        let expand = |callee: FuncId| {
-            let kernel = self.kernel_for(callee, &ValueHistogram::default()).map(Expand::Kernel);
-            Some((callee, kernel.or_else(|| self.is_small(callee).then_some(Expand::Body))?))
-        };
-        called.filter(|callee| *callee != id && self.is_hot_libc_function(*callee)).filter_map(expand).collect()
+        let hot = called.filter(|callee| *callee != id && self.is_hot_libc_function(*callee));
+        hot.filter_map(|callee| Some((callee, self.expansion(callee)?))).collect()
+    }
+
+    /// What can stand in place of calls of `id`, if it is the libc's.
+    fn expansion(&self, id: FuncId) -> Option<Expand> {
+        self.program.info(id).libc?;
+        let kernel = self.kernel_for(id, &ValueHistogram::default()).map(Expand::Kernel);
+        kernel.or_else(|| self.is_small(id).then_some(Expand::Body))
+    }
+
+    /// Whether hot callers do without code of `id`.
+    pub(super) fn is_expanded_where_hot(&self, id: FuncId) -> bool {
+        self.options.highest == Tier::Specialised && self.expansion(id).is_some()
     }
 
     fn is_hot_libc_function(&self, id: FuncId) -> bool {

@@ -106,6 +106,7 @@ impl Engine {
         chosen.iter().zip(passed).for_each(|(value, passed)| site.values.record(*value, passed));
         SiteRecord {
             kind: site.kind,
+            callee: site.callee.and_then(|callee| self.program.info(callee).key),
             values: site.values.clone(),
             address_bits: state.read(site.offset + site::ADDRESS_BITS as usize),
             guards_passed: site.guards_passed,
@@ -143,12 +144,19 @@ impl Engine {
 
     /// What this boot saw of `id`; none if it was never compiled.
     fn seen(&mut self, id: FuncId, key: FunctionKey) -> Option<FunctionRecord> {
-        let observed = self.functions[id.0 as usize].observed?;
+        let state = &self.functions[id.0 as usize];
+        let (observed, ticks, code_bytes) = (state.observed?, state.ticks, state.code_bytes);
+        let calls = self.calls_of(id);
+        let is_libc = self.program.info(id).libc.is_some();
+        let generic_calls = if is_libc { state.generic_calls.unwrap_or(calls) } else { 0 };
+        let generic_ticks = if generic_calls > 0 { ticks } else { 0 };
         Some(FunctionRecord {
             key,
-            calls: self.calls_of(id),
-            ticks: self.functions[id.0 as usize].ticks,
-            code_bytes: self.functions[id.0 as usize].code_bytes,
+            calls,
+            ticks,
+            generic_calls,
+            generic_ticks,
+            code_bytes,
             blocks: self.words(observed.blocks, observed.block_count),
             sites: self.site_records(id),
         })
@@ -177,7 +185,7 @@ impl Engine {
         let mut sums = Statistics {
             functions_total: bodies.sum(),
             code_bytes: self.code.bytes as u64,
-            libc_functions_total: self.program.modules[LIBC].bodies.len() as u64,
+            libc_functions_total: self.program.modules[LIBC].exports.len() as u64,
             libc_code_bytes: self.code.kernel_bytes as u64,
             ..self.statistics
         };
@@ -202,7 +210,7 @@ impl Engine {
             Tier::Specialised => &mut sums.functions_specialised,
         } += 1;
         if matches!(self.program.info(id).kind, FunctionKind::Defined { module: LIBC, .. }) {
-            sums.libc_functions_compiled += 1;
+            sums.libc_functions_compiled += u64::from(self.program.info(id).libc.is_some());
             sums.libc_code_bytes += state.code_bytes;
         }
     }

@@ -237,6 +237,8 @@ struct FunctionState {
     choices: Choices,
     /// Machine code of its newest version.
     code_bytes: u64,
+    /// Calls of its body before something else took its place in some callers, if it did.
+    generic_calls: Option<u64>,
     /// Ticks attributed to it by sampling.
     ticks: u64,
 }
@@ -287,9 +289,9 @@ pub struct Statistics {
     pub code_bytes: u64,
     pub guards_passed: u64,
     pub guards_failed: u64,
-    /// Functions of the libc, and those of them that were compiled.
+    /// C functions that the libc offers, and those of them that were compiled.
     pub libc_functions_total: u64,
     pub libc_functions_compiled: u64,
-    /// Machine code of the libc: newest versions of its functions, and kernels.
+    /// Machine code of the libc: newest versions of its functions, those behind the C functions included, and kernels.
     pub libc_code_bytes: u64,
 }

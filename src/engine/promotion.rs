@@ -55,6 +55,10 @@ impl Engine {
         let tier = if choices.are_generic() { tier } else { Tier::Specialised };
         for callee in choices.callees.keys() {
             self.observe(*callee)?;
+            self.end_generic_calls(*callee);
+        }
+        if choices.body.is_some() {
+            self.end_generic_calls(id);
         }
         let plan = self.plan(id, tier, &choices);
         let environment = environment(&self.program, &self.platform, &self.compiler);
@@ -73,6 +77,12 @@ impl Engine {
         self.statistics.translated_code_bytes += code_bytes;
         self.set_threshold(id);
         Ok(address)
+    }
+
+    /// From now on, calls of `id` are not all calls of its body.
+    fn end_generic_calls(&mut self, id: FuncId) {
+        let calls = self.calls_of(id);
+        self.functions[id.0 as usize].generic_calls.get_or_insert(calls);
     }
 
     fn plan(&self, id: FuncId, tier: Tier, choices: &Choices) -> Plan {

@@ -83,11 +83,11 @@ pub fn dominant_value(site: &SiteRecord, minimum: u64) -> Option<u64> {
 
 /// A size is tested for if at least this many percent of the calls that reach the test have it: a test costs two
 /// instructions, and a path saves dozens.
-pub const PASSING_PERCENT: u64 = 25;
+pub const PASSING_PERCENT: u64 = 40;
 
 /// A size that the code tests for already is dropped only below this: what is counted by samples varies, and a decision
 /// must not change for that.
-const STILL_PASSING_PERCENT: u64 = 15;
+const STILL_PASSING_PERCENT: u64 = 30;
 
 /// The values that this site is worth specialising for, given at least `minimum` recorded calls: most frequent first, each
 /// judged by its share of the calls that none before it takes.
@@ -126,7 +126,15 @@ mod tests {
         for (value, count) in values {
             histogram.record(*value, *count);
         }
-        SiteRecord { kind, values: histogram, address_bits: 0, guards_passed: 0, guards_failed: 0, chosen: Vec::new() }
+        SiteRecord {
+            kind,
+            callee: None,
+            values: histogram,
+            address_bits: 0,
+            guards_passed: 0,
+            guards_failed: 0,
+            chosen: Vec::new(),
+        }
     }
 
     fn record(calls: u64, blocks: &[u64]) -> FunctionRecord {
@@ -162,14 +170,14 @@ mod tests {
     fn sizes_are_tested_while_enough_of_the_remaining_calls_have_them() {
         let sizes = |values: &[(u64, u64)]| frequent_values(&site(values), SITE_MINIMUM);
         assert_eq!(sizes(&[(24, 400), (304, 330), (512, 200), (9, 10), (10, 10), (11, 50)]), [24, 304, 512, 11, 9, 10]);
-        assert_eq!(sizes(&[(512, 25), (24, 20), (8, 19), (1, 18), (2, 18)]), [512, 24, 8, 1, 2]);
+        assert_eq!(sizes(&[(512, 40), (24, 20), (8, 19), (1, 11), (2, 10)]), [512]);
         assert_eq!(sizes(&[(512, 240), (24, 200), (8, 200), (1, 180), (2, 180)]), [0; 0]);
         assert_eq!(sizes(&[(512, SITE_MINIMUM - 1)]), [0; 0]);
     }
 
     #[test]
     fn a_size_tested_for_already_is_kept_longer() {
-        let mut record = site(&[(512, 20), (24, 16), (8, 16), (1, 16), (2, 16), (3, 16)]);
+        let mut record = site(&[(512, 35), (24, 13), (8, 13), (1, 13), (2, 13), (3, 13)]);
         assert_eq!(frequent_values(&record, SITE_MINIMUM), [0; 0]);
         record.chosen = alloc::vec![512];
         assert_eq!(frequent_values(&record, SITE_MINIMUM), [512]);

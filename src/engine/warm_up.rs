@@ -4,7 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::program::FuncId;
+use super::program::{FuncId, FunctionKind, LIBC};
 use super::translate::callees;
 use super::{Engine, tier};
 
@@ -13,7 +13,10 @@ impl Engine {
     pub fn warm_up(&mut self) {
         let started = self.platform.ticks.now();
         let mut visited = vec![false; self.program.functions.len()];
-        let roots: Vec<FuncId> = self.program.defined().map(|(id, _)| id).filter(|id| self.is_hot(*id)).collect();
+        // What the libc had hot may have been hot because of functions that now stand in place of their calls.
+        let of_libc = |id: &FuncId| matches!(self.program.info(*id).kind, FunctionKind::Defined { module: LIBC, .. });
+        let defined = self.program.defined().map(|(id, _)| id);
+        let roots: Vec<FuncId> = defined.filter(|id| !of_libc(id) && self.is_worth_it(*id)).collect();
         for root in roots {
             self.warm_up_from(root, &mut visited);
         }
@@ -27,7 +30,7 @@ impl Engine {
         loop {
             if let Some(id) = next.take()
                 && !visited[id.0 as usize]
-                && self.is_hot(id)
+                && self.is_worth_it(id)
             {
                 visited[id.0 as usize] = true;
                 path.push((id, callees(&self.program, id)));
@@ -43,6 +46,11 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// A function that stands in place of its calls may never be called itself.
+    fn is_worth_it(&self, id: FuncId) -> bool {
+        self.is_hot(id) && !self.is_expanded_where_hot(id)
     }
 
     pub(super) fn is_hot(&self, id: FuncId) -> bool {

@@ -52,6 +52,8 @@ impl Decay {
     fn function(self, function: &mut FunctionRecord) {
         self.count(&mut function.calls);
         self.count(&mut function.ticks);
+        self.count(&mut function.generic_calls);
+        self.count(&mut function.generic_ticks);
         function.blocks.iter_mut().for_each(|count| self.count(count));
         function.sites.iter_mut().for_each(|site| self.site(site));
     }
@@ -173,6 +175,7 @@ mod tests {
         let (first, share) = values.dominant().expect("512 was recorded");
         let site = SiteRecord {
             kind: SiteKind::Size,
+            callee: None,
             values,
             address_bits: 0,
             guards_passed: 0,

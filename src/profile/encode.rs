@@ -148,6 +148,7 @@ mod tests {
         [(512, 90), (24, 10)].into_iter().for_each(|(value, count)| values.record(value, count));
         let site = SiteRecord {
             kind: SiteKind::Size,
+            callee: None,
             values,
             address_bits: 0x30,
             guards_passed: 80,
@@ -155,8 +156,16 @@ mod tests {
             chosen: vec![512],
         };
         let key = FunctionKey { hash: 0xdead_beef_0bad_cafe, ordinal: 1 };
-        let function =
-            FunctionRecord { key, calls: 100, ticks: 5000, code_bytes: 64, blocks: vec![1, 2, 3], sites: vec![site] };
+        let function = FunctionRecord {
+            key,
+            calls: 100,
+            ticks: 5000,
+            generic_calls: 60,
+            generic_ticks: 4000,
+            code_bytes: 64,
+            blocks: vec![1, 2, 3],
+            sites: vec![site],
+        };
         let row = BootRow { boot: 1, program: "concordance".into(), exit_code: -1, ..BootRow::default() };
         Profile { program: 7, cpu: 3, boots_observed: 1917, functions: vec![function], boots: vec![row] }
     }

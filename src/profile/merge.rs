@@ -58,6 +58,8 @@ impl FunctionRecord {
     pub fn merge(&mut self, other: &FunctionRecord) {
         self.calls = self.calls.saturating_add(other.calls);
         self.ticks = self.ticks.saturating_add(other.ticks);
+        self.generic_calls = self.generic_calls.saturating_add(other.generic_calls);
+        self.generic_ticks = self.generic_ticks.saturating_add(other.generic_ticks);
         self.code_bytes = self.code_bytes.max(other.code_bytes);
         match self.blocks.len().cmp(&other.blocks.len()) {
             Ordering::Less => self.blocks.clone_from(&other.blocks),
@@ -93,6 +95,7 @@ impl SiteRecord {
     }
 
     fn add(&mut self, other: &SiteRecord) {
+        self.callee = self.callee.max(other.callee);
         self.values.merge(&other.values);
         self.address_bits |= other.address_bits;
         self.guards_passed = self.guards_passed.saturating_add(other.guards_passed);
@@ -131,7 +134,15 @@ mod tests {
     fn site(kind: SiteKind, value: u64) -> SiteRecord {
         let mut values = ValueHistogram::default();
         values.record(value, 1);
-        SiteRecord { kind, values, address_bits: value, guards_passed: 1, guards_failed: 2, chosen: vec![value] }
+        SiteRecord {
+            kind,
+            callee: None,
+            values,
+            address_bits: value,
+            guards_passed: 1,
+            guards_failed: 2,
+            chosen: vec![value],
+        }
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub struct FunctionRecord {
     pub calls: u64,
     /// Ticks attributed by sampling.
     pub ticks: u64,
+    /// Of a libc function: calls of its own body, and ticks attributed to them. The others were specialised away.
+    pub generic_calls: u64,
+    pub generic_ticks: u64,
     /// Machine code of its newest version; 0 if it was not compiled in the last boot that saw it.
     pub code_bytes: u64,
     /// Executions of each counted basic block (loop headers and arms of conditionals), in body order.
@@ -64,6 +67,8 @@ pub enum SiteKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SiteRecord {
     pub kind: SiteKind,
+    /// The libc function that takes the size.
+    pub callee: Option<FunctionKey>,
     pub values: ValueHistogram,
     /// OR of the addresses passed: its trailing zeros are the alignment common to all calls.
     pub address_bits: u64,
@@ -118,9 +123,9 @@ pub struct BootRow {
     pub profile_bytes: u64,
     pub guards_passed: u64,
     pub guards_failed: u64,
-    /// Functions that the libc has, and of those the ones that were compiled.
+    /// C functions that the libc offers, and of those the ones that were compiled.
     pub libc_functions_total: u64,
     pub libc_functions_compiled: u64,
-    /// Machine code of the libc: compiled functions and kernels.
+    /// Machine code of the libc: compiled functions, those behind the C functions included, and kernels.
     pub libc_code_bytes: u64,
 }

@@ -23,19 +23,22 @@ pub fn histogram() -> impl Strategy<Value = ValueHistogram> {
 
 fn site() -> impl Strategy<Value = SiteRecord> {
     let kind = prop_oneof![Just(SiteKind::Size), Just(SiteKind::Target)];
-    (kind, histogram(), any::<[u64; 3]>(), vec(0..14u64, 0..3)).prop_map(|(kind, values, counts, chosen)| {
-        let [address_bits, guards_passed, guards_failed] = counts;
-        SiteRecord { kind, values, address_bits, guards_passed, guards_failed, chosen }
-    })
+    let callee = proptest::option::of((0..3u64).prop_map(|hash| FunctionKey { hash, ordinal: 0 }));
+    (kind, callee, histogram(), any::<[u64; 3]>(), vec(0..14u64, 0..3)).prop_map(
+        |(kind, callee, values, counts, chosen)| {
+            let [address_bits, guards_passed, guards_failed] = counts;
+            SiteRecord { kind, callee, values, address_bits, guards_passed, guards_failed, chosen }
+        },
+    )
 }
 
 /// A record with one of few keys, so that two of them often meet.
 pub fn function() -> impl Strategy<Value = FunctionRecord> {
     let key = (0..6u64, 0..2u32).prop_map(|(hash, ordinal)| FunctionKey { hash, ordinal });
-    (key, any::<u64>(), any::<[u8; 2]>(), vec(any::<u64>(), 0..4), vec(site(), 0..3)).prop_map(
-        |(key, calls, [ticks, code_bytes], blocks, sites)| {
-            let (ticks, code_bytes) = (ticks.into(), code_bytes.into());
-            FunctionRecord { key, calls, ticks, code_bytes, blocks, sites }
+    (key, any::<u64>(), any::<[u8; 4]>(), vec(any::<u64>(), 0..4), vec(site(), 0..3)).prop_map(
+        |(key, calls, sums, blocks, sites)| {
+            let [ticks, generic_calls, generic_ticks, code_bytes] = sums.map(u64::from);
+            FunctionRecord { key, calls, ticks, generic_calls, generic_ticks, code_bytes, blocks, sites }
         },
     )
 }

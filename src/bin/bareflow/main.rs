@@ -5,6 +5,7 @@ mod boot;
 mod pc;
 mod profile;
 mod run;
+mod show;
 mod stats;
 mod store;
 mod svg;
