@@ -12,6 +12,7 @@ use super::program::{FuncId, FunctionKind};
 use super::specialise::{ExactPath, KernelId};
 use super::tier::{self, Promotion, Tier};
 use super::translate::{Specialisation, callees};
+use crate::libc::{Family, Heap};
 use crate::profile::{SiteKind, SiteRecord, ValueCount, ValueHistogram};
 
 /// Bodies of up to this many bytes of WebAssembly stand in place of calls: about thirty operators, as much code as the
@@ -73,7 +74,11 @@ impl Engine {
 
     /// What can stand in place of calls of `id`, if it is the libc's.
     fn expansion(&self, id: FuncId) -> Option<Expand> {
-        self.program.info(id).libc?;
+        let function = self.program.info(id).libc?;
+        if function.family == Family::Allocation && self.options.heap == Heap::Checked {
+            // Backtraces of what it finds begin with these functions.
+            return None;
+        }
         let kernel = self.kernel_for(id, &ValueHistogram::default()).map(Expand::Kernel);
         kernel.or_else(|| self.is_small(id).then_some(Expand::Body))
     }
@@ -137,6 +142,9 @@ impl Engine {
             Some(Expand::Kernel(_)) => self.kernel_for(callee, &others(&record.values, &exact)),
             _ => None,
         };
+        let values: Vec<u64> = exact.iter().map(|size| u64::from(*size)).collect();
+        let rare = !exact.is_empty() && tier::others_are_rare(record, &values);
+        let general = if rare { general.map(KernelId::where_rare) } else { general };
         (!exact.is_empty() || general.is_some()).then_some(Specialisation::Sizes { exact, general })
     }
 

@@ -83,11 +83,11 @@ pub fn dominant_value(site: &SiteRecord, minimum: u64) -> Option<u64> {
 
 /// A size is tested for if at least this many percent of the calls that reach the test have it: a test costs two
 /// instructions, and a path saves dozens.
-pub const PASSING_PERCENT: u64 = 40;
+pub const PASSING_PERCENT: u64 = 25;
 
 /// A size that the code tests for already is dropped only below this: what is counted by samples varies, and a decision
 /// must not change for that.
-const STILL_PASSING_PERCENT: u64 = 30;
+const STILL_PASSING_PERCENT: u64 = 15;
 
 /// The values that this site is worth specialising for, given at least `minimum` recorded calls: most frequent first, each
 /// judged by its share of the calls that none before it takes.
@@ -107,6 +107,18 @@ pub fn frequent_values(site: &SiteRecord, minimum: u64) -> Vec<u64> {
         worth
     };
     site.values.slots.iter().filter(passes).map(|slot| slot.value).collect()
+}
+
+/// Calls that no path takes are rare if they are at most this many percent: the call that keeps all registers takes about
+/// ninety instructions more, and saves the loop around it a few.
+const RARE_PERCENT: u64 = 3;
+
+/// Whether `values` are all but a few of the values of this site.
+pub fn others_are_rare(site: &SiteRecord, values: &[u64]) -> bool {
+    let known = site.values.slots.iter().filter(|slot| values.contains(&slot.value));
+    let taken = known.fold(0_u64, |sum, slot| sum.saturating_add(slot.count));
+    let left = u128::from(site.values.total.saturating_sub(taken));
+    left * 100 <= u128::from(site.values.total) * u128::from(RARE_PERCENT)
 }
 
 /// Calls at which code asks for promotion next, given how often it was called.
@@ -170,17 +182,24 @@ mod tests {
     fn sizes_are_tested_while_enough_of_the_remaining_calls_have_them() {
         let sizes = |values: &[(u64, u64)]| frequent_values(&site(values), SITE_MINIMUM);
         assert_eq!(sizes(&[(24, 400), (304, 330), (512, 200), (9, 10), (10, 10), (11, 50)]), [24, 304, 512, 11, 9, 10]);
-        assert_eq!(sizes(&[(512, 40), (24, 20), (8, 19), (1, 11), (2, 10)]), [512]);
+        assert_eq!(sizes(&[(512, 25), (24, 20), (8, 19), (1, 18), (2, 18)]), [512, 24, 8, 1, 2]);
         assert_eq!(sizes(&[(512, 240), (24, 200), (8, 200), (1, 180), (2, 180)]), [0; 0]);
         assert_eq!(sizes(&[(512, SITE_MINIMUM - 1)]), [0; 0]);
     }
 
     #[test]
     fn a_size_tested_for_already_is_kept_longer() {
-        let mut record = site(&[(512, 35), (24, 13), (8, 13), (1, 13), (2, 13), (3, 13)]);
+        let mut record = site(&[(512, 20), (24, 12), (8, 12), (1, 12), (2, 12), (3, 12), (4, 12), (5, 8)]);
         assert_eq!(frequent_values(&record, SITE_MINIMUM), [0; 0]);
         record.chosen = alloc::vec![512];
         assert_eq!(frequent_values(&record, SITE_MINIMUM), [512]);
+    }
+
+    #[test]
+    fn what_few_calls_have_is_rare() {
+        let record = site(&[(24, 500), (512, 470), (1, 20), (2, 10)]);
+        assert!(others_are_rare(&record, &[24, 512]) && others_are_rare(&record, &[24, 512, 1, 2]));
+        assert!(!others_are_rare(&record, &[24]) && !others_are_rare(&record, &[24, 1, 2]));
     }
 
     #[test]

@@ -26,7 +26,9 @@ impl Translator<'_> {
         }
         let join = self.result_block(callee);
         let general = self.builder.create_block();
-        self.builder.set_cold_block(general);
+        if kernel.is_none_or(|kernel| kernel.rare) {
+            self.builder.set_cold_block(general);
+        }
         let name = self.program.info(callee).name.clone();
         for (path, bytes) in exact.iter().enumerate() {
             let Some(way) = ExactPath::of(&name, u64::from(*bytes)) else { continue };
@@ -44,7 +46,7 @@ impl Translator<'_> {
         self.builder.seal_block(general);
         self.builder.switch_to_block(general);
         self.count_miss(&plan);
-        let results = self.general_call(&plan, kernel.map(KernelId::where_rare), callee, site, args)?;
+        let results = self.general_call(&plan, *kernel, callee, site, args)?;
         self.jump(join, &results);
 
         self.builder.seal_block(join);
