@@ -150,12 +150,12 @@ mod specialised_for_one_odd_size {
 
 mod specialised_for_four_sizes {
     use super::*;
-    libc_contracts!(Compiled::specialised(CpuFeatures::detect(), &[24, 1, 304, 7]));
+    libc_contracts!(Compiled::specialised(CpuFeatures::detect(), &[24, 100, 304, 77]));
 }
 
 mod specialised_for_no_bytes {
     use super::*;
-    libc_contracts!(Compiled::specialised(CpuFeatures::detect(), &[0, 32]));
+    libc_contracts!(Compiled::specialised(CpuFeatures::detect(), &[0, 132]));
 }
 
 mod specialised_without_avx {

@@ -136,8 +136,11 @@ impl Engine {
             ExactPath::Body if expansions.get(&callee) != Some(&Expand::Body) => None,
             _ => u32::try_from(size).ok(),
         };
-        let exact: Vec<u32> =
+        let mut exact: Vec<u32> =
             tier::frequent_values(record, minimum).into_iter().filter_map(has_path).take(site::PATHS).collect();
+        if self.has_one_path_for_several(callee, &exact) {
+            exact.clear();
+        }
         let general = match expansions.get(&callee) {
             Some(Expand::Kernel(_)) => self.kernel_for(callee, &others(&record.values, &exact)),
             _ => None,
@@ -146,6 +149,14 @@ impl Engine {
         let rare = !exact.is_empty() && tier::others_are_rare(record, &values);
         let general = if rare { general.map(KernelId::where_rare) } else { general };
         (!exact.is_empty() || general.is_some()).then_some(Specialisation::Sizes { exact, general })
+    }
+
+    /// Whether the kernel of `callee` does several of these sizes without a branch, so that telling them apart costs more
+    /// than it saves.
+    fn has_one_path_for_several(&self, callee: FuncId, sizes: &[u32]) -> bool {
+        let kernel = self.kernel_for(callee, &ValueHistogram::default());
+        let together = kernel.map_or(0, |kernel| kernel.vectors.masked_bytes());
+        sizes.iter().filter(|size| **size <= together).count() > 1
     }
 
     fn target(&self, record: &SiteRecord, minimum: u64) -> Option<Specialisation> {

@@ -74,10 +74,10 @@ pub mod site {
     pub const ADDRESS_BITS: i32 = 16;
     /// Calls that took each specialised path, most frequent value first.
     pub const GUARDS_PASSED: i32 = 24;
-    /// Calls that took none.
-    pub const GUARDS_FAILED: i32 = 56;
-    /// Calls until the next sample.
-    pub const COUNTDOWN: i32 = 64;
+    /// Calls that a sampled probe counted: in specialised code, those that took none.
+    pub const CALLS: i32 = 56;
+    /// Number of these at which the next sample is due.
+    pub const NEXT_SAMPLE: i32 = 64;
 }
 
 /// Calls that sample `number` of a sampled probe stands for: 64 on average. The periods vary, or a probe would see only

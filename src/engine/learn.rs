@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::choices::{Choices, Expand};
 use super::instantiate::ensure;
 use super::layout::{function, sample_period, site};
 use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};
@@ -34,13 +35,14 @@ impl Engine {
                 offset: self.allocator.allocate(site::BYTES),
                 values: ValueHistogram::default(),
                 samples: 0,
+                calls: 0,
                 guards_passed: 0,
                 guards_failed: 0,
             });
         }
         ensure(&mut *self.platform.state, &self.allocator)?;
         for site in &self.sites[observed.first_site..] {
-            self.platform.state.write(site.offset + site::COUNTDOWN as usize, sample_period(0));
+            self.platform.state.write(site.offset + site::NEXT_SAMPLE as usize, sample_period(0));
         }
         let state = &mut self.functions[id.0 as usize];
         state.observed = Some(observed);
@@ -66,7 +68,8 @@ impl Engine {
     }
 
     pub(super) fn calls_of(&self, id: FuncId) -> u64 {
-        self.platform.state.read(self.functions[id.0 as usize].counters + function::CALLS)
+        let state = &self.functions[id.0 as usize];
+        self.platform.state.read(state.counters + function::CALLS).saturating_add(state.calls_elsewhere)
     }
 
     pub(super) fn set_threshold(&mut self, id: FuncId) {
@@ -80,31 +83,47 @@ impl Engine {
     pub(super) fn site_records(&mut self, id: FuncId) -> Vec<SiteRecord> {
         let state = &self.functions[id.0 as usize];
         let Some(observed) = state.observed else { return Vec::new() };
-        let choices = state.choices.sites.clone();
+        let choices = state.choices.clone();
         let mut records = Vec::with_capacity(observed.site_count);
         for index in 0..observed.site_count {
-            let choice = choices.get(index).and_then(Option::as_ref);
-            records.push(self.collect(observed.first_site + index, choice));
+            let choice = choices.sites.get(index).and_then(Option::as_ref);
+            let number = observed.first_site + index;
+            let (record, elsewhere) = self.collect(number, choice, &choices);
+            if let Some(callee) = self.sites[number].callee {
+                let calls = &mut self.functions[callee.0 as usize].calls_elsewhere;
+                *calls = calls.saturating_add(elsewhere);
+            }
+            records.push(record);
         }
         records
     }
 
-    /// Moves a site's cells into its histogram and sums; calls that took a specialised path had the value it is for.
-    fn collect(&mut self, number: usize, choice: Option<&Specialisation>) -> SiteRecord {
+    /// Moves a site's cells into its histogram and sums; calls that took a specialised path had the value it is for. Also
+    /// returns how many calls of the libc function since the last time did without it and so were not counted by it.
+    fn collect(&mut self, number: usize, choice: Option<&Specialisation>, choices: &Choices) -> (SiteRecord, u64) {
         let (site, state) = (&mut self.sites[number], &mut self.platform.state);
         let mut take = |cell: i32| {
             let value = state.read(site.offset + cell as usize);
             state.write(site.offset + cell as usize, 0);
             value
         };
-        let (run, failed) = (take(site::RUN), take(site::GUARDS_FAILED));
+        let run = take(site::RUN);
         let passed: [u64; site::PATHS] = core::array::from_fn(|path| take(site::GUARDS_PASSED + 8 * path as i32));
-        site.guards_passed += passed.iter().sum::<u64>();
-        site.guards_failed += failed;
-        site.values.record(state.read(site.offset + site::VALUE as usize), run);
+        let all_passed = passed.iter().sum::<u64>();
+        let counted = state.read(site.offset + site::CALLS as usize);
+        let others = counted - core::mem::replace(&mut site.calls, counted);
         let chosen = choice.map(Specialisation::values).unwrap_or_default();
+        site.guards_passed += all_passed;
+        site.guards_failed += if chosen.is_empty() { 0 } else { others };
+        site.values.record(state.read(site.offset + site::VALUE as usize), run);
         chosen.iter().zip(passed).for_each(|(value, passed)| site.values.record(*value, passed));
-        SiteRecord {
+        let by_body = site.callee.is_some_and(|callee| choices.callees.get(&callee) == Some(&Expand::Body));
+        let elsewhere = match choice {
+            Some(Specialisation::Sizes { general: Some(_), .. }) => all_passed + others,
+            Some(Specialisation::Sizes { .. }) if !by_body => all_passed,
+            _ => 0,
+        };
+        let record = SiteRecord {
             kind: site.kind,
             callee: site.callee.and_then(|callee| self.program.info(callee).key),
             values: site.values.clone(),
@@ -112,7 +131,8 @@ impl Engine {
             guards_passed: site.guards_passed,
             guards_failed: site.guards_failed,
             chosen,
-        }
+        };
+        (record, elsewhere)
     }
 
     /// The profile after this boot: what was known, aged, and what this boot saw. Rows of boots are the caller's.
@@ -120,6 +140,7 @@ impl Engine {
         let mut profile = self.earlier.clone();
         profile.age(HALF_LIFE_BOOTS);
         let defined: Vec<(FuncId, FunctionKey)> = self.program.defined().collect();
+        self.look_at_all_sites(&defined);
         let mut seen = Profile { boots_observed: ONE_BOOT, ..Profile::default() };
         for (id, key) in &defined {
             let Some(record) = self.seen(*id, *key) else { continue };
@@ -140,6 +161,11 @@ impl Engine {
         profile.program = self.program.modules[PROGRAM].hash;
         profile.cpu = self.platform.cpu.bits();
         profile
+    }
+
+    /// Adds what sites counted to the calls of their callees.
+    fn look_at_all_sites(&mut self, functions: &[(FuncId, FunctionKey)]) {
+        functions.iter().for_each(|(id, _)| drop(self.site_records(*id)));
     }
 
     /// What this boot saw of `id`; none if it was never compiled.
@@ -189,8 +215,9 @@ impl Engine {
             libc_code_bytes: self.code.kernel_bytes as u64,
             ..self.statistics
         };
-        let defined: Vec<FuncId> = self.program.defined().map(|(id, _)| id).collect();
-        for id in defined {
+        let defined: Vec<(FuncId, FunctionKey)> = self.program.defined().collect();
+        self.look_at_all_sites(&defined);
+        for (id, _) in defined {
             sums.functions_called += u64::from(self.calls_of(id) > 0);
             self.add_tier(id, &mut sums);
             for record in self.site_records(id) {

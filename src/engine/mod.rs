@@ -237,6 +237,8 @@ struct FunctionState {
     choices: Choices,
     /// Machine code of its newest version.
     code_bytes: u64,
+    /// Calls of a libc function that its callers' sites counted, since they did without it.
+    calls_elsewhere: u64,
     /// Calls of its body before something else took its place in some callers, if it did.
     generic_calls: Option<u64>,
     /// Ticks attributed to it by sampling.
@@ -264,6 +266,8 @@ struct SiteState {
     values: ValueHistogram,
     /// Samples taken of it in this boot.
     samples: u64,
+    /// Calls that its cell has counted and that were looked at.
+    calls: u64,
     guards_passed: u64,
     guards_failed: u64,
 }

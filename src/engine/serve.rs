@@ -113,11 +113,11 @@ impl Engine {
         let offset = site.offset;
         site.values.record(value, sample_period(site.samples));
         site.samples += 1;
-        let next = sample_period(site.samples);
         let state = &mut self.platform.state;
+        let next = state.read(offset + site::CALLS as usize) + sample_period(site.samples);
         let bits = state.read(offset + site::ADDRESS_BITS as usize) | address_bits;
         state.write(offset + site::ADDRESS_BITS as usize, bits);
-        state.write(offset + site::COUNTDOWN as usize, next);
+        state.write(offset + site::NEXT_SAMPLE as usize, next);
         0
     }
 

@@ -115,6 +115,14 @@ impl Vectors {
         }
     }
 
+    /// The largest block that one masked move covers, whatever its size; 0 without masks.
+    pub const fn masked_bytes(self) -> u32 {
+        match self {
+            Self::Sse2 | Self::Avx2 => 0,
+            Self::Avx512 => 64,
+        }
+    }
+
     const fn bytes(self) -> u32 {
         match self {
             Self::Sse2 => 16,

@@ -99,7 +99,6 @@ impl Translator<'_> {
 
         self.builder.seal_block(generic);
         self.builder.switch_to_block(generic);
-        self.count_miss(plan);
         let reference = self.builder.ins().uextend(types::I64, reference);
         self.record(plan, reference, &[]);
         let results = self.call_entry(expected, entry, args);

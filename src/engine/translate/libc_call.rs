@@ -45,7 +45,6 @@ impl Translator<'_> {
 
         self.builder.seal_block(general);
         self.builder.switch_to_block(general);
-        self.count_miss(&plan);
         let results = self.general_call(&plan, *kernel, callee, site, args)?;
         self.jump(join, &results);
 
@@ -113,10 +112,8 @@ impl Translator<'_> {
     ) -> Result<Vec<Value>, Refusal> {
         self.record_size(plan, site, args);
         match (kernel, self.plan.callees.get(&callee)) {
-            (Some(kernel), Some(expanded)) => {
-                self.increment(expanded.calls);
-                Ok(self.kernel_call(kernel, args))
-            }
+            // The probe counted the call.
+            (Some(kernel), Some(_)) => Ok(self.kernel_call(kernel, args)),
             _ => self.libc_call(callee, args),
         }
     }

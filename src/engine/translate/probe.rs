@@ -81,7 +81,7 @@ impl Translator<'_> {
         self.plan.sites[self.next_site - 1].clone()
     }
 
-    /// Records `value` (a word) and the OR of `addresses` (32 bits each) as the site's probe says.
+    /// Counts the call, and records `value` (a word) and the OR of `addresses` (32 bits each) as the site's probe says.
     pub fn record(&mut self, plan: &SitePlan, value: Value, addresses: &[Value]) {
         match plan.probe {
             Probe::Full => self.record_every(plan, value, addresses),
@@ -108,16 +108,12 @@ impl Translator<'_> {
     }
 
     fn record_sample(&mut self, plan: &SitePlan, value: Value, addresses: &[Value]) {
-        let countdown = plan.state as i32 + site::COUNTDOWN;
-        let left = self.load_state(types::I64, countdown);
-        let one = self.builder.ins().iconst(types::I64, 1);
-        let left = self.builder.ins().isub(left, one);
-        self.store_state(left, countdown);
-        let zero = self.builder.ins().iconst(types::I64, 0);
-        let due = self.builder.ins().icmp(IntCC::SignedLessThanOrEqual, left, zero);
+        let calls = self.increment(plan.state + site::CALLS as usize);
+        let next = self.load_state(types::I64, plan.state as i32 + site::NEXT_SAMPLE);
+        let due = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, calls, next);
         let (number, addresses) = (i64::from(plan.number), addresses.to_vec());
         self.rarely(due, |it| {
-            let bits = it.union(&addresses).unwrap_or(zero);
+            let bits = it.union(&addresses).unwrap_or_else(|| it.builder.ins().iconst(types::I64, 0));
             let number = it.builder.ins().iconst(types::I64, number);
             it.note(RuntimeOp::Sample, &[number, value, bits]);
         });
@@ -126,11 +122,6 @@ impl Translator<'_> {
     /// Counts a call that took specialised path number `path`.
     pub fn count_pass(&mut self, plan: &SitePlan, path: usize) {
         self.increment(plan.state + site::GUARDS_PASSED as usize + 8 * path);
-    }
-
-    /// Counts a call that took none.
-    pub fn count_miss(&mut self, plan: &SitePlan) {
-        self.increment(plan.state + site::GUARDS_FAILED as usize);
     }
 
     fn union(&mut self, addresses: &[Value]) -> Option<Value> {

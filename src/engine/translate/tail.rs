@@ -63,6 +63,5 @@ impl Translator<'_> {
         self.direct_tail_call(target, args);
         self.builder.seal_block(generic);
         self.builder.switch_to_block(generic);
-        self.count_miss(plan);
     }
 }
