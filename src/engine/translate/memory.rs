@@ -109,11 +109,24 @@ impl Translator<'_> {
             let cells = self.program.memories[memory.0 as usize].cells;
             self.load_state(types::I64, (cells + layout::memory::BASE) as i32)
         } else if self.pinned_base {
-            self.builder.ins().get_pinned_reg(types::I64)
+            self.pinned_register()
         } else {
             return index;
         };
         self.builder.ins().iadd(base, index)
+    }
+
+    /// The base of the first memory, read once per block: Cranelift takes every read for one that matters.
+    fn pinned_register(&mut self) -> Value {
+        let block = self.builder.current_block();
+        match self.pinned {
+            Some((known_in, base)) if Some(known_in) == block => base,
+            _ => {
+                let base = self.builder.ins().get_pinned_reg(types::I64);
+                self.pinned = block.map(|block| (block, base));
+                base
+            }
+        }
     }
 
     /// The index in the first memory of the byte at machine `address`; 0 for 0.
@@ -121,7 +134,7 @@ impl Translator<'_> {
         if !self.pinned_base {
             return self.builder.ins().ireduce(types::I32, address);
         }
-        let base = self.builder.ins().get_pinned_reg(types::I64);
+        let base = self.pinned_register();
         let distance = self.builder.ins().isub(address, base);
         let zero = self.builder.ins().iconst(types::I64, 0);
         let index = self.builder.ins().select(address, distance, zero);

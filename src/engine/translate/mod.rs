@@ -26,8 +26,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cranelift_codegen::ir::{
-    AbiParam, AliasRegion, AliasRegionData, FuncRef, Function, GlobalValue, InstBuilder, MemFlagsData, Signature,
-    SourceLoc, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
+    AbiParam, AliasRegion, AliasRegionData, Block, FuncRef, Function, GlobalValue, InstBuilder, MemFlagsData,
+    Signature, SourceLoc, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -245,6 +245,8 @@ struct Translator<'a> {
     id: FuncId,
     plan: &'a Plan,
     pinned_base: bool,
+    /// The base, and the block in which it was read.
+    pinned: Option<(Block, Value)>,
     cpu: CpuFeatures,
     builder: FunctionBuilder<'a>,
     stack: Vec<Value>,
@@ -282,6 +284,7 @@ impl<'a> Translator<'a> {
             id,
             plan,
             pinned_base: environment.pinned_base,
+            pinned: None,
             cpu: environment.cpu,
             builder,
             stack: Vec::new(),
