@@ -67,15 +67,19 @@ impl Engine {
         (0..count).map(|index| self.platform.state.read(offset + 8 * index)).collect()
     }
 
+    /// Calls of `id` in this boot, those included that did without its code.
     pub(super) fn calls_of(&self, id: FuncId) -> u64 {
-        let state = &self.functions[id.0 as usize];
-        self.platform.state.read(state.counters + function::CALLS).saturating_add(state.calls_elsewhere)
+        self.counted_calls(id).saturating_add(self.functions[id.0 as usize].calls_elsewhere)
+    }
+
+    fn counted_calls(&self, id: FuncId) -> u64 {
+        self.platform.state.read(self.functions[id.0 as usize].counters + function::CALLS)
     }
 
     pub(super) fn set_threshold(&mut self, id: FuncId) {
         let state = &self.functions[id.0 as usize];
         let tier = state.tier.unwrap_or(Tier::Baseline);
-        let next = tier::next_threshold(self.calls_of(id), tier, &self.options.thresholds);
+        let next = tier::next_threshold(self.counted_calls(id), tier, &self.options.thresholds);
         self.platform.state.write(state.counters + function::THRESHOLD, next);
     }
 
