@@ -69,7 +69,7 @@ pub fn resolve(tree: &Tree<'_>, base: NodeId, path: &[u8], last: LastLink) -> Re
     let path = well_formed(path)?;
     let place = Place { directory: base, name: None, node: Some(base), names_directory: path.ends_with('/') };
     let mut walk = Walk { tree, place, depth: 0, links: 0 };
-    walk.along(path, last)?;
+    walk.along(path, last, true)?;
     Ok(walk.place)
 }
 
@@ -84,7 +84,8 @@ struct Walk<'t> {
 }
 
 impl Walk<'_> {
-    fn along(&mut self, path: &str, last: LastLink) -> Result<(), Errno> {
+    /// `ends_walk` says whether the walk ends where `path` does.
+    fn along(&mut self, path: &str, last: LastLink, ends_walk: bool) -> Result<(), Errno> {
         let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
         while let Some(name) = names.next() {
             self.step(name)?;
@@ -98,7 +99,7 @@ impl Walk<'_> {
             };
             if follows {
                 let to_make = is_last && last == LastLink::FollowToMake;
-                self.follow(is_last, if to_make { last } else { LastLink::Follow })?;
+                self.follow(is_last && ends_walk, if to_make { last } else { LastLink::Follow })?;
             }
         }
         Ok(())
@@ -124,7 +125,7 @@ impl Walk<'_> {
     }
 
     /// Goes where the symbolic link leads that the walk came to, if it is one.
-    fn follow(&mut self, is_last: bool, then: LastLink) -> Result<(), Errno> {
+    fn follow(&mut self, ends_walk: bool, then: LastLink) -> Result<(), Errno> {
         let Some(target) = self.place.node.and_then(|node| self.tree.link_target(node)) else { return Ok(()) };
         self.links += 1;
         if self.links > LINKS_MAX {
@@ -133,8 +134,8 @@ impl Walk<'_> {
         // From the directory that the link is in.
         self.depth -= 1;
         self.place.node = Some(self.place.directory);
-        self.place.names_directory |= is_last && target.ends_with('/');
-        self.along(well_formed(target.as_bytes())?, then)
+        self.place.names_directory |= ends_walk && target.ends_with('/');
+        self.along(well_formed(target.as_bytes())?, then, ends_walk)
     }
 }
 

@@ -108,6 +108,17 @@ fn readlink_gives_the_path_as_far_as_there_is_room() {
 }
 
 #[test]
+fn a_slash_behind_a_link_on_the_way_says_nothing_about_the_end() {
+    let mut program = linked();
+    assert_eq!(program.symlink("dir/", "tmp/with_slash"), OK);
+    assert_eq!(program.symlink("with_slash", "tmp/to_that"), OK);
+    assert_eq!(program.readlink("tmp/to_that/around", 99).as_deref(), Ok("../dir/../to_file"));
+    assert_eq!(program.look(FOLLOW, "tmp/to_that/file"), Ok((4, 5)));
+    assert_eq!(program.symlink("file/", "tmp/dir/no_directory"), OK);
+    assert_eq!(program.look(FOLLOW, "tmp/to_that/no_directory"), Err(Errno::Notdir as u64));
+}
+
+#[test]
 fn links_that_go_round_are_given_up() {
     let mut program = program();
     assert_eq!((program.symlink("b", "tmp/a"), program.symlink("a", "tmp/b")), (OK, OK));
