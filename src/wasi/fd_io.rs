@@ -60,7 +60,10 @@ impl Wasi<'_> {
                 let appends = descriptor.flags.contains(FdFlags::APPEND);
                 let start = if appends { self.tree.content(node).len() as u64 } else { offset };
                 let written = self.write_file(node, start, memory, &buffers)?;
-                self.move_to(fd, start + u64::from(written));
+                // As on Linux, a write of nothing does not go to the end of a file opened for appending either.
+                if written > 0 {
+                    self.move_to(fd, start + u64::from(written));
+                }
                 written
             }
             Target::Input | Target::Directory { .. } => return Err(Errno::Badf.into()),

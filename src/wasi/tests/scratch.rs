@@ -113,6 +113,9 @@ fn appending_goes_to_the_end_wherever_the_offset_is() {
     assert_eq!(program.call("fd_pwrite", &[fd, IOVEC, 1, 0, OUT]), OK);
     program.seek(fd, 0, 0).unwrap();
     assert_eq!(program.read(fd, 9), b"cbcd");
+    program.seek(fd, 1, 0).unwrap();
+    program.write(fd, b"").unwrap();
+    assert_eq!(program.seek(fd, 0, 1), Ok(1), "nothing was appended");
 }
 
 #[test]
