@@ -13,7 +13,7 @@ use super::specialise::{ExactPath, KernelId};
 use super::tier::{self, Promotion, Tier};
 use super::translate::{Specialisation, callees};
 use crate::libc::{Family, Heap};
-use crate::profile::{SiteKind, SiteRecord, ValueCount, ValueHistogram};
+use crate::profile::{SiteKind, SiteRecord, ValueHistogram};
 
 /// Bodies of up to this many bytes of WebAssembly stand in place of calls: about thirty operators, as much code as the
 /// call with its arguments, its frame and its counter a few times over.
@@ -41,6 +41,16 @@ impl Choices {
     /// Whether the code does everything the general way.
     pub fn are_generic(&self) -> bool {
         self.body.is_none() && self.sites.iter().all(Option::is_none) && self.callees.is_empty()
+    }
+
+    /// What the site at `index` is specialised for.
+    pub fn site(&self, index: usize) -> Option<&Specialisation> {
+        self.sites.get(index).and_then(Option::as_ref)
+    }
+
+    /// The values that have paths of their own at the site at `index`.
+    pub fn values_at(&self, index: usize) -> Vec<u64> {
+        self.site(index).map(Specialisation::values).unwrap_or_default()
     }
 }
 
@@ -141,11 +151,11 @@ impl Engine {
         if self.has_one_path_for_several(callee, &exact) {
             exact.clear();
         }
+        let values: Vec<u64> = exact.iter().map(|size| u64::from(*size)).collect();
         let general = match expansions.get(&callee) {
-            Some(Expand::Kernel(_)) => self.kernel_for(callee, &others(&record.values, &exact)),
+            Some(Expand::Kernel(_)) => self.kernel_for(callee, &record.values.without(&values)),
             _ => None,
         };
-        let values: Vec<u64> = exact.iter().map(|size| u64::from(*size)).collect();
         let rare = !exact.is_empty() && tier::others_are_rare(record, &values);
         let general = if rare { general.map(KernelId::where_rare) } else { general };
         (!exact.is_empty() || general.is_some()).then_some(Specialisation::Sizes { exact, general })
@@ -165,12 +175,4 @@ impl Engine {
         let known = (target.0 as usize) < self.program.functions.len();
         known.then_some(Specialisation::Target(target))
     }
-}
-
-/// What `values` has besides `exact`.
-fn others(values: &ValueHistogram, exact: &[u32]) -> ValueHistogram {
-    let (known, slots): (Vec<ValueCount>, Vec<ValueCount>) =
-        values.slots.iter().partition(|slot| exact.iter().any(|size| u64::from(*size) == slot.value));
-    let taken = known.iter().fold(0_u64, |sum, slot| sum.saturating_add(slot.count));
-    ValueHistogram { slots, total: values.total.saturating_sub(taken) }
 }

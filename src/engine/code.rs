@@ -26,7 +26,7 @@ const FUNCTION_ALIGN: usize = 64;
 /// A call or jump with a 32-bit distance.
 const NEAR_CALL: u8 = 0xe8;
 const NEAR_JUMP: u8 = 0xe9;
-const NEAR_BYTES: usize = 5;
+pub const NEAR_BYTES: usize = 5;
 
 /// Fills what is never run.
 const BREAKPOINT: u8 = 0xcc;

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::choices::{Choices, Expand};
+use super::choices::Expand;
 use super::instantiate::ensure;
 use super::layout::{function, sample_period, site};
 use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};
@@ -85,26 +85,40 @@ impl Engine {
 
     /// What the sites of `id` saw in this boot.
     pub(super) fn site_records(&mut self, id: FuncId) -> Vec<SiteRecord> {
+        self.collect_sites(id);
         let state = &self.functions[id.0 as usize];
         let Some(observed) = state.observed else { return Vec::new() };
-        let choices = state.choices.clone();
-        let mut records = Vec::with_capacity(observed.site_count);
+        let sites = self.sites[observed.first_site..][..observed.site_count].iter().enumerate();
+        let record = |(index, site): (usize, &SiteState)| SiteRecord {
+            kind: site.kind,
+            callee: site.callee.and_then(|callee| self.program.info(callee).key),
+            values: site.values.clone(),
+            address_bits: self.platform.state.read(site.offset + site::ADDRESS_BITS as usize),
+            guards_passed: site.guards_passed,
+            guards_failed: site.guards_failed,
+            chosen: state.choices.values_at(index),
+        };
+        sites.map(record).collect()
+    }
+
+    /// Moves the cells of the sites of `id` into histograms and sums, and adds to the calls of libc functions those that did
+    /// without them.
+    fn collect_sites(&mut self, id: FuncId) {
+        let Some(observed) = self.functions[id.0 as usize].observed else { return };
         for index in 0..observed.site_count {
-            let choice = choices.sites.get(index).and_then(Option::as_ref);
             let number = observed.first_site + index;
-            let (record, elsewhere) = self.collect(number, choice, &choices);
+            let elsewhere = self.collect(number, index, id);
             if let Some(callee) = self.sites[number].callee {
                 let calls = &mut self.functions[callee.0 as usize].calls_elsewhere;
                 *calls = calls.saturating_add(elsewhere);
             }
-            records.push(record);
         }
-        records
     }
 
-    /// Moves a site's cells into its histogram and sums; calls that took a specialised path had the value it is for. Also
-    /// returns how many calls of the libc function since the last time did without it and so were not counted by it.
-    fn collect(&mut self, number: usize, choice: Option<&Specialisation>, choices: &Choices) -> (SiteRecord, u64) {
+    /// Moves the cells of site `number`, the one at `index` in `id`; calls that took a specialised path had the value it is
+    /// for. Returns how many calls of the libc function since the last time did without it and so were not counted by it.
+    fn collect(&mut self, number: usize, index: usize, id: FuncId) -> u64 {
+        let choices = &self.functions[id.0 as usize].choices;
         let (site, state) = (&mut self.sites[number], &mut self.platform.state);
         let mut take = |cell: i32| {
             let value = state.read(site.offset + cell as usize);
@@ -116,27 +130,17 @@ impl Engine {
         let all_passed = passed.iter().sum::<u64>();
         let counted = state.read(site.offset + site::CALLS as usize);
         let others = counted - core::mem::replace(&mut site.calls, counted);
-        let chosen = choice.map(Specialisation::values).unwrap_or_default();
+        let chosen = choices.values_at(index);
         site.guards_passed += all_passed;
         site.guards_failed += if chosen.is_empty() { 0 } else { others };
         site.values.record(state.read(site.offset + site::VALUE as usize), run);
         chosen.iter().zip(passed).for_each(|(value, passed)| site.values.record(*value, passed));
         let by_body = site.callee.is_some_and(|callee| choices.callees.get(&callee) == Some(&Expand::Body));
-        let elsewhere = match choice {
+        match choices.site(index) {
             Some(Specialisation::Sizes { general: Some(_), .. }) => all_passed + others,
             Some(Specialisation::Sizes { .. }) if !by_body => all_passed,
             _ => 0,
-        };
-        let record = SiteRecord {
-            kind: site.kind,
-            callee: site.callee.and_then(|callee| self.program.info(callee).key),
-            values: site.values.clone(),
-            address_bits: state.read(site.offset + site::ADDRESS_BITS as usize),
-            guards_passed: site.guards_passed,
-            guards_failed: site.guards_failed,
-            chosen,
-        };
-        (record, elsewhere)
+        }
     }
 
     /// The profile after this boot: what was known, aged, and what this boot saw. Rows of boots are the caller's.
@@ -144,7 +148,7 @@ impl Engine {
         let mut profile = self.earlier.clone();
         profile.age(HALF_LIFE_BOOTS);
         let defined: Vec<(FuncId, FunctionKey)> = self.program.defined().collect();
-        self.look_at_all_sites(&defined);
+        defined.iter().for_each(|(id, _)| self.collect_sites(*id));
         let mut seen = Profile { boots_observed: ONE_BOOT, ..Profile::default() };
         for (id, key) in &defined {
             let Some(record) = self.seen(*id, *key) else { continue };
@@ -165,11 +169,6 @@ impl Engine {
         profile.program = self.program.modules[PROGRAM].hash;
         profile.cpu = self.platform.cpu.bits();
         profile
-    }
-
-    /// Adds what sites counted to the calls of their callees.
-    fn look_at_all_sites(&mut self, functions: &[(FuncId, FunctionKey)]) {
-        functions.iter().for_each(|(id, _)| drop(self.site_records(*id)));
     }
 
     /// What this boot saw of `id`; none if it was never compiled.
@@ -219,15 +218,15 @@ impl Engine {
             libc_code_bytes: self.code.kernel_bytes as u64,
             ..self.statistics
         };
-        let defined: Vec<(FuncId, FunctionKey)> = self.program.defined().collect();
-        self.look_at_all_sites(&defined);
-        for (id, _) in defined {
+        let defined: Vec<FuncId> = self.program.defined().map(|(id, _)| id).collect();
+        defined.iter().for_each(|id| self.collect_sites(*id));
+        for id in defined {
             sums.functions_called += u64::from(self.calls_of(id) > 0);
             self.add_tier(id, &mut sums);
-            for record in self.site_records(id) {
-                sums.guards_passed += record.guards_passed;
-                sums.guards_failed += record.guards_failed;
-            }
+        }
+        for site in &self.sites {
+            sums.guards_passed += site.guards_passed;
+            sums.guards_failed += site.guards_failed;
         }
         sums
     }

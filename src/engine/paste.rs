@@ -8,16 +8,14 @@ use alloc::vec::Vec;
 
 use iced_x86::IcedError;
 
+use super::code::NEAR_BYTES;
 use super::compile::{MachineCode, Relocation, Symbol};
 use super::specialise::KernelId;
-
-/// Bytes of a near call.
-const CALL_BYTES: usize = 5;
 
 /// How many calls in a row stand for `kernel`.
 pub fn calls(kernel: KernelId) -> usize {
     // A kernel that cannot be encoded fails again, with a message, when its code is placed.
-    kernel.pasted().ok().flatten().map_or(1, |code| code.len().div_ceil(CALL_BYTES))
+    kernel.pasted().ok().flatten().map_or(1, |code| code.len().div_ceil(NEAR_BYTES))
 }
 
 /// Puts the kernels that are to be pasted into `code`, in place of their calls.
@@ -35,7 +33,7 @@ pub fn paste(code: &mut MachineCode) -> Result<(), IcedError> {
 }
 
 fn paste_kernel(code: &mut MachineCode, kernel: KernelId, body: &[u8]) {
-    let calls = body.len().div_ceil(CALL_BYTES);
+    let calls = body.len().div_ceil(NEAR_BYTES);
     let (mut places, others): (Vec<Relocation>, Vec<Relocation>) =
         code.relocations.iter().partition(|relocation| relocation.target == Symbol::Kernel(kernel));
     places.sort_unstable_by_key(|relocation| relocation.offset);
@@ -43,15 +41,15 @@ fn paste_kernel(code: &mut MachineCode, kernel: KernelId, body: &[u8]) {
     for run in places.chunks(calls) {
         // A relocation is that of the distance, behind the opcode.
         let first = run[0].offset as usize - 1;
-        let adjoin = run.iter().enumerate().all(|(index, call)| call.offset as usize == first + 1 + index * CALL_BYTES);
+        let adjoin = run.iter().enumerate().all(|(index, call)| call.offset as usize == first + 1 + index * NEAR_BYTES);
         if adjoin {
             code.bytes[first..first + body.len()].copy_from_slice(body);
-            fill_with_nops(&mut code.bytes[first + body.len()..first + run.len() * CALL_BYTES]);
+            fill_with_nops(&mut code.bytes[first + body.len()..first + run.len() * NEAR_BYTES]);
         } else {
             // The register allocator put something between the calls: one of them suffices.
             code.relocations.push(run[0]);
             for call in &run[1..] {
-                fill_with_nops(&mut code.bytes[call.offset as usize - 1..][..CALL_BYTES]);
+                fill_with_nops(&mut code.bytes[call.offset as usize - 1..][..NEAR_BYTES]);
             }
         }
     }
@@ -98,8 +96,8 @@ mod tests {
     fn calls_in_a_row_become_the_kernel() {
         let body = KERNEL.pasted().unwrap().unwrap();
         let places: Vec<usize> =
-            (0..2 * calls(KERNEL)).map(|call| 3 + CALL_BYTES * call + call / calls(KERNEL)).collect();
-        let end = places[places.len() - 1] + CALL_BYTES;
+            (0..2 * calls(KERNEL)).map(|call| 3 + NEAR_BYTES * call + call / calls(KERNEL)).collect();
+        let end = places[places.len() - 1] + NEAR_BYTES;
         let mut code = code(end + 2, &places);
         paste(&mut code).unwrap();
         assert!(code.relocations.is_empty());

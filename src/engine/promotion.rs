@@ -105,7 +105,7 @@ impl Engine {
                     state: site.offset,
                     number: (observed.first_site + index) as u32,
                     probe: if tier == Tier::Baseline { Probe::Full } else { Probe::Sampled },
-                    specialisation: choices.sites.get(index).cloned().flatten(),
+                    specialisation: choices.site(index).cloned(),
                 })
                 .collect(),
             body: choices.body,

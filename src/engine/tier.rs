@@ -126,9 +126,7 @@ const RARE_PERCENT: u64 = 3;
 
 /// Whether `values` are all but a few of the values of this site.
 pub fn others_are_rare(site: &SiteRecord, values: &[u64]) -> bool {
-    let known = site.values.slots.iter().filter(|slot| values.contains(&slot.value));
-    let taken = known.fold(0_u64, |sum, slot| sum.saturating_add(slot.count));
-    let left = u128::from(site.values.total.saturating_sub(taken));
+    let left = u128::from(site.values.without(values).total);
     left * 100 <= u128::from(site.values.total) * u128::from(RARE_PERCENT)
 }
 

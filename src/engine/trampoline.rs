@@ -153,28 +153,12 @@ fn runtime(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) 
     assembler.ret()
 }
 
-/// (operation, four words). Compiled code has nothing in vector registers beyond 128 bits.
+/// (operation, four words), keeping all registers.
 fn note(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) -> Result<(), IcedError> {
     assembler.set_label(&mut labels.note)?;
-    assembler.push(rbp)?;
-    assembler.mov(rbp, rsp)?;
-    for register in registers::CALLER_SAVED {
-        assembler.push(register)?;
-    }
-    assembler.sub(rsp, 16 * registers::VECTORS.len() as i32)?;
-    for (index, register) in registers::VECTORS.into_iter().enumerate() {
-        assembler.movdqu(xmmword_ptr(rsp + 16 * index as i32), register)?;
-    }
+    registers::save(assembler, &registers::VECTORS)?;
     ask_engine(assembler, state_base)?;
-    for (index, register) in registers::VECTORS.into_iter().enumerate() {
-        assembler.movdqu(register, xmmword_ptr(rsp + 16 * index as i32))?;
-    }
-    assembler.add(rsp, 16 * registers::VECTORS.len() as i32)?;
-    for register in registers::CALLER_SAVED.into_iter().rev() {
-        assembler.pop(register)?;
-    }
-    assembler.pop(rbp)?;
-    assembler.ret()
+    registers::restore(assembler, &registers::VECTORS)
 }
 
 /// Calls the engine on its own stack; leaves r11 with the state's address.

@@ -46,6 +46,14 @@ impl ValueHistogram {
         self.slots.iter().find(|slot| slot.value == value).map_or(0, |slot| self.per_mille(slot.count))
     }
 
+    /// What was seen besides `values`.
+    pub fn without(&self, values: &[u64]) -> Self {
+        let (known, slots): (Vec<ValueCount>, Vec<ValueCount>) =
+            self.slots.iter().partition(|slot| values.contains(&slot.value));
+        let taken = known.iter().fold(0_u64, |sum, slot| sum.saturating_add(slot.count));
+        Self { slots, total: self.total.saturating_sub(taken) }
+    }
+
     /// Adds what `other` has seen. Commutative.
     pub fn merge(&mut self, other: &Self) {
         let mut slots = self.summed_with(other);

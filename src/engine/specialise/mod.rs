@@ -26,7 +26,7 @@ mod vectors;
 
 use alloc::vec::Vec;
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, rbp, rsp, xmmword_ptr};
+use iced_x86::code_asm::CodeAssembler;
 
 use super::cpu::CpuFeatures;
 use super::registers;
@@ -273,26 +273,12 @@ pub fn kernel(id: KernelId, cpu: CpuFeatures) -> Result<Vec<u8>, IcedError> {
 
 /// What keeps all registers around a call of a kernel with these vectors: the code before and after the call.
 pub fn keeping_registers(vectors: Vectors) -> Result<[Vec<u8>; 2], IcedError> {
-    // The registers that Cranelift knows of. Of wider vectors it uses these 128 bits, and AVX-512 kernels use none of them.
+    // AVX-512 kernels use none of those that Cranelift knows of.
     let vectors = if vectors == Vectors::Avx512 { &[][..] } else { &registers::VECTORS };
-    let bytes = 16 * vectors.len() as i32;
     let mut before = CodeAssembler::new(64)?;
-    // A frame, for backtraces.
-    before.push(rbp)?;
-    before.mov(rbp, rsp)?;
-    registers::CALLER_SAVED.into_iter().try_for_each(|register| before.push(register))?;
-    before.sub(rsp, bytes)?;
-    for (index, register) in vectors.iter().enumerate() {
-        before.movdqu(xmmword_ptr(rsp + 16 * index as i32), *register)?;
-    }
+    registers::save(&mut before, vectors)?;
     let mut after = CodeAssembler::new(64)?;
-    for (index, register) in vectors.iter().enumerate() {
-        after.movdqu(*register, xmmword_ptr(rsp + 16 * index as i32))?;
-    }
-    after.add(rsp, bytes)?;
-    registers::CALLER_SAVED.into_iter().rev().try_for_each(|register| after.pop(register))?;
-    after.pop(rbp)?;
-    after.ret()?;
+    registers::restore(&mut after, vectors)?;
     Ok([before.assemble(0)?, after.assemble(0)?])
 }
 
