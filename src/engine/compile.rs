@@ -68,7 +68,6 @@ pub enum Symbol {
     Function(FuncId),
     RuntimeTrampoline,
     NoteTrampoline,
-    State,
     Kernel(KernelId),
     Library(LibCall),
 }
@@ -179,7 +178,6 @@ fn symbol(function: &Function, name: UserExternalNameRef) -> Symbol {
         namespace::FUNCTION => Symbol::Function(FuncId(name.index)),
         namespace::TRAMPOLINE if name.index == TRAMPOLINE_NOTE => Symbol::NoteTrampoline,
         namespace::TRAMPOLINE => Symbol::RuntimeTrampoline,
-        namespace::STATE => Symbol::State,
         namespace::KERNEL => Symbol::Kernel(KernelId::from_number(name.index)),
         other => unreachable!("namespace {other} is not declared"),
     }

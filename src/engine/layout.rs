@@ -63,7 +63,7 @@ pub mod table_entry {
 
 /// What a site keeps in state memory. The histogram itself is the engine's; code only counts runs of equal values.
 pub mod site {
-    pub const BYTES: usize = 80;
+    pub const BYTES: usize = 64;
     /// Most values that a site is specialised for, each with its own count of passes.
     pub const PATHS: usize = 4;
     /// The value seen last.
@@ -74,10 +74,8 @@ pub mod site {
     pub const ADDRESS_BITS: i32 = 16;
     /// Calls that took each specialised path, most frequent value first.
     pub const GUARDS_PASSED: i32 = 24;
-    /// Calls that a sampled probe counted: in specialised code, those that took none.
-    pub const CALLS: i32 = 56;
-    /// Number of these at which the next sample is due.
-    pub const NEXT_SAMPLE: i32 = 64;
+    /// Calls until a sampled probe takes the next sample. In specialised code, it counts those that took no such path.
+    pub const UNTIL_SAMPLE: i32 = 56;
 }
 
 /// Calls that sample `number` of a sampled probe stands for: 64 on average. The periods vary, or a probe would see only

@@ -35,6 +35,7 @@ impl Engine {
                 offset: self.allocator.allocate(site::BYTES),
                 values: ValueHistogram::default(),
                 samples: 0,
+                next_sample: sample_period(0),
                 calls: 0,
                 guards_passed: 0,
                 guards_failed: 0,
@@ -42,7 +43,7 @@ impl Engine {
         }
         ensure(&mut *self.platform.state, &self.allocator)?;
         for site in &self.sites[observed.first_site..] {
-            self.platform.state.write(site.offset + site::NEXT_SAMPLE as usize, sample_period(0));
+            self.platform.state.write(site.offset + site::UNTIL_SAMPLE as usize, site.next_sample);
         }
         let state = &mut self.functions[id.0 as usize];
         state.observed = Some(observed);
@@ -128,7 +129,7 @@ impl Engine {
         let run = take(site::RUN);
         let passed: [u64; site::PATHS] = core::array::from_fn(|path| take(site::GUARDS_PASSED + 8 * path as i32));
         let all_passed = passed.iter().sum::<u64>();
-        let counted = state.read(site.offset + site::CALLS as usize);
+        let counted = site.next_sample.wrapping_sub(state.read(site.offset + site::UNTIL_SAMPLE as usize));
         let others = counted - core::mem::replace(&mut site.calls, counted);
         let chosen = choices.values_at(index);
         site.guards_passed += all_passed;

@@ -266,7 +266,9 @@ struct SiteState {
     values: ValueHistogram,
     /// Samples taken of it in this boot.
     samples: u64,
-    /// Calls that its cell has counted and that were looked at.
+    /// The call, of those that the sampled probe counts, that the next sample is due at.
+    next_sample: u64,
+    /// Calls that the sampled probe has counted and that were looked at.
     calls: u64,
     guards_passed: u64,
     guards_failed: u64,

@@ -129,5 +129,11 @@ impl Engine {
 /// What translations need besides a body.
 pub(super) fn environment<'a>(program: &'a Program, platform: &Rest, compiler: &Compiler) -> Environment<'a> {
     let pinned_base = matches!(platform.memories[0].memory.base(), MemoryBase::At(_));
-    Environment { program, pinned_base, cpu: platform.cpu, config: compiler.frontend_config() }
+    Environment {
+        program,
+        pinned_base,
+        state_base: platform.state.base(),
+        cpu: platform.cpu,
+        config: compiler.frontend_config(),
+    }
 }

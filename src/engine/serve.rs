@@ -114,10 +114,12 @@ impl Engine {
         site.values.record(value, sample_period(site.samples));
         site.samples += 1;
         let state = &mut self.platform.state;
-        let next = state.read(offset + site::CALLS as usize) + sample_period(site.samples);
+        let period = sample_period(site.samples);
+        site.next_sample += period;
+        let left = state.read(offset + site::UNTIL_SAMPLE as usize).wrapping_add(period);
         let bits = state.read(offset + site::ADDRESS_BITS as usize) | address_bits;
         state.write(offset + site::ADDRESS_BITS as usize, bits);
-        state.write(offset + site::NEXT_SAMPLE as usize, next);
+        state.write(offset + site::UNTIL_SAMPLE as usize, left);
         0
     }
 

@@ -38,7 +38,7 @@ impl Translator<'_> {
     }
 
     pub fn guard(&mut self, condition: Value, generic: Block) {
-        let next = self.builder.create_block();
+        let next = self.following_block();
         self.builder.ins().brif(condition, next, &[], generic, &[]);
         self.builder.seal_block(next);
         self.builder.switch_to_block(next);

@@ -7,7 +7,8 @@ use wasmparser::{BlockType, BrTable, Operator};
 
 use super::{Refusal, Translator, machine_type, trap_code};
 
-/// Targets and arguments from which on a jump table goes through blocks of its own, one for each frame that it leads to.
+/// Targets and arguments from which on a jump table goes through blocks of its own, one for each frame that it leads to, as
+/// it does in a loop that holds counters.
 /// To add an argument to a branch costs a look at all of its targets, and frames can have many arguments.
 const LARGE_TABLE: usize = 256;
 
@@ -131,6 +132,7 @@ impl Translator<'_> {
         }
         let arity = params.len();
         let args = self.pop_many(arity);
+        self.hold_in_loop(counter);
         self.jump(header, &args);
         self.builder.switch_to_block(header);
         self.stack.extend_from_slice(self.builder.block_params(header));
@@ -188,6 +190,7 @@ impl Translator<'_> {
         let Some(frame) = self.frames.pop() else { unreachable!("validated: end closes a frame") };
         if matches!(frame.kind, FrameKind::Loop) {
             self.builder.seal_block(frame.target);
+            self.release_at_end(self.frames.len());
         }
         self.stack.truncate(frame.height);
         self.reachable = frame.exit_reached;
@@ -226,13 +229,18 @@ impl Translator<'_> {
         let exit = frame.exit;
         let arity = self.builder.block_params(exit).len();
         let args = self.pop_many(arity);
-        self.jump(exit, &args);
+        let (next, args) = self.way_behind(self.frames.len() - 1, exit, &args);
+        self.jump(next, &args);
         self.reachable = false;
+    }
+
+    fn frame_index(&self, depth: u32) -> usize {
+        self.frames.len() - 1 - depth as usize
     }
 
     /// The frame that a branch of this depth goes to, marked as reached.
     fn branch_target(&mut self, depth: u32) -> (Block, usize) {
-        let index = self.frames.len() - 1 - depth as usize;
+        let index = self.frame_index(depth);
         let frame = &mut self.frames[index];
         if !matches!(frame.kind, FrameKind::Loop) {
             frame.exit_reached = true;
@@ -243,15 +251,17 @@ impl Translator<'_> {
     fn branch(&mut self, depth: u32) {
         let (target, arity) = self.branch_target(depth);
         let args = self.pop_many(arity);
-        self.jump(target, &args);
+        let (next, args) = self.way_to(self.frame_index(depth), target, &args);
+        self.jump(next, &args);
     }
 
     fn branch_if(&mut self, depth: u32) {
         let condition = self.pop();
         let (target, arity) = self.branch_target(depth);
-        let args = block_args(&self.stack[self.stack.len() - arity..]);
+        let args = self.stack[self.stack.len() - arity..].to_vec();
+        let (target, args) = self.way_to(self.frame_index(depth), target, &args);
         let next = self.builder.create_block();
-        self.builder.ins().brif(condition, target, &args, next, &[]);
+        self.builder.ins().brif(condition, target, &block_args(&args), next, &[]);
         self.builder.seal_block(next);
         self.builder.switch_to_block(next);
     }
@@ -262,27 +272,29 @@ impl Translator<'_> {
         }
         let index = self.pop();
         let (_, arity) = self.branch_target(table.default());
-        let args = block_args(&self.stack[self.stack.len() - arity..]);
+        let args = self.stack[self.stack.len() - arity..].to_vec();
         let mut calls = Vec::with_capacity(table.len() as usize);
-        let is_large = table.len() as usize * (1 + arity) > LARGE_TABLE;
+        let through_blocks = self.is_in_holding_loop() || table.len() as usize * (1 + arity) > LARGE_TABLE;
         let mut jumps = BTreeMap::new();
         for depth in table.targets().chain([Ok(table.default())]) {
-            let (target, _) = self.branch_target(depth?);
-            calls.push(if is_large {
-                let block = *jumps.entry(target).or_insert_with(|| self.builder.create_block());
+            let depth = depth?;
+            let (target, _) = self.branch_target(depth);
+            calls.push(if through_blocks {
+                let (block, _) = *jumps.entry(target).or_insert_with(|| (self.builder.create_block(), depth));
                 self.builder.func.dfg.block_call(block, &[])
             } else {
-                self.builder.func.dfg.block_call(target, &args)
+                self.builder.func.dfg.block_call(target, &block_args(&args))
             });
         }
         let Some(default) = calls.pop() else { unreachable!("the default is among them") };
         let table = self.builder.create_jump_table(JumpTableData::new(default, &calls));
         debug_assert_eq!(self.builder.func.dfg.value_type(index), types::I32);
         self.builder.ins().br_table(index, table);
-        for (target, block) in jumps {
+        for (target, (block, depth)) in jumps {
             self.builder.switch_to_block(block);
             self.builder.seal_block(block);
-            self.builder.ins().jump(target, &args);
+            let (next, args) = self.way_to(self.frame_index(depth), target, &args);
+            self.jump(next, &args);
         }
         self.reachable = false;
         Ok(())

@@ -6,6 +6,7 @@ use cranelift_codegen::ir::Value;
 use cranelift_frontend::Variable;
 
 use super::control::{Frame, FrameKind};
+use super::hold::Holder;
 use super::{Plan, Refusal, Translator, machine_type};
 use crate::engine::program::{FuncId, FunctionKind, Linkage};
 
@@ -20,6 +21,7 @@ struct Scope<'a> {
     locals: Vec<Variable>,
     next_block: usize,
     next_site: usize,
+    holder: Holder,
 }
 
 impl<'a> Translator<'a> {
@@ -41,9 +43,10 @@ impl<'a> Translator<'a> {
             locals: Vec::new(),
             next_block: 0,
             next_site: 0,
+            holder: Holder::default(),
         };
         self.exchange(&mut scope);
-        self.increment(plan.calls);
+        self.count(plan.calls);
         self.declare_locals(args, body)?;
         let results = program.function_type(callee).results().iter().map(|ty| machine_type(*ty)).collect();
         self.push_frame(FrameKind::Inlined, Vec::new(), results);
@@ -64,5 +67,6 @@ impl<'a> Translator<'a> {
         swap(&mut self.locals, &mut scope.locals);
         swap(&mut self.next_block, &mut scope.next_block);
         swap(&mut self.next_site, &mut scope.next_site);
+        swap(&mut self.held.by, &mut scope.holder);
     }
 }

@@ -59,7 +59,7 @@ impl Translator<'_> {
         let Some(expanded) = plan.callees.get(&callee) else { return Ok(self.plain_call(callee, args)) };
         match &expanded.how {
             Expansion::Kernel(kernel) => {
-                self.increment(expanded.calls);
+                self.count(expanded.calls);
                 Ok(self.kernel_call(*kernel, args))
             }
             Expansion::Body(body) => self.inline(callee, body, args),

@@ -8,6 +8,7 @@ mod bulk;
 mod call;
 mod control;
 mod extent;
+mod hold;
 mod in_place;
 mod inline;
 mod libc_call;
@@ -26,8 +27,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cranelift_codegen::ir::{
-    AbiParam, AliasRegion, AliasRegionData, Block, FuncRef, Function, GlobalValue, InstBuilder, MemFlagsData,
-    Signature, SourceLoc, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
+    AbiParam, AliasRegion, AliasRegionData, Block, FuncRef, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
+    TrapCode, Type, UserExternalName, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -41,7 +42,8 @@ use super::specialise::KernelId;
 use super::tier::Tier;
 use control::Frame;
 use extent::Extent;
-use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, note_signature, runtime_signature};
+use hold::Held;
+use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, note_signature, runtime_signature};
 
 pub use scan::{callees, scan};
 pub use symbols::{TRAMPOLINE_NOTE, namespace};
@@ -160,6 +162,8 @@ pub struct Environment<'a> {
     pub program: &'a Program,
     /// Linear memory starts at the pinned register's address; else at machine address 0.
     pub pinned_base: bool,
+    /// Machine address of state memory.
+    pub state_base: u64,
     pub cpu: CpuFeatures,
     pub config: TargetFrontendConfig,
 }
@@ -247,6 +251,7 @@ struct Translator<'a> {
     pinned_base: bool,
     /// The base, and the block in which it was read.
     pinned: Option<(Block, Value)>,
+    state_base: u64,
     cpu: CpuFeatures,
     builder: FunctionBuilder<'a>,
     stack: Vec<Value>,
@@ -257,8 +262,8 @@ struct Translator<'a> {
     locals: Vec<Variable>,
     next_block: usize,
     next_site: usize,
+    held: Held,
     functions: BTreeMap<(u32, u32), FuncRef>,
-    state: GlobalValue,
     state_region: AliasRegion,
     memory_region: AliasRegion,
 }
@@ -269,9 +274,8 @@ impl<'a> Translator<'a> {
         module: usize,
         id: FuncId,
         plan: &'a Plan,
-        mut builder: FunctionBuilder<'a>,
+        builder: FunctionBuilder<'a>,
     ) -> Self {
-        let state = import_state(&mut builder);
         let mut region = |user_id, description: &'static str| {
             builder.func.dfg.alias_regions.insert(AliasRegionData { user_id, description: description.into() })
         };
@@ -285,6 +289,7 @@ impl<'a> Translator<'a> {
             plan,
             pinned_base: environment.pinned_base,
             pinned: None,
+            state_base: environment.state_base,
             cpu: environment.cpu,
             builder,
             stack: Vec::new(),
@@ -294,8 +299,8 @@ impl<'a> Translator<'a> {
             locals: Vec::new(),
             next_block: 0,
             next_site: 0,
+            held: Held::default(),
             functions: BTreeMap::new(),
-            state,
             state_region,
             memory_region,
         }
@@ -305,6 +310,7 @@ impl<'a> Translator<'a> {
         let params = self.enter();
         self.declare_locals(&params, body)?;
         self.count_call();
+        self.find_quiet_loops();
         let results = self.program.function_type(self.id).results().iter().map(|ty| machine_type(*ty)).collect();
         self.push_frame(control::FrameKind::Function, Vec::new(), results);
         let mut reader = body.get_operators_reader()?;
@@ -421,8 +427,10 @@ impl<'a> Translator<'a> {
         MemFlagsData::trusted().with_alias_region(Some(self.state_region))
     }
 
+    /// The address of state memory. Cranelift makes a constant again in each block that needs it; a symbol would take a
+    /// register away from every loop.
     fn state_address(&mut self) -> Value {
-        self.builder.ins().symbol_value(types::I64, self.state)
+        self.builder.ins().iconst(types::I64, self.state_base as i64)
     }
 
     fn load_state(&mut self, ty: Type, offset: i32) -> Value {

@@ -64,7 +64,7 @@ impl Translator<'_> {
 
     /// Runs `then` out of line when `condition` holds.
     pub fn rarely(&mut self, condition: Value, then: impl FnOnce(&mut Self)) {
-        let (cold, next) = (self.builder.create_block(), self.builder.create_block());
+        let (cold, next) = (self.builder.create_block(), self.following_block());
         self.builder.set_cold_block(cold);
         self.builder.ins().brif(condition, cold, &[], next, &[]);
         self.builder.seal_block(cold);
@@ -73,6 +73,20 @@ impl Translator<'_> {
         self.builder.ins().jump(next, &[]);
         self.builder.seal_block(next);
         self.builder.switch_to_block(next);
+    }
+
+    /// A new block that is as cold as this one.
+    pub fn following_block(&mut self) -> Block {
+        let next = self.builder.create_block();
+        if self.is_cold() {
+            self.builder.set_cold_block(next);
+        }
+        next
+    }
+
+    /// Whether this block is expected to run rarely.
+    pub fn is_cold(&self) -> bool {
+        self.builder.current_block().is_some_and(|block| self.builder.func.layout.is_cold(block))
     }
 
     /// The plan of the next site. Numbered in body order, as `scan` does.
@@ -108,20 +122,18 @@ impl Translator<'_> {
     }
 
     fn record_sample(&mut self, plan: &SitePlan, value: Value, addresses: &[Value]) {
-        let calls = self.increment(plan.state + site::CALLS as usize);
-        let next = self.load_state(types::I64, plan.state as i32 + site::NEXT_SAMPLE);
-        let due = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, calls, next);
+        let due = self.count_down(plan);
         let (number, addresses) = (i64::from(plan.number), addresses.to_vec());
         self.rarely(due, |it| {
             let bits = it.union(&addresses).unwrap_or_else(|| it.builder.ins().iconst(types::I64, 0));
             let number = it.builder.ins().iconst(types::I64, number);
-            it.note(RuntimeOp::Sample, &[number, value, bits]);
+            it.with_countdown_in_memory(plan, |it| it.note(RuntimeOp::Sample, &[number, value, bits]));
         });
     }
 
     /// Counts a call that took specialised path number `path`.
     pub fn count_pass(&mut self, plan: &SitePlan, path: usize) {
-        self.increment(plan.state + site::GUARDS_PASSED as usize + 8 * path);
+        self.count(plan.state + site::GUARDS_PASSED as usize + 8 * path);
     }
 
     fn union(&mut self, addresses: &[Value]) -> Option<Value> {

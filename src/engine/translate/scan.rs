@@ -1,9 +1,10 @@
 //! The counted blocks and the sites of a body, found before its first translation.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 use wasmparser::Operator;
 
-use crate::engine::program::{FIRST_MEMORY, FuncId, FunctionKind, Linkage, Program};
+use crate::engine::program::{FIRST_MEMORY, FuncId, FunctionKind, LIBC, Linkage, Program};
 use crate::libc::SizeSite;
 use crate::profile::SiteKind;
 
@@ -32,6 +33,77 @@ pub fn scan(program: &Program, id: FuncId) -> Shape {
         shape.sites.extend(site_of(program, module, &operator));
     }
     shape
+}
+
+/// A loop that calls the libc and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuietLoop {
+    /// Its number among the counted blocks.
+    pub block: usize,
+    /// Its sites.
+    pub sites: Range<usize>,
+}
+
+/// The outermost quiet loops of `id`.
+pub fn quiet_loops(program: &Program, id: FuncId) -> Vec<QuietLoop> {
+    let mut open: Vec<OpenFrame> = Vec::new();
+    let mut found: Vec<QuietLoop> = Vec::new();
+    let (mut blocks, mut sites) = (0, 0);
+    for (module, operator) in operators(program, id) {
+        match operator {
+            Operator::Block { .. } | Operator::If { .. } | Operator::Loop { .. } => {
+                let of_loop = matches!(operator, Operator::Loop { .. })
+                    .then_some(QuietLoop { block: blocks, sites: sites..sites });
+                open.push(OpenFrame { of_loop, found: found.len(), calls_libc: false, calls_others: false });
+            }
+            Operator::End => {
+                // The last one ends the body.
+                let Some(frame) = open.pop() else { break };
+                if let Some(mut quiet) = frame.of_loop.filter(|_| frame.calls_libc && !frame.calls_others) {
+                    quiet.sites.end = sites;
+                    found.truncate(frame.found);
+                    found.push(quiet);
+                }
+                if let Some(outer) = open.last_mut() {
+                    outer.calls_libc |= frame.calls_libc;
+                    outer.calls_others |= frame.calls_others;
+                }
+            }
+            _ => {
+                if let (Some(of_libc), Some(frame)) = (calls_libc(program, module, &operator), open.last_mut()) {
+                    frame.calls_libc |= of_libc;
+                    frame.calls_others |= !of_libc;
+                }
+            }
+        }
+        blocks += usize::from(counts_block(&operator));
+        sites += usize::from(site_of(program, module, &operator).is_some());
+    }
+    found
+}
+
+/// A frame that [`quiet_loops`] is in.
+struct OpenFrame {
+    /// What it is if it is a quiet loop, as far as known.
+    of_loop: Option<QuietLoop>,
+    /// How many quiet loops were found before it.
+    found: usize,
+    calls_libc: bool,
+    calls_others: bool,
+}
+
+/// Whether `operator` calls the libc; none if it calls nothing.
+fn calls_libc(program: &Program, module: usize, operator: &Operator<'_>) -> Option<bool> {
+    match operator {
+        Operator::Call { function_index } => {
+            let kind = &program.info(program.resolve(module, *function_index)).kind;
+            Some(matches!(kind, FunctionKind::Defined { module: LIBC, .. }))
+        }
+        Operator::CallIndirect { .. } | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
+            Some(false)
+        }
+        _ => site_of(program, module, operator).map(|_| true),
+    }
 }
 
 /// The functions that `id` calls directly, as often as it names them.
