@@ -11,6 +11,7 @@ mod extent;
 mod in_place;
 mod inline;
 mod libc_call;
+mod literal;
 mod memory;
 mod numeric;
 mod probe;
