@@ -13,7 +13,7 @@ use super::compile::Compiler;
 use super::constant::{ConstantValue, evaluate};
 use super::layout::{StateAllocator, cell, function, memory, table_entry};
 use super::module::Module;
-use super::program::{FuncId, FunctionInfo, GlobalSlot, MemorySlot, Program};
+use super::program::{FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, MemorySlot, Program};
 use super::seams::{Imports, MemoryBase, StateMemory};
 use super::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Statistics};
 use crate::profile::Profile;
@@ -174,7 +174,12 @@ impl Engine {
             self.memory_init(module, *memory_index, index, [start, 0, length])
                 .ok_or(EngineError::SegmentOutOfBounds { what: "data", index })?;
             self.dropped_data[module][index] = true;
+            let linkage = &mut self.program.linkages[module];
+            if linkage.memories[*memory_index as usize] == FIRST_MEMORY {
+                linkage.data.push((start, data.data));
+            }
         }
+        self.program.linkages[module].data.sort_by_key(|(start, _)| *start);
         Ok(())
     }
 

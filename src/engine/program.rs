@@ -74,6 +74,16 @@ pub struct Linkage {
     pub tables: Vec<TableSlot>,
     /// Type index to interned signature.
     pub signatures: Vec<SignatureId>,
+    /// What the module put into the first memory when it was added, by rising address.
+    pub data: Vec<(u32, &'static [u8])>,
+}
+
+impl Linkage {
+    /// What the module put at `address` of the first memory and behind it. The program may have changed it since.
+    pub fn data_at(&self, address: u32) -> Option<&'static [u8]> {
+        let (start, bytes) = self.data[..self.data.partition_point(|(start, _)| *start <= address)].last()?;
+        bytes.get((address - start) as usize..).filter(|bytes| !bytes.is_empty())
+    }
 }
 
 /// What stands behind a function identifier.

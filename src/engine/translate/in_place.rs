@@ -5,6 +5,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Type, Value, types};
 
 use super::Translator;
 use crate::engine::program::FIRST_MEMORY;
+use crate::engine::seams::WASM_PAGE_BYTES;
 use crate::engine::specialise::pieces;
 
 /// A byte times this is the byte eight times.
@@ -48,12 +49,8 @@ impl Translator<'_> {
     /// The difference of the first bytes that differ, word by word. The blocks must lie inside memory, or `general` decides
     /// whether a difference before its end saves the call.
     pub fn compare_in_place(&mut self, a: Value, b: Value, bytes: u32, general: Block) -> Value {
-        let end = self.memory_bytes(FIRST_MEMORY);
         for index in [a, b] {
-            let index = self.builder.ins().uextend(types::I64, index);
-            let past = self.builder.ins().iadd_imm_u(index, i64::from(bytes));
-            let inside = self.builder.ins().icmp(IntCC::UnsignedLessThanOrEqual, past, end);
-            self.guard(inside, general);
+            self.guard_inside(index, bytes, general);
         }
         let [a, b] = [a, b].map(|index| self.machine_address(FIRST_MEMORY, index));
         let join = self.builder.create_block();
@@ -82,6 +79,27 @@ impl Translator<'_> {
         self.builder.seal_block(join);
         self.builder.switch_to_block(join);
         result
+    }
+
+    /// Goes on only where `bytes` bytes from `index` lie inside memory. A constant inside its least size needs no test:
+    /// memory never shrinks.
+    pub fn guard_inside(&mut self, index: Value, bytes: u32, general: Block) {
+        let past = |index: i64| u64::from(index as u32) + u64::from(bytes);
+        if self.constant(index).is_some_and(|index| past(index) <= self.least_memory_bytes()) {
+            return;
+        }
+        let end = self.memory_bytes(FIRST_MEMORY);
+        let index = self.builder.ins().uextend(types::I64, index);
+        let past = self.builder.ins().iadd_imm_u(index, i64::from(bytes));
+        let inside = self.builder.ins().icmp(IntCC::UnsignedLessThanOrEqual, past, end);
+        self.guard(inside, general);
+    }
+
+    /// What this module says that the first memory has at least.
+    fn least_memory_bytes(&self) -> u64 {
+        let memories = self.linkage.memories.iter().zip(&self.program.modules[self.module].memories);
+        let least = memories.filter(|(id, _)| **id == FIRST_MEMORY).map(|(_, ty)| ty.initial * WASM_PAGE_BYTES);
+        least.max().unwrap_or(0)
     }
 
     /// The difference of the lowest bytes in which two words differ.

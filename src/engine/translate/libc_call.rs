@@ -60,9 +60,17 @@ impl Translator<'_> {
         match &expanded.how {
             Expansion::Kernel(kernel) => {
                 self.count(expanded.calls);
-                Ok(self.kernel_call(*kernel, args))
+                Ok(self.whole_call(*kernel, args))
             }
             Expansion::Body(body) => self.inline(callee, body, args),
+        }
+    }
+
+    /// Does what a libc function does at any size: in place where it can be, else by its kernel.
+    fn whole_call(&mut self, kernel: KernelId, args: &[Value]) -> Vec<Value> {
+        match self.compare_with_literal(kernel, args) {
+            Some(difference) => alloc::vec![difference],
+            None => self.kernel_call(kernel, args),
         }
     }
 
@@ -113,7 +121,7 @@ impl Translator<'_> {
         self.record_size(plan, site, args);
         match (kernel, self.plan.callees.get(&callee)) {
             // The probe counted the call.
-            (Some(kernel), Some(_)) => Ok(self.kernel_call(kernel, args)),
+            (Some(kernel), Some(_)) => Ok(self.whole_call(kernel, args)),
             _ => self.libc_call(callee, args),
         }
     }

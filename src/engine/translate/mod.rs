@@ -12,6 +12,7 @@ mod hold;
 mod in_place;
 mod inline;
 mod libc_call;
+mod literal;
 mod memory;
 mod numeric;
 mod probe;
