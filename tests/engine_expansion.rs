@@ -127,6 +127,15 @@ fn comparisons_of_one_size_trap_where_the_generic_one_does() {
         check(end - 1, 200);
         check(201, 500);
         check(500, 201);
+        let beyond = engine::invoke(&mut plain(), "compare", &[200, end - size + 1, size]);
+        assert!(
+            beyond.is_err_and(|ending| kind(&ending) == TrapKind::MemoryOutOfBounds),
+            "all of a block must be there"
+        );
+        for past_4_gib in [u64::from(u32::MAX) - size / 2, u64::from(u32::MAX)] {
+            check(200, past_4_gib);
+            check(past_4_gib, 200);
+        }
         assert!(engines[1].statistics().guards_passed >= 3, "{size}");
     }
 }

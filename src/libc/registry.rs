@@ -61,7 +61,11 @@ static FUNCTIONS: [LibcFunction; 58] = [
     memory("memcpy", &[0, 1], "copies n bytes, overlap allowed; returns dst"),
     memory("memmove", &[0, 1], "copies n bytes, overlap allowed; returns dst"),
     memory("memset", &[0], "stores the low byte of its second argument n times; returns dst"),
-    memory("memcmp", &[0, 1], "the difference of the first bytes that differ within n, as unsigned char; 0 if none"),
+    memory(
+        "memcmp",
+        &[0, 1],
+        "the difference of the first of n bytes that differ, as unsigned char; 0 if none; all n are read",
+    ),
     memory("memchr", &[0], "the address of the first such byte within n; 0 if none"),
     string("strlen", I1, None, "the number of bytes before the terminator"),
     string("strcmp", I2, None, "the difference of the first bytes that differ, as unsigned char; 0 if none"),

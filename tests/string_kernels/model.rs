@@ -21,7 +21,11 @@ impl Model<'_> {
     /// The answer, or none if the function leaves memory.
     pub fn call(&mut self, function: StringFunction, first: usize, second: usize, third: usize) -> Option<Answer> {
         match function {
-            StringFunction::Memcmp => self.compare(first, second, third, false),
+            StringFunction::Memcmp => {
+                self.reach(first, third)?;
+                self.reach(second, third)?;
+                self.compare(first, second, third, false)
+            }
             StringFunction::Strcmp => self.compare(first, second, usize::MAX, true),
             StringFunction::Strncmp => self.compare(first, second, third, true),
             StringFunction::Memchr => self.memchr(first, second as u8, third),
@@ -76,6 +80,11 @@ impl Model<'_> {
 
     fn byte(&self, at: usize) -> Option<u8> {
         self.0.get(at).copied()
+    }
+
+    /// Whether all bytes of a block are there.
+    fn reach(&self, at: usize, bytes: usize) -> Option<()> {
+        (bytes == 0 || at.checked_add(bytes)? <= self.0.len()).then_some(())
     }
 
     fn end_of(&self, at: usize) -> Option<usize> {

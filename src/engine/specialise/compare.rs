@@ -1,4 +1,4 @@
-//! `memcmp`, `strcmp` and `strncmp`: the first place where two blocks differ.
+//! `strcmp` and `strncmp`: the first place where two strings differ or end.
 //!
 //! A vector of each, then four, are compared where they are; the rest with the first block aligned. A vector that would
 //! cross a page is not loaded, because what lies in the next page matters only if all before it is equal: the bytes up to
@@ -8,36 +8,16 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
-use super::compare_ends;
 use super::lanes::{Lanes, MASKS, R8, RAX, RDI, RSI, SLOTS, ZMM};
-
-/// Where a comparison ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// After rdx bytes.
-    pub bounded: bool,
-    /// At a terminator.
-    pub terminated: bool,
-}
-
-impl Extent {
-    pub const MEMCMP: Self = Self { bounded: true, terminated: false };
-    pub const STRCMP: Self = Self { bounded: false, terminated: true };
-    pub const STRNCMP: Self = Self { bounded: true, terminated: true };
-}
 
 const FIRST: usize = 0;
 const ZERO: usize = 1;
-const ONES: usize = 2;
 
-pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, extent: Extent) -> Result<(), IcedError> {
-    let mut compare = Compare { lanes: Lanes::new(assembler, vectors), extent };
+/// Emits `strcmp`(rdi, rsi), or `strncmp`(rdi, rsi, rdx) if it is `bounded`.
+pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, bounded: bool) -> Result<(), IcedError> {
+    let mut compare = Compare { lanes: Lanes::new(assembler, vectors), bounded };
     let labels = Labels::new(&mut compare.lanes);
-    if vectors == Vectors::Avx512 && extent == Extent::MEMCMP {
-        compare_ends::emit(&mut compare.lanes, labels.begin)?;
-    } else {
-        compare.prepare(labels)?;
-    }
+    compare.prepare(labels)?;
     compare.first(labels)?;
     compare.second(labels)?;
     compare.loop_of_four(labels)?;
@@ -84,17 +64,16 @@ impl Labels {
 /// In use: rdi and rsi where to compare, rdx how many bytes from there, rax mask and index, rcx and r8 scratch.
 struct Compare<'a> {
     lanes: Lanes<'a>,
-    extent: Extent,
+    /// It ends after rdx bytes.
+    bounded: bool,
 }
 
 impl Compare<'_> {
     fn prepare(&mut self, labels: Labels) -> Result<(), IcedError> {
-        match (self.lanes.vectors, self.extent.terminated) {
-            (Vectors::Avx512, _) => {}
-            (_, true) => self.lanes.clear(ZERO)?,
-            (_, false) => self.lanes.fill(ONES)?,
+        if self.lanes.vectors != Vectors::Avx512 {
+            self.lanes.clear(ZERO)?;
         }
-        if self.extent.bounded {
+        if self.bounded {
             self.lanes.test(edx, edx)?;
             self.lanes.je(labels.equal)?;
         }
@@ -108,7 +87,7 @@ impl Compare<'_> {
         self.look()?;
         self.lanes.first_or(RAX, labels.next)?;
         self.lanes.place(labels.stop)?;
-        if self.extent.bounded {
+        if self.bounded {
             // What stops behind the bound was equal before it, so that the first bytes will do.
             self.lanes.xor(ecx, ecx)?;
             self.lanes.cmp(rax, rdx)?;
@@ -140,7 +119,7 @@ impl Compare<'_> {
         self.lanes.and(rdi, -bytes)?;
         self.lanes.sub(rcx, rdi)?;
         self.lanes.sub(rsi, rcx)?;
-        if self.extent.bounded {
+        if self.bounded {
             self.lanes.add(rdx, rcx)?;
         }
         self.lanes.place(again)?;
@@ -179,7 +158,7 @@ impl Compare<'_> {
     fn advance(&mut self, bytes: i32, labels: Labels) -> Result<(), IcedError> {
         self.lanes.add(rdi, bytes)?;
         self.lanes.add(rsi, bytes)?;
-        if self.extent.bounded {
+        if self.bounded {
             self.lanes.sub(rdx, bytes)?;
             self.lanes.jbe(labels.equal)?;
         }
@@ -192,7 +171,7 @@ impl Compare<'_> {
         self.lanes.sub(r8, bytes)?;
         self.lanes.add(rdi, r8)?;
         self.lanes.add(rsi, r8)?;
-        if self.extent.bounded {
+        if self.bounded {
             self.lanes.sub(rdx, r8)?;
         }
         Ok(())
@@ -223,12 +202,8 @@ impl Compare<'_> {
         self.lanes.bzhi(rcx, rax, r8)?;
         self.lanes.kmovq(nearer, rcx)?;
         self.lanes.vmovdqu8(ZMM[FIRST].k2().z(), ptr(rdi))?;
-        if self.extent.terminated {
-            self.lanes.vptestmb(outcome.k2(), ZMM[FIRST], ZMM[FIRST])?;
-            self.lanes.vpcmpeqb(outcome.k1(), ZMM[FIRST], ptr(rsi))?;
-        } else {
-            self.lanes.vpcmpeqb(outcome.k2(), ZMM[FIRST], ptr(rsi))?;
-        }
+        self.lanes.vptestmb(outcome.k2(), ZMM[FIRST], ZMM[FIRST])?;
+        self.lanes.vpcmpeqb(outcome.k1(), ZMM[FIRST], ptr(rsi))?;
         self.lanes.kmovq(rax, outcome)?;
         self.lanes.xor(rax, rcx)?;
         let next = self.lanes.create_label();
@@ -237,7 +212,7 @@ impl Compare<'_> {
         self.lanes.place(next)?;
         self.lanes.add(rdi, r8)?;
         self.lanes.add(rsi, r8)?;
-        if self.extent.bounded {
+        if self.bounded {
             self.lanes.sub(rdx, r8)?;
             self.lanes.jbe(labels.equal)?;
         }
@@ -252,11 +227,9 @@ impl Compare<'_> {
         self.lanes.movzx(ecx, byte_ptr(rsi))?;
         self.lanes.sub(eax, ecx)?;
         self.lanes.jne(differ)?;
-        if self.extent.terminated {
-            self.lanes.test(ecx, ecx)?;
-            self.lanes.je(differ)?;
-        }
-        if self.extent.bounded {
+        self.lanes.test(ecx, ecx)?;
+        self.lanes.je(differ)?;
+        if self.bounded {
             self.lanes.dec(rdx)?;
             self.lanes.je(differ)?;
         }
@@ -270,7 +243,7 @@ impl Compare<'_> {
     }
 
     fn equal(&mut self, labels: Labels) -> Result<(), IcedError> {
-        if self.extent.bounded {
+        if self.bounded {
             self.lanes.place(labels.equal)?;
             self.lanes.leave_with_zero()?;
         }
@@ -281,42 +254,31 @@ impl Compare<'_> {
     fn look(&mut self) -> Result<(), IcedError> {
         self.compare(0, 0)?;
         self.lanes.mask(RAX, 0)?;
-        if !self.slots_hold_stops() { self.lanes.invert(RAX) } else { Ok(()) }
+        if self.lanes.vectors == Vectors::Avx512 { self.lanes.invert(RAX) } else { Ok(()) }
     }
 
     fn look_at_four(&mut self, labels: Labels) -> Result<(), IcedError> {
         for slot in 0..SLOTS {
             self.compare(slot, slot as i32 * self.lanes.bytes())?;
-            if !self.slots_hold_stops() {
-                self.lanes.invert_slot(slot, ONES)?;
+            if self.lanes.vectors == Vectors::Avx512 {
+                self.lanes.knotq(MASKS[slot], MASKS[slot])?;
             }
         }
         self.lanes.jump_if_any_slot(labels.hit)
     }
 
-    /// Whether [`Self::compare`] finds where to stop, and not where to go on.
-    fn slots_hold_stops(&self) -> bool {
-        self.extent.terminated != (self.lanes.vectors == Vectors::Avx512)
-    }
-
-    /// `slot` = where a comparison of the vectors at rdi and rsi + `offset` stops, or where not.
+    /// `slot` = where a comparison of the vectors at rdi and rsi + `offset` stops, with AVX-512 where it does not.
     ///
     /// A string stops where min(equal, byte) is 0, for `equal` is 255 or 0.
     fn compare(&mut self, slot: usize, offset: i32) -> Result<(), IcedError> {
         let (first, second) = (ptr(rdi + offset), ptr(rsi + offset));
         self.lanes.load(FIRST, first)?;
-        match (self.lanes.vectors, self.extent.terminated) {
-            (Vectors::Avx512, false) => self.lanes.vpcmpneqb(MASKS[slot], ZMM[FIRST], second),
-            (Vectors::Avx512, true) => {
-                self.lanes.vptestmb(MASKS[slot], ZMM[FIRST], ZMM[FIRST])?;
-                let narrowed = [MASKS[slot].k1(), MASKS[slot].k2(), MASKS[slot].k3(), MASKS[slot].k4()][slot];
-                self.lanes.vpcmpeqb(narrowed, ZMM[FIRST], second)
-            }
-            (_, false) => self.lanes.equal(slot, FIRST, second),
-            (_, true) => {
-                self.lanes.equal(slot, FIRST, second)?;
-                self.lanes.keep_zeros(slot, FIRST, ZERO)
-            }
+        if self.lanes.vectors == Vectors::Avx512 {
+            self.lanes.vptestmb(MASKS[slot], ZMM[FIRST], ZMM[FIRST])?;
+            let narrowed = [MASKS[slot].k1(), MASKS[slot].k2(), MASKS[slot].k3(), MASKS[slot].k4()][slot];
+            return self.lanes.vpcmpeqb(narrowed, ZMM[FIRST], second);
         }
+        self.lanes.equal(slot, FIRST, second)?;
+        self.lanes.keep_zeros(slot, FIRST, ZERO)
     }
 }

@@ -10,7 +10,7 @@ pub mod any_copy;
 pub mod any_fill;
 pub mod any_size;
 mod compare;
-mod compare_ends;
+mod compare_blocks;
 mod copy;
 mod fill;
 mod find;

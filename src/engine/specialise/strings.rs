@@ -10,9 +10,8 @@ use alloc::vec::Vec;
 use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
 
-use super::compare::Extent;
 use super::find::Target;
-use super::{Vectors, compare, find, last, string_copy, substring};
+use super::{Vectors, compare, compare_blocks, find, last, string_copy, substring};
 
 /// A function of the libc that has a kernel for all lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,9 +70,9 @@ impl StringFunction {
 /// Emits `function`, every end with its own `ret`.
 pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, function: StringFunction) -> Result<(), IcedError> {
     match function {
-        StringFunction::Memcmp => compare::emit(assembler, vectors, Extent::MEMCMP),
-        StringFunction::Strcmp => compare::emit(assembler, vectors, Extent::STRCMP),
-        StringFunction::Strncmp => compare::emit(assembler, vectors, Extent::STRNCMP),
+        StringFunction::Memcmp => compare_blocks::emit(assembler, vectors),
+        StringFunction::Strcmp => compare::emit(assembler, vectors, false),
+        StringFunction::Strncmp => compare::emit(assembler, vectors, true),
         StringFunction::Memchr => find::emit(assembler, vectors, Target::Byte),
         StringFunction::Strlen => find::emit(assembler, vectors, Target::Length),
         StringFunction::Strchr => find::emit(assembler, vectors, Target::ByteOrEnd),

@@ -5,8 +5,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Type, Value, types};
 
 use super::Translator;
 use crate::engine::program::FIRST_MEMORY;
-use crate::engine::seams::WASM_PAGE_BYTES;
-use crate::engine::specialise::pieces;
+use crate::engine::specialise::{Piece, pieces};
 
 /// A byte times this is the byte eight times.
 const EVERY_BYTE: i64 = 0x0101_0101_0101_0101;
@@ -46,29 +45,22 @@ impl Translator<'_> {
         }
     }
 
-    /// The difference of the first bytes that differ, word by word. The blocks must lie inside memory, or `general` decides
-    /// whether a difference before its end saves the call.
-    pub fn compare_in_place(&mut self, a: Value, b: Value, bytes: u32, general: Block) -> Value {
-        for index in [a, b] {
-            self.guard_inside(index, bytes, general);
-        }
-        let [a, b] = [a, b].map(|index| self.machine_address(FIRST_MEMORY, index));
+    /// The difference of the first bytes that differ, word by word. The last words are loaded first: all of both blocks must
+    /// lie in memory.
+    pub fn compare_in_place(&mut self, a: Value, b: Value, bytes: u32) -> Value {
+        let addresses = [a, b].map(|index| self.machine_address(FIRST_MEMORY, index));
+        let pieces = pieces(bytes, 8);
+        let Some((last, first)) = pieces.split_last() else { return self.builder.ins().iconst(types::I32, 0) };
+        let last = self.words(addresses, *last);
         let join = self.builder.create_block();
         let result = self.builder.append_block_param(join, types::I32);
         let differ = self.builder.create_block();
         let [word_a, word_b] = [(); 2].map(|()| self.builder.append_block_param(differ, types::I64));
-        let flags = self.memory_flags();
-        for (offset, width) in pieces(bytes, 8) {
-            let [x, y] = [a, b].map(|address| {
-                let word = self.builder.ins().load(piece_type(width), flags, address, offset as i32);
-                if width == 8 { word } else { self.builder.ins().uextend(types::I64, word) }
-            });
-            let same = self.builder.ins().icmp(IntCC::Equal, x, y);
-            let next = self.builder.create_block();
-            self.builder.ins().brif(same, next, &[], differ, &[x.into(), y.into()]);
-            self.builder.seal_block(next);
-            self.builder.switch_to_block(next);
+        for piece in first {
+            let words = self.words(addresses, *piece);
+            self.go_on_if_equal(words, differ);
         }
+        self.go_on_if_equal(last, differ);
         let zero = self.builder.ins().iconst(types::I32, 0);
         self.jump(join, &[zero]);
 
@@ -81,25 +73,22 @@ impl Translator<'_> {
         result
     }
 
-    /// Goes on only where `bytes` bytes from `index` lie inside memory. A constant inside its least size needs no test:
-    /// memory never shrinks.
-    pub fn guard_inside(&mut self, index: Value, bytes: u32, general: Block) {
-        let past = |index: i64| u64::from(index as u32) + u64::from(bytes);
-        if self.constant(index).is_some_and(|index| past(index) <= self.least_memory_bytes()) {
-            return;
-        }
-        let end = self.memory_bytes(FIRST_MEMORY);
-        let index = self.builder.ins().uextend(types::I64, index);
-        let past = self.builder.ins().iadd_imm_u(index, i64::from(bytes));
-        let inside = self.builder.ins().icmp(IntCC::UnsignedLessThanOrEqual, past, end);
-        self.guard(inside, general);
+    /// The words, zero-extended, at a piece of the blocks at `addresses`.
+    fn words(&mut self, addresses: [Value; 2], (offset, width): Piece) -> [Value; 2] {
+        let flags = self.memory_flags();
+        addresses.map(|address| {
+            let word = self.builder.ins().load(piece_type(width), flags, address, offset as i32);
+            if width == 8 { word } else { self.builder.ins().uextend(types::I64, word) }
+        })
     }
 
-    /// What this module says that the first memory has at least.
-    fn least_memory_bytes(&self) -> u64 {
-        let memories = self.linkage.memories.iter().zip(&self.program.modules[self.module].memories);
-        let least = memories.filter(|(id, _)| **id == FIRST_MEMORY).map(|(_, ty)| ty.initial * WASM_PAGE_BYTES);
-        least.max().unwrap_or(0)
+    /// Goes to `differ` with words that do.
+    fn go_on_if_equal(&mut self, [a, b]: [Value; 2], differ: Block) {
+        let same = self.builder.ins().icmp(IntCC::Equal, a, b);
+        let next = self.following_block();
+        self.builder.ins().brif(same, next, &[], differ, &[a.into(), b.into()]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
     }
 
     /// The difference of the lowest bytes in which two words differ.

@@ -164,7 +164,7 @@ impl Translator<'_> {
         match path {
             ExactPath::Copy if in_place => self.copy_in_place(args[0], args[1], bytes),
             ExactPath::Fill if in_place => self.fill_in_place(args[0], args[1], bytes),
-            ExactPath::Compare => return Ok(alloc::vec![self.compare_in_place(args[0], args[1], bytes, general)]),
+            ExactPath::Compare => return Ok(alloc::vec![self.compare_in_place(args[0], args[1], bytes)]),
             ExactPath::Copy => {
                 if !loads_first(vectors, bytes) {
                     self.guard_apart(args[0], args[1], bytes, general);

@@ -9,6 +9,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 
 use super::Translator;
 use crate::engine::program::FIRST_MEMORY;
+use crate::engine::seams::WASM_PAGE_BYTES;
 use crate::engine::specialise::strings::StringFunction;
 use crate::engine::specialise::{KernelId, Operation, Vectors};
 
@@ -101,6 +102,27 @@ impl Translator<'_> {
             self.builder.ins().uload8(types::I32, flags, address, 0)
         });
         self.builder.ins().isub(x, y)
+    }
+
+    /// Goes on only where `bytes` bytes from `index` lie inside memory. A constant inside its least size needs no test:
+    /// memory never shrinks.
+    fn guard_inside(&mut self, index: Value, bytes: u32, general: Block) {
+        let past = |index: i64| u64::from(index as u32) + u64::from(bytes);
+        if self.constant(index).is_some_and(|index| past(index) <= self.least_memory_bytes()) {
+            return;
+        }
+        let end = self.memory_bytes(FIRST_MEMORY);
+        let index = self.builder.ins().uextend(types::I64, index);
+        let past = self.builder.ins().iadd_imm_u(index, i64::from(bytes));
+        let inside = self.builder.ins().icmp(IntCC::UnsignedLessThanOrEqual, past, end);
+        self.guard(inside, general);
+    }
+
+    /// What this module says that the first memory has at least.
+    fn least_memory_bytes(&self) -> u64 {
+        let memories = self.linkage.memories.iter().zip(&self.program.modules[self.module].memories);
+        let least = memories.filter(|(id, _)| **id == FIRST_MEMORY).map(|(_, ty)| ty.initial * WASM_PAGE_BYTES);
+        least.max().unwrap_or(0)
     }
 
     /// The bytes of the string at a constant address, with its end, as the module's data has it; `longest` + 1 where there
