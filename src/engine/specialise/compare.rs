@@ -260,9 +260,9 @@ impl Compare<'_> {
     fn look_at_four(&mut self, labels: Labels) -> Result<(), IcedError> {
         for slot in 0..SLOTS {
             self.compare(slot, slot as i32 * self.lanes.bytes())?;
-            if self.lanes.vectors == Vectors::Avx512 {
-                self.lanes.knotq(MASKS[slot], MASKS[slot])?;
-            }
+        }
+        if self.lanes.vectors == Vectors::Avx512 {
+            MASKS.into_iter().try_for_each(|mask| self.lanes.knotq(mask, mask))?;
         }
         self.lanes.jump_if_any_slot(labels.hit)
     }

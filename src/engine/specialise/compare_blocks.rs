@@ -57,12 +57,12 @@ impl Compare<'_> {
         self.lanes.place(two)?;
         self.lanes.cmp(rdx, 2 * vector)?;
         self.lanes.ja(four)?;
-        self.from_both_ends(&[(0, rdi, rsi, 0), (1, r8, r9, -vector)])?;
+        self.compare_ends(&[(0, rdi, rsi, 0), (1, r8, r9, -vector)])?;
         self.lanes.place(four)?;
         self.lanes.cmp(rdx, 4 * vector)?;
         self.lanes.ja(more)?;
         let ends = [(0, rdi, rsi, 0), (1, rdi, rsi, vector), (2, r8, r9, -2 * vector), (3, r8, r9, -vector)];
-        self.from_both_ends(&ends)?;
+        self.compare_ends(&ends)?;
         self.lanes.place(more)?;
         self.touch_ends()
     }
@@ -85,7 +85,7 @@ impl Compare<'_> {
     }
 
     /// Compares the vectors at `places`, which cover the blocks, and ends. r8 and r9 become the ends of the blocks.
-    fn from_both_ends(&mut self, places: &[Place]) -> Result<(), IcedError> {
+    fn compare_ends(&mut self, places: &[Place]) -> Result<(), IcedError> {
         let differ = self.lanes.create_label();
         self.lanes.lea(r8, ptr(rdi + rdx))?;
         self.lanes.lea(r9, ptr(rsi + rdx))?;
