@@ -25,6 +25,17 @@ fn the_heap_may_begin_at_address_zero() {
 }
 
 #[test]
+fn a_block_that_moves_is_not_copied_byte_by_byte() {
+    const BYTES: i32 = 100_000;
+    let mut libc = Interpreted::new(1, 16);
+    let block = libc.call("malloc", &[BYTES]);
+    libc.call("malloc", &[1]); // Where the block would grow.
+    let (moved, instructions) = libc.call_counted("realloc", &[block, 2 * BYTES]);
+    assert_ne!(moved, block);
+    assert!(instructions < BYTES as u64, "{instructions} instructions for {BYTES} bytes");
+}
+
+#[test]
 fn calls_outside_memory_trap() {
     let outside = std::panic::catch_unwind(|| Interpreted::new(1, 1).call("memcpy", &[65000, 0, 1000]));
     assert!(outside.is_err());
