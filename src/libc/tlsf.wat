@@ -141,17 +141,19 @@
   (local $size i32) (local $near i32) (local $near_size i32)
   (local.set $size (i32.and (i32.load offset=4 (local.get $chunk)) (i32.const -16)))
   (local.set $near (i32.add (local.get $chunk) (local.get $size)))
-  (if (local.tee $near_size (call $free_bytes (local.get $near)))
+  (local.set $near_size (i32.load offset=4 (local.get $near)))
+  (if (i32.and (local.get $near_size) (i32.const 1))
     (then
       (call $unlink (local.get $near))
-      (local.set $size (i32.add (local.get $size) (local.get $near_size)))))
+      (local.set $size (i32.add (local.get $size) (i32.and (local.get $near_size) (i32.const -16))))))
   (if (i32.load (local.get $chunk))
     (then
       (local.set $near (i32.sub (local.get $chunk) (i32.load (local.get $chunk))))
-      (if (local.tee $near_size (call $free_bytes (local.get $near)))
+      (local.set $near_size (i32.load offset=4 (local.get $near)))
+      (if (i32.and (local.get $near_size) (i32.const 1))
         (then
           (call $unlink (local.get $near))
-          (local.set $size (i32.add (local.get $size) (local.get $near_size)))
+          (local.set $size (i32.add (local.get $size) (i32.and (local.get $near_size) (i32.const -16))))
           (local.set $chunk (local.get $near))))))
   (i32.store offset=4 (local.get $chunk) (i32.add (local.get $size) (i32.const 1)))
   (i32.store (i32.add (local.get $chunk) (local.get $size)) (local.get $size))
@@ -184,7 +186,7 @@
     (then (i32.store offset=8 (local.get $previous) (local.get $next)))
     (else
       (call $set_first
-        (call $class (call $free_bytes (local.get $chunk)))
+        (call $class (i32.and (i32.load offset=4 (local.get $chunk)) (i32.const -16)))
         (local.get $next)))))
 
 ;; Makes $chunk the first of $class; 0 empties the class.
