@@ -120,9 +120,9 @@
         (i32.le_u (local.get $need) (i32.const 256))
         (i32.ge_u (i32.load offset=4 (local.get $chunk)) (local.get $run)))
     (then
-      (call $trim (local.get $chunk) (local.get $run))
+      (call $split (local.get $chunk) (local.get $run))
       (call $cut (local.get $chunk) (i32.add (local.get $chunk) (local.get $run)) (local.get $need)))
-    (else (call $trim (local.get $chunk) (local.get $need))))
+    (else (call $split (local.get $chunk) (local.get $need))))
   (i32.add (local.get $chunk) (i32.const 8)))
 
 ;; Makes the quick lists, all empty.

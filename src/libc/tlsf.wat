@@ -79,7 +79,7 @@
 ;; Takes a free chunk of at least $need bytes, $need being the least size of its class, and marks it used.
 ;; 0 if there is none.
 (func $take (param $need i32) (result i32)
-  (local $class i32) (local $word i32) (local $bits i32) (local $chunk i32)
+  (local $class i32) (local $word i32) (local $bits i32) (local $chunk i32) (local $next i32)
   (local.set $class (call $class (local.get $need)))
   (local.set $word (i32.shr_u (local.get $class) (i32.const 5)))
   (if (i32.and (global.get $populated) (i32.shl (i32.const 1) (local.get $word)))
@@ -97,10 +97,24 @@
   (local.set $class (i32.add (i32.shl (local.get $word) (i32.const 5)) (i32.ctz (local.get $bits))))
   (local.set $chunk
     (i32.load offset=128 (i32.add (global.get $control) (i32.shl (local.get $class) (i32.const 2)))))
-  (call $unlink (local.get $chunk))
+  (local.set $next (i32.load offset=8 (local.get $chunk)))
+  (if (local.get $next) (then (i32.store offset=12 (local.get $next) (i32.const 0))))
+  (call $set_first (local.get $class) (local.get $next))
   (i32.store offset=4 (local.get $chunk)
     (i32.sub (i32.load offset=4 (local.get $chunk)) (i32.const 1)))
   (local.get $chunk))
+
+;; Cuts $chunk, in use, down to $need bytes, if it has more, and frees the rest. It comes from $take, so the chunk
+;; above it is in use.
+(func $split (param $chunk i32) (param $need i32)
+  (local $rest i32)
+  (local.set $rest (i32.sub (i32.load offset=4 (local.get $chunk)) (local.get $need)))
+  (if (i32.eqz (local.get $rest)) (then (return)))
+  (call $mark_used (local.get $chunk) (local.get $need))
+  (local.set $chunk (i32.add (local.get $chunk) (local.get $need)))
+  (i32.store offset=4 (local.get $chunk) (i32.add (local.get $rest) (i32.const 1)))
+  (i32.store (i32.add (local.get $chunk) (local.get $rest)) (local.get $rest))
+  (call $link (local.get $chunk) (local.get $rest)))
 
 ;; Cuts $chunk, in use, down to $need bytes, if it has more, and frees the rest.
 (func $trim (param $chunk i32) (param $need i32)
