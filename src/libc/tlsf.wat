@@ -25,17 +25,20 @@
 ;; The user offers $flush, which releases chunks that are in use for no other reason than to be at hand. It is called
 ;; before memory grows by an eighth or more for one request, before the heap becomes larger by half and 256 KiB than
 ;; it was when last that did not help, and when memory cannot grow. Calling it whenever memory would grow would cost
-;; more time than it saves memory: a heap just large enough would be flushed again and again.
+;; more time than it saves memory: a heap just large enough would be flushed again and again. So the heap also becomes
+;; larger by an eighth where one call follows another after fewer requests than 64 for each of its pages.
 
 (global $control (mut i32) (i32.const 0))      ;; address of the control block
 (global $populated (mut i32) (i32.const 0))    ;; bit p is set if word p of the bitmaps is not 0
 (global $top (mut i32) (i32.const 0))          ;; header that closes the newest segment, 0 before the first
 (global $heap_pages (mut i32) (i32.const 0))   ;; pages in all segments
 (global $flush_pages (mut i32) (i32.const 0))  ;; with as many, $flush is called before growing
+(global $requests (mut i32) (i32.const 0))     ;; calls of $find since one called $flush
 
 ;; A chunk of at least $need bytes, in use, to be trimmed; 0 if memory cannot grow. $need comes from $chunk_size.
 (func $find (param $need i32) (result i32)
-  (local $chunk i32)
+  (local $chunk i32) (local $spare i32)
+  (global.set $requests (i32.add (global.get $requests) (i32.const 1)))
   (local.set $chunk (call $take (local.get $need)))
   (if (local.get $chunk) (then (return (local.get $chunk))))
   (if (i32.or
@@ -44,10 +47,15 @@
     (then
       (call $flush)
       (local.set $chunk (call $take (local.get $need)))
-      (if (local.get $chunk) (then (return (local.get $chunk))))
-      (global.set $flush_pages (i32.add
-        (global.get $heap_pages)
-        (i32.add (i32.shr_u (global.get $heap_pages) (i32.const 1)) (i32.const 4))))))
+      (if (i32.eqz (local.get $chunk))
+        (then (local.set $spare (i32.add (i32.shr_u (global.get $heap_pages) (i32.const 1)) (i32.const 4))))
+        (else (if (i32.lt_u (global.get $requests) (i32.shl (global.get $heap_pages) (i32.const 6)))
+          (then (local.set $spare (i32.add (i32.shr_u (global.get $heap_pages) (i32.const 3)) (i32.const 1)))))))
+      (global.set $flush_pages (call $larger
+        (global.get $flush_pages)
+        (i32.add (global.get $heap_pages) (local.get $spare))))
+      (global.set $requests (i32.const 0))
+      (if (local.get $chunk) (then (return (local.get $chunk))))))
   (if (i32.eqz (call $grow (local.get $need))) (then (call $flush)))
   (call $take (local.get $need)))
 
