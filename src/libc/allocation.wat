@@ -42,7 +42,8 @@
     (local.set $chunk (i32.sub (local.get $block) (i32.const 8)))
     (local.set $size (i32.load offset=4 (local.get $chunk)))
     (br_if $slow (i32.and (local.get $size) (i32.const 15)))
-    (br_if $slow (i32.gt_u (local.get $size) (i32.const 1024)))
+    ;; At least 16: where no block is there is often 0.
+    (br_if $slow (i32.gt_u (i32.sub (local.get $size) (i32.const 16)) (i32.const 1008)))
     (local.set $list (i32.add (global.get $control) (local.get $size)))
     (i32.store offset=4 (local.get $chunk) (i32.load offset=3200 (local.get $list)))
     (i32.store offset=3200 (local.get $list) (local.get $chunk))
@@ -155,8 +156,8 @@
   (if (i32.and (local.get $block) (i32.const 15)) (then (return)))
   (local.set $chunk (i32.sub (local.get $block) (i32.const 8)))
   (local.set $size (i32.load offset=4 (local.get $chunk)))
-  ;; Free, or at rest.
-  (if (i32.and (local.get $size) (i32.const 9)) (then (return)))
+  ;; Free, or at rest, or among zeros.
+  (if (i32.or (i32.and (local.get $size) (i32.const 9)) (i32.eqz (local.get $size))) (then (return)))
   (if (i32.and (local.get $size) (i32.const 4))
     (then
       (i32.store offset=4 (local.get $chunk) (i32.sub (local.get $size) (i32.const 4)))

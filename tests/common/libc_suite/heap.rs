@@ -280,6 +280,10 @@ pub fn odd_sizes_and_pointers_are_accepted(libc: &mut impl LibcUnderTest) {
         let block = model.malloc(64);
         (1..16).for_each(|offset| assert_eq!(model.call("free", &[block + offset]), 0));
     }
+    let zeros = model.call("calloc", &[4, 100]);
+    let before = model.libc.memory().to_vec();
+    (16..400).step_by(16).for_each(|offset| assert_eq!(model.call("free", &[zeros + offset]), 0));
+    assert!(model.libc.memory() == before, "what lies among zeros is no block");
     for _ in 0..200 {
         model.malloc(0);
     }
