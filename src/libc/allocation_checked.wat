@@ -109,7 +109,7 @@
   (if (i32.or
         (i32.and (local.get $block) (i32.const 15))
         (i32.or
-          (i32.lt_u (local.get $node) (i32.add (global.get $control) (i32.const 4224)))
+          (i32.lt_u (local.get $node) (i32.add (global.get $control) (i32.const 4240)))
           (i32.ge_u (local.get $node) (global.get $top))))
     (then (call $heap_invalid_free)))
   (local.set $state (i32.xor (i32.load offset=12 (local.get $node)) (local.get $node)))

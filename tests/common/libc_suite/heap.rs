@@ -204,6 +204,19 @@ pub fn growing_counts_the_free_end_of_memory(libc: &mut impl LibcUnderTest) {
     model.finish();
 }
 
+pub fn a_small_block_is_freed_and_used_again_with_two_words(libc: &mut impl LibcUnderTest) {
+    for len in [0, 1, 24, 500, 1000, 1016] {
+        let block = libc.call("malloc", &[len]);
+        let before = libc.memory().to_vec();
+        libc.call("free", &[block]);
+        let words = before.chunks(4).zip(libc.memory().chunks(4));
+        let changed = words.filter(|(before, after)| before != after).count();
+        assert_eq!(changed, 2, "words that free of {len} bytes wrote: one of the list, one beside the block");
+        assert_eq!(libc.call("malloc", &[len]), block);
+        assert!(libc.memory() == before, "malloc of {len} bytes undoes what free wrote");
+    }
+}
+
 pub fn calloc_gives_zeros_in_used_memory(libc: &mut impl LibcUnderTest) {
     let mut model = Model::new(libc);
     for size in 0..500 {
@@ -267,6 +280,10 @@ pub fn odd_sizes_and_pointers_are_accepted(libc: &mut impl LibcUnderTest) {
         let block = model.malloc(64);
         (1..16).for_each(|offset| assert_eq!(model.call("free", &[block + offset]), 0));
     }
+    let zeros = model.call("calloc", &[4, 100]);
+    let before = model.libc.memory().to_vec();
+    (16..400).step_by(16).for_each(|offset| assert_eq!(model.call("free", &[zeros + offset]), 0));
+    assert!(model.libc.memory() == before, "what lies among zeros is no block");
     for _ in 0..200 {
         model.malloc(0);
     }

@@ -1,7 +1,7 @@
 //! The libc's module as it is, run by wasmi.
 
 use super::LibcUnderTest;
-use wasmi::{Engine, F32, F64, Instance, Linker, Memory, MemoryType, Module, Store, Val, ValType};
+use wasmi::{Config, Engine, F32, F64, Instance, Linker, Memory, MemoryType, Module, Store, Val, ValType};
 
 pub struct Interpreted {
     store: Store<()>,
@@ -16,14 +16,26 @@ impl Interpreted {
 
     /// Another module with the same exports.
     pub fn of(module: &[u8], initial_pages: u32, maximum_pages: u32) -> Self {
-        let engine = Engine::default();
+        let engine = Engine::new(Config::default().consume_fuel(true));
         let module = Module::new(&engine, module).expect("the libc is valid");
         let mut store = Store::new(&engine, ());
+        store.set_fuel(u64::MAX).expect("the engine counts fuel");
         let memory = Memory::new(&mut store, MemoryType::new(initial_pages, Some(maximum_pages))).expect("memory fits");
         let mut linker = Linker::new(&engine);
         linker.define("program", "memory", memory).expect("one memory is defined");
         let instance = linker.instantiate_and_start(&mut store, &module).expect("the libc imports memory only");
         Self { store, memory, instance }
+    }
+
+    /// [`call`](LibcUnderTest::call), and how many instructions it took, as wasmi counts them.
+    pub fn call_counted(&mut self, name: &str, args: &[i32]) -> (i32, u64) {
+        let before = self.fuel();
+        let result = self.call(name, args);
+        (result, before - self.fuel())
+    }
+
+    fn fuel(&self) -> u64 {
+        self.store.get_fuel().expect("the engine counts fuel")
     }
 }
 

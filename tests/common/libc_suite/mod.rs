@@ -66,6 +66,7 @@ macro_rules! libc_contracts {
             replacing_blocks_at_random_does_not_leak,
             freed_neighbours_join,
             what_was_freed_serves_other_sizes,
+            a_small_block_is_freed_and_used_again_with_two_words,
             growing_counts_the_free_end_of_memory,
             calloc_gives_zeros_in_used_memory,
             exhaustion_and_overflow_give_null_and_harm_nothing,
