@@ -11,6 +11,7 @@ use bareflow::profile::{FunctionRecord, Profile};
 const PROGRAM: &str = r#"(module
     (import "libc" "memcpy" (func $memcpy (param i32 i32 i32) (result i32)))
     (import "libc" "memcmp" (func $memcmp (param i32 i32 i32) (result i32)))
+    (import "libc" "memset" (func $memset (param i32 i32 i32) (result i32)))
     (import "libc" "strlen" (func $strlen (param i32) (result i32)))
     (import "libc" "floor" (func $floor (param f64) (result f64)))
     (import "libc" "sqrt" (func $sqrt (param f64) (result f64)))
@@ -23,6 +24,8 @@ const PROGRAM: &str = r#"(module
       (call $memcpy (local.get 0) (local.get 1) (local.get 2)))
     (func (export "compare") (param i32 i32 i32) (result i32)
       (call $memcmp (local.get 0) (local.get 1) (local.get 2)))
+    (func (export "fill") (param i32 i32 i32) (result i32)
+      (call $memset (local.get 0) (local.get 1) (local.get 2)))
     (func (export "length") (param i32) (result i32) (call $strlen (local.get 0)))
     (func (export "length-by-table") (param i32) (result i32)
       (call_indirect (type $length) (local.get 0) (i32.const 0)))
@@ -137,6 +140,46 @@ fn comparisons_of_one_size_trap_where_the_generic_one_does() {
             check(past_4_gib, 200);
         }
         assert!(engines[1].statistics().guards_passed >= 3, "{size}");
+    }
+}
+
+/// With AVX-512, code for the shortest blocks stands in front of the calls of these kernels.
+#[test]
+fn blocks_of_any_size_are_filled_and_compared_as_the_generic_bodies_do() {
+    let end = 2 * 65536;
+    for cpu in ALL_CPUS {
+        let mut engine = after(cpu(), |engine| {
+            for size in 0..400 {
+                engine::call(engine, "compare", &[0, 1024, size % 40]);
+                engine::call(engine, "fill", &[0, size, size % 40]);
+            }
+        });
+        let mut plain = plain();
+        let mut same = |name: &str, args: [u64; 3]| {
+            let results = [&mut engine, &mut plain].map(|engine| engine::invoke(engine, name, &args));
+            let [result, expected] = results.map(|result| result.map_err(|ending| kind(&ending)));
+            assert_eq!(result, expected, "{name} {args:?}");
+        };
+        for size in 0..140 {
+            for (at, byte) in [(4096, 0x180 + size), (end - size, size), (end - size + 1, 1), (end - 1, 255)] {
+                same("fill", [at, byte, size]);
+            }
+            same("fill", [8192, 7, 300]);
+            same("fill", [12288, 7, 300]);
+            for different in [0, size / 2, size.saturating_sub(1), size] {
+                same("fill", [12288 + different, 250, 1]);
+                same("compare", [8192, 12288, size]);
+                same("compare", [12288, 8192, size]);
+                same("fill", [12288 + different, 7, 1]);
+            }
+            for beyond in [end - size, end - size + 1, end - size / 2, u64::from(u32::MAX) - size / 2] {
+                same("compare", [beyond, 4096, size]);
+                same("compare", [4096, beyond, size]);
+            }
+        }
+        // Fills that trapped may have written up to the end, or not.
+        let kept = ..end as usize - 140;
+        assert!(engine.memory()[kept] == plain.memory()[kept]);
     }
 }
 

@@ -178,7 +178,7 @@ fn symbol(function: &Function, name: UserExternalNameRef) -> Symbol {
         namespace::FUNCTION => Symbol::Function(FuncId(name.index)),
         namespace::TRAMPOLINE if name.index == TRAMPOLINE_NOTE => Symbol::NoteTrampoline,
         namespace::TRAMPOLINE => Symbol::RuntimeTrampoline,
-        namespace::KERNEL => Symbol::Kernel(KernelId::from_number(name.index)),
+        namespace::KERNEL | namespace::ROOM => Symbol::Kernel(KernelId::from_number(name.index)),
         other => unreachable!("namespace {other} is not declared"),
     }
 }

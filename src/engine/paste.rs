@@ -1,8 +1,9 @@
 //! Kernels pasted over the calls that stand for them.
 //!
 //! Cranelift encodes no AVX-512 and has no way to put foreign code between its own. So where such code is wanted,
-//! `translate` calls the kernel as many times in a row as its code is long, by a convention that keeps all registers; here
-//! the code takes the place of those calls. Faults in it are the caller's, at the place of the call.
+//! `translate` calls the kernel as many times in a row as the code is long, by a convention that keeps all registers; here
+//! the code takes the place of those calls. Code that does not do everything ends in front of one more call, which has the
+//! kernel's own convention. Faults in it are the caller's, at the place of the call.
 
 use alloc::vec::Vec;
 
@@ -10,12 +11,19 @@ use iced_x86::IcedError;
 
 use super::code::NEAR_BYTES;
 use super::compile::{MachineCode, Relocation, Symbol};
-use super::specialise::KernelId;
+use super::specialise::{KernelId, Pasted};
 
-/// How many calls in a row stand for `kernel`.
+/// How many calls in a row stand for `kernel`, the last of them with its results.
 pub fn calls(kernel: KernelId) -> usize {
     // A kernel that cannot be encoded fails again, with a message, when its code is placed.
-    kernel.pasted().ok().flatten().map_or(1, |code| code.len().div_ceil(NEAR_BYTES))
+    kernel.pasted().ok().flatten().map_or(1, |pasted| calls_for(&pasted))
+}
+
+fn calls_for(pasted: &Pasted) -> usize {
+    match pasted {
+        Pasted::Whole(code) => code.len().div_ceil(NEAR_BYTES),
+        Pasted::Head(code) => code.len().div_ceil(NEAR_BYTES) + 1,
+    }
 }
 
 /// Puts the kernels that are to be pasted into `code`, in place of their calls.
@@ -25,31 +33,37 @@ pub fn paste(code: &mut MachineCode) -> Result<(), IcedError> {
     kernels.sort_unstable();
     kernels.dedup();
     for kernel in kernels {
-        if let Some(body) = kernel.pasted()? {
-            paste_kernel(code, kernel, &body);
+        if let Some(pasted) = kernel.pasted()? {
+            paste_kernel(code, kernel, &pasted);
         }
     }
     Ok(())
 }
 
-fn paste_kernel(code: &mut MachineCode, kernel: KernelId, body: &[u8]) {
-    let calls = body.len().div_ceil(NEAR_BYTES);
+fn paste_kernel(code: &mut MachineCode, kernel: KernelId, pasted: &Pasted) {
     let (mut places, others): (Vec<Relocation>, Vec<Relocation>) =
         code.relocations.iter().partition(|relocation| relocation.target == Symbol::Kernel(kernel));
     places.sort_unstable_by_key(|relocation| relocation.offset);
     code.relocations = others;
-    for run in places.chunks(calls) {
+    for run in places.chunks(calls_for(pasted)) {
+        let [front @ .., last] = run else { continue };
         // A relocation is that of the distance, behind the opcode.
-        let first = run[0].offset as usize - 1;
-        let adjoin = run.iter().enumerate().all(|(index, call)| call.offset as usize == first + 1 + index * NEAR_BYTES);
-        if adjoin {
-            code.bytes[first..first + body.len()].copy_from_slice(body);
-            fill_with_nops(&mut code.bytes[first + body.len()..first + run.len() * NEAR_BYTES]);
-        } else {
-            // The register allocator put something between the calls: one of them suffices.
-            code.relocations.push(run[0]);
-            for call in &run[1..] {
-                fill_with_nops(&mut code.bytes[call.offset as usize - 1..][..NEAR_BYTES]);
+        let (first, end) = (run[0].offset as usize - 1, last.offset as usize - 1 + NEAR_BYTES);
+        match pasted {
+            _ if end - first != run.len() * NEAR_BYTES => {
+                // The register allocator put something between the calls: one of them suffices.
+                front.iter().for_each(|call| fill_with_nops(&mut code.bytes[call.offset as usize - 1..][..NEAR_BYTES]));
+                code.relocations.push(*last);
+            }
+            Pasted::Whole(body) => {
+                code.bytes[first..first + body.len()].copy_from_slice(body);
+                fill_with_nops(&mut code.bytes[first + body.len()..end]);
+            }
+            Pasted::Head(head) => {
+                let call = end - NEAR_BYTES;
+                fill_with_nops(&mut code.bytes[first..call - head.len()]);
+                code.bytes[call - head.len()..call].copy_from_slice(head);
+                code.relocations.push(*last);
             }
         }
     }
@@ -70,14 +84,16 @@ fn fill_with_nops(bytes: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::super::compile::RelocationKind;
+    use super::super::specialise::strings::StringFunction;
     use super::super::specialise::{Operation, Vectors};
     use super::*;
 
-    const KERNEL: KernelId =
+    const WHOLE: KernelId =
         KernelId { operation: Operation::CopyExactly, vectors: Vectors::Avx512, detail: 64, rare: false };
+    const HEAD: KernelId = KernelId { operation: Operation::String(StringFunction::Memcmp), detail: 0, ..WHOLE };
 
-    /// Calls at these offsets in code of `bytes` bytes.
-    fn code(bytes: usize, calls: &[usize]) -> MachineCode {
+    /// Calls of `kernel` at these offsets in code of `bytes` bytes.
+    fn code(kernel: KernelId, bytes: usize, calls: &[usize]) -> MachineCode {
         let mut code = MachineCode {
             bytes: alloc::vec![0xcc; bytes],
             relocations: Vec::new(),
@@ -86,37 +102,57 @@ mod tests {
         };
         for at in calls {
             code.bytes[*at] = 0xe8;
-            let (offset, kind, target) = (*at as u32 + 1, RelocationKind::Near, Symbol::Kernel(KERNEL));
+            let (offset, kind, target) = (*at as u32 + 1, RelocationKind::Near, Symbol::Kernel(kernel));
             code.relocations.push(Relocation { offset, kind, target, addend: -4 });
         }
         code
     }
 
-    #[test]
-    fn calls_in_a_row_become_the_kernel() {
-        let body = KERNEL.pasted().unwrap().unwrap();
+    /// Two places with room for `kernel`, a byte between them, and what is in them after pasting.
+    fn pasted_twice(kernel: KernelId) -> (MachineCode, [usize; 2], usize) {
+        let room = calls(kernel) * NEAR_BYTES;
+        let starts = [3, 3 + room + 1];
         let places: Vec<usize> =
-            (0..2 * calls(KERNEL)).map(|call| 3 + NEAR_BYTES * call + call / calls(KERNEL)).collect();
-        let end = places[places.len() - 1] + NEAR_BYTES;
-        let mut code = code(end + 2, &places);
+            starts.iter().flat_map(|start| (0..calls(kernel)).map(move |call| start + NEAR_BYTES * call)).collect();
+        let mut code = code(kernel, starts[1] + room + 2, &places);
         paste(&mut code).unwrap();
-        assert!(code.relocations.is_empty());
-        for first in [places[0], places[calls(KERNEL)]] {
-            assert_eq!(code.bytes[first..first + body.len()], body);
+        for outside in [0..3, starts[1] - 1..starts[1], starts[1] + room..code.bytes.len()] {
+            assert!(code.bytes[outside].iter().all(|byte| *byte == 0xcc));
         }
-        assert_eq!(code.bytes[..3], [0xcc; 3]);
-        assert_eq!(code.bytes[end..], [0xcc; 2]);
-        let gap = places[calls(KERNEL)] - 1;
-        assert_eq!(code.bytes[gap], 0xcc);
+        (code, starts, room)
     }
 
     #[test]
-    fn of_calls_that_are_apart_one_stays() {
-        let places: Vec<usize> = (0..calls(KERNEL)).map(|call| 6 * call).collect();
-        let mut code = code(6 * places.len(), &places);
-        paste(&mut code).unwrap();
-        assert_eq!(code.relocations.len(), 1);
-        assert_eq!(code.bytes[0], 0xe8);
-        assert!(places[1..].iter().all(|at| code.bytes[*at..*at + 5] == [0x0f, 0x1f, 0x44, 0x00, 0x00]));
+    fn calls_in_a_row_become_the_kernel() {
+        let Some(Pasted::Whole(body)) = WHOLE.pasted().unwrap() else { panic!("all of it is pasted") };
+        let (code, starts, _) = pasted_twice(WHOLE);
+        assert!(code.relocations.is_empty());
+        starts.iter().for_each(|start| assert_eq!(code.bytes[*start..][..body.len()], body));
+    }
+
+    #[test]
+    fn a_head_ends_at_a_call_that_stays() {
+        let Some(Pasted::Head(head)) = HEAD.pasted().unwrap() else { panic!("its head is pasted") };
+        let (code, starts, room) = pasted_twice(HEAD);
+        assert_eq!(code.relocations.len(), 2);
+        for (start, call) in starts.iter().zip(&code.relocations) {
+            let end = start + room - NEAR_BYTES;
+            assert_eq!((code.bytes[end], call.offset as usize), (0xe8, end + 1));
+            assert_eq!(code.bytes[end - head.len()..end], head);
+        }
+    }
+
+    #[test]
+    fn of_calls_that_are_apart_the_last_stays() {
+        for kernel in [WHOLE, HEAD] {
+            let places: Vec<usize> = (0..calls(kernel)).map(|call| 6 * call).collect();
+            let last = places[places.len() - 1];
+            let mut code = code(kernel, last + NEAR_BYTES, &places);
+            paste(&mut code).unwrap();
+            assert_eq!(code.relocations.len(), 1);
+            assert_eq!((code.bytes[last], code.relocations[0].offset as usize), (0xe8, last + 1));
+            let nop = [0x0f, 0x1f, 0x44, 0x00, 0x00];
+            assert!(places[..places.len() - 1].iter().all(|at| code.bytes[*at..*at + 5] == nop));
+        }
     }
 }

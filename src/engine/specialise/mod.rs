@@ -14,6 +14,7 @@ mod compare_blocks;
 mod copy;
 mod fill;
 mod find;
+mod heads;
 mod lanes;
 mod last;
 #[cfg(test)]
@@ -143,6 +144,15 @@ pub struct KernelId {
     pub rare: bool,
 }
 
+/// Code that stands in place of calls of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pasted {
+    /// All of it, without the return.
+    Whole(Vec<u8>),
+    /// What comes before a call and often jumps over it.
+    Head(Vec<u8>),
+}
+
 /// Longer copies of one size take the general path: straight-line code of more than 256 vector moves evicts more of the
 /// instruction cache than the loop costs.
 pub const MAX_BYTES: u32 = 4096;
@@ -215,14 +225,20 @@ impl KernelId {
         self.rare || (exact && self.vectors == Vectors::Avx512)
     }
 
-    /// Its code without the return, if it is to stand in place of its calls.
-    pub fn pasted(self) -> Result<Option<Vec<u8>>, IcedError> {
-        if self.rare || !self.keeps_registers() || self.detail > MAX_BYTES_PASTED {
+    /// What is to stand in place of its calls, if anything.
+    pub fn pasted(self) -> Result<Option<Pasted>, IcedError> {
+        if self.rare || self.vectors != Vectors::Avx512 {
+            return Ok(None);
+        }
+        if !self.keeps_registers() {
+            return Ok(heads::head(self.operation, self.detail)?.map(Pasted::Head));
+        }
+        if self.detail > MAX_BYTES_PASTED {
             return Ok(None);
         }
         let mut code = kernel(self, CpuFeatures::empty())?;
         code.pop();
-        Ok(Some(code))
+        Ok(Some(Pasted::Whole(code)))
     }
 
     /// As the index of a relocation name: rarity, operation, vectors, detail from the highest bit on.

@@ -100,6 +100,12 @@ impl Shape {
         minima.zip(maxima.iter().copied().chain([u32::MAX])).map(|(min, max)| SizeClass { min, max }).collect()
     }
 
+    /// Whether, with AVX-512, the first test is for sizes of up to one vector.
+    pub fn begins_with_a_vector(self) -> bool {
+        let classes = self.classes(Vectors::Avx512);
+        classes[0].max == Vectors::Avx512.masked_bytes() && self.split(0, classes.len() - 1) == Some(0)
+    }
+
     /// The index of the last class that goes to the lower side of the first test among classes `first..=last`.
     pub fn split(self, first: usize, last: usize) -> Option<usize> {
         let limits = (0..MAX_LIMITS).map(|place| (self.number >> (place * BITS)) & ((1 << BITS) - 1));

@@ -90,11 +90,9 @@ impl Translator<'_> {
         if outcome != Outcome::FirstArgument {
             signature.returns.push(AbiParam::new(types::I64));
         }
+        self.make_room(kernel, &words);
         let function = self.import(namespace::KERNEL, kernel.number(), signature);
         let call = self.builder.ins().call(function, &words);
-        for _ in 1..paste::calls(kernel) {
-            self.builder.ins().call(function, &words);
-        }
         let result = match outcome {
             Outcome::FirstArgument => args[0],
             Outcome::Word => {
@@ -107,6 +105,16 @@ impl Translator<'_> {
             }
         };
         alloc::vec![result]
+    }
+
+    /// Makes the calls in front of that of `kernel` over which code is pasted.
+    fn make_room(&mut self, kernel: KernelId, words: &[Value]) {
+        let mut signature = Signature::new(CallConv::PreserveAll);
+        signature.params = alloc::vec![AbiParam::new(types::I64); words.len()];
+        for _ in 1..paste::calls(kernel) {
+            let function = self.import(namespace::ROOM, kernel.number(), signature.clone());
+            self.builder.ins().call(function, words);
+        }
     }
 
     /// The call of no particular size: recorded, and `kernel`'s where there is one.

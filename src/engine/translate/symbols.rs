@@ -17,6 +17,8 @@ pub mod namespace {
     pub const TRAMPOLINE: u32 = 1;
     /// Index: kernel identifier.
     pub const KERNEL: u32 = 2;
+    /// The same, for calls that something is to be pasted over.
+    pub const ROOM: u32 = 3;
 }
 
 /// The trampolines to the engine, as indices of their namespace.
