@@ -3,21 +3,16 @@
 //! Key type: [`Choices`]. Neighbours: `tier` has the thresholds, `specialise` knows which kernels and paths there are,
 //! `promotion` makes plans of choices.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Engine;
+use super::expansion::{Expand, Expansions};
 use super::layout::site;
-use super::program::{FuncId, FunctionKind};
+use super::program::FuncId;
 use super::specialise::{ExactPath, KernelId};
-use super::tier::{self, Promotion, Tier};
-use super::translate::{Specialisation, callees};
-use crate::libc::{Family, Heap};
+use super::tier::{self, Tier};
+use super::translate::Specialisation;
 use crate::profile::{SiteKind, SiteRecord, ValueHistogram};
-
-/// Bodies of up to this many bytes of WebAssembly stand in place of calls: about thirty operators, as much code as the
-/// call with its arguments, its frame and its counter a few times over.
-const INLINE_BYTES: usize = 128;
 
 /// What the code of one function is specialised for. Equal choices give equal code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,14 +22,7 @@ pub struct Choices {
     /// What each site is specialised for, in body order.
     pub sites: Vec<Option<Specialisation>>,
     /// What stands in place of calls of libc functions.
-    pub callees: BTreeMap<FuncId, Expand>,
-}
-
-/// What stands in place of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expand {
-    Kernel(KernelId),
-    Body,
+    pub callees: Expansions,
 }
 
 impl Choices {
@@ -68,54 +56,7 @@ impl Engine {
         Choices { body, sites: self.site_choices(id, minimum, &callees), callees }
     }
 
-    /// The kernel that does all that the libc's function `id` does; `sizes` are those of its calls, where they are known.
-    fn kernel_for(&self, id: FuncId, sizes: &ValueHistogram) -> Option<KernelId> {
-        KernelId::for_function(self.program.info(id).libc?.name, sizes, self.platform.cpu)
-    }
-
-    /// The hot libc functions that `id` calls and whose work can stand in place of the calls.
-    fn expansions(&self, id: FuncId) -> BTreeMap<FuncId, Expand> {
-        let observed = self.functions[id.0 as usize].observed;
-        let sites = observed.map_or(&[][..], |observed| &self.sites[observed.first_site..][..observed.site_count]);
-        let called = callees(&self.program, id).into_iter().chain(sites.iter().filter_map(|site| site.callee));
-        let hot = called.filter(|callee| *callee != id && self.is_hot_libc_function(*callee));
-        hot.filter_map(|callee| Some((callee, self.expansion(callee)?))).collect()
-    }
-
-    /// What can stand in place of calls of `id`, if it is the libc's.
-    fn expansion(&self, id: FuncId) -> Option<Expand> {
-        let function = self.program.info(id).libc?;
-        if function.family == Family::Allocation && self.options.heap == Heap::Checked {
-            // Backtraces of what it finds begin with these functions.
-            return None;
-        }
-        let kernel = self.kernel_for(id, &ValueHistogram::default()).map(Expand::Kernel);
-        kernel.or_else(|| self.is_small(id).then_some(Expand::Body))
-    }
-
-    /// Whether hot callers do without code of `id`.
-    pub(super) fn is_expanded_where_hot(&self, id: FuncId) -> bool {
-        self.options.highest == Tier::Specialised && self.expansion(id).is_some()
-    }
-
-    fn is_hot_libc_function(&self, id: FuncId) -> bool {
-        let hot_now =
-            || self.options.promotion == Promotion::Flight && self.calls_of(id) >= self.options.thresholds.optimise;
-        let hot = || self.options.lowest > Tier::Baseline || self.is_hot(id) || hot_now();
-        self.program.info(id).libc.is_some() && hot()
-    }
-
-    fn is_small(&self, id: FuncId) -> bool {
-        let FunctionKind::Defined { module, index } = self.program.info(id).kind else { return false };
-        self.program.modules[module].body(index).is_some_and(|body| body.as_bytes().len() <= INLINE_BYTES)
-    }
-
-    fn site_choices(
-        &mut self,
-        id: FuncId,
-        minimum: u64,
-        expansions: &BTreeMap<FuncId, Expand>,
-    ) -> Vec<Option<Specialisation>> {
+    fn site_choices(&mut self, id: FuncId, minimum: u64, expansions: &Expansions) -> Vec<Option<Specialisation>> {
         let records = self.site_records(id);
         let state = &self.functions[id.0 as usize];
         let earlier = state.earlier.as_ref().map_or(&[][..], |record| &record.sites);
@@ -139,7 +80,7 @@ impl Engine {
         callee: FuncId,
         record: &SiteRecord,
         minimum: u64,
-        expansions: &BTreeMap<FuncId, Expand>,
+        expansions: &Expansions,
     ) -> Option<Specialisation> {
         let name = self.program.info(callee).libc?.name;
         let has_path = |size: u64| match ExactPath::of(name, size)? {

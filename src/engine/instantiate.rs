@@ -60,6 +60,7 @@ impl Engine {
             registered: BTreeMap::new(),
             stop: None,
             earlier,
+            behind_mathematics: None,
             statistics: Statistics::default(),
             program,
             platform: Rest {

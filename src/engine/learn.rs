@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::choices::Expand;
+use super::expansion::Expand;
 use super::instantiate::ensure;
 use super::layout::{function, sample_period, site};
 use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};

@@ -11,6 +11,7 @@ mod compile;
 mod constant;
 pub mod cpu;
 mod enter;
+mod expansion;
 mod instantiate;
 mod layout;
 mod learn;
@@ -34,7 +35,7 @@ mod trap;
 mod warm_up;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -198,6 +199,8 @@ pub struct Engine {
     stop: Option<Pending>,
     /// What earlier boots learned.
     earlier: Profile,
+    /// The mathematics and the functions behind them, once that was asked.
+    behind_mathematics: Option<BTreeSet<FuncId>>,
     statistics: Statistics,
 }
 

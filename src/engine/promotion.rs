@@ -1,9 +1,11 @@
 //! Compiling functions: at first call, when they became hot, and as their choices say.
 
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::choices::{Choices, Expand};
+use super::choices::Choices;
 use super::compile::Effort;
+use super::expansion::{Expand, Expansions};
 use super::layout::function;
 use super::program::{FuncId, Program};
 use super::seams::MemoryBase;
@@ -60,7 +62,7 @@ impl Engine {
         if choices.body.is_some() {
             self.end_generic_calls(id);
         }
-        let plan = self.plan(id, tier, &choices);
+        let plan = self.plan(id, tier, &choices, &choices.callees);
         let environment = environment(&self.program, &self.platform, &self.compiler);
         let code = self.compiler.compile(|function, context| {
             translate(environment, id, &plan, function, context).map_err(EngineError::from)
@@ -85,7 +87,7 @@ impl Engine {
         self.functions[id.0 as usize].generic_calls.get_or_insert(calls);
     }
 
-    fn plan(&self, id: FuncId, tier: Tier, choices: &Choices) -> Plan {
+    fn plan(&self, id: FuncId, tier: Tier, choices: &Choices, expansions: &Expansions) -> Plan {
         let state = &self.functions[id.0 as usize];
         let Some(observed) = state.observed else { unreachable!("a function is observed before it is compiled") };
         let flight = self.options.promotion == Promotion::Flight && self.options.highest > Tier::Baseline;
@@ -109,20 +111,29 @@ impl Engine {
                 })
                 .collect(),
             body: choices.body,
-            callees: choices
-                .callees
-                .iter()
-                .map(|(callee, expand)| (*callee, self.callee_plan(*callee, *expand)))
-                .collect(),
+            callees: self.callee_plans(id, expansions),
         }
     }
 
-    fn callee_plan(&self, id: FuncId, expand: Expand) -> CalleePlan {
+    fn callee_plans(&self, id: FuncId, expansions: &Expansions) -> BTreeMap<FuncId, CalleePlan> {
+        let called: BTreeSet<FuncId> = self.callees_of(id).into_iter().collect();
+        let expanded = called.into_iter().filter_map(|callee| Some((callee, *expansions.get(&callee)?)));
+        expanded.map(|(callee, expand)| (callee, self.callee_plan(callee, expand, expansions))).collect()
+    }
+
+    fn callee_plan(&self, id: FuncId, expand: Expand, expansions: &Expansions) -> CalleePlan {
         let how = match expand {
             Expand::Kernel(kernel) => Expansion::Kernel(kernel),
-            Expand::Body => Expansion::Body(Box::new(self.plan(id, Tier::Specialised, &Choices::default()))),
+            Expand::Body => Expansion::Body(self.body_plan(id, expansions)),
+            Expand::BodyForConstants => Expansion::BodyForConstants(self.body_plan(id, expansions)),
         };
         CalleePlan { calls: self.functions[id.0 as usize].counters + function::CALLS, how }
+    }
+
+    /// How the body of `id` is translated in place of a call.
+    fn body_plan(&self, id: FuncId, expansions: &Expansions) -> Box<Plan> {
+        let below = self.expansions_below(id, expansions);
+        Box::new(self.plan(id, Tier::Specialised, &Choices::default(), below))
     }
 }
 

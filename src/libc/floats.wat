@@ -1,8 +1,7 @@
 ;; What the mathematics share: parts of doubles, and arithmetic with more bits than a double has.
 ;;
-;; The mathematics read and write no memory, for all memory is the program's: tables are constants in code, and
-;; where a helper has two results, the second is in a global. They use no fused multiply-add, so that every engine and
-;; every CPU gives the same bits.
+;; The mathematics read and write no memory, for all memory is the program's: tables are constants in code. They use no
+;; fused multiply-add, so that every engine and every CPU gives the same bits.
 
 ;; The exponent field of x, 0 to 2047.
 (func $biased_exponent (param $x f64) (result i32)

@@ -130,31 +130,33 @@
   (f64.copysign (call $atan_of_positive (local.get $t)) (local.get $x)))
 
 (func $atan_of_positive (param $t f64) (result f64)
+  (local $high f64) (local $low f64) (local $numerator f64) (local $denominator f64)
+  (local.set $high (f64.const 1.57079632679489655800e+00))
+  (local.set $low (f64.const 6.12323399573676603587e-17))
+  (local.set $numerator (f64.const -1))
+  (local.set $denominator (local.get $t))
   (if (f64.lt (local.get $t) (f64.const 0.6875))
-    (then (return (call $atan_from
-      (f64.const 4.63647609000806093515e-01)
-      (f64.const 2.26987774529616870924e-17)
-      (f64.div
-        (f64.sub (f64.mul (f64.const 2) (local.get $t)) (f64.const 1))
-        (f64.add (f64.const 2) (local.get $t)))))))
-  (if (f64.lt (local.get $t) (f64.const 1.1875))
-    (then (return (call $atan_from
-      (f64.const 7.85398163397448278999e-01)
-      (f64.const 3.06161699786838301793e-17)
-      (f64.div
-        (f64.sub (local.get $t) (f64.const 1))
-        (f64.add (local.get $t) (f64.const 1)))))))
-  (if (f64.lt (local.get $t) (f64.const 2.4375))
-    (then (return (call $atan_from
-      (f64.const 9.82793723247329054082e-01)
-      (f64.const 1.39033110312309984516e-17)
-      (f64.div
-        (f64.sub (local.get $t) (f64.const 1.5))
-        (f64.add (f64.const 1) (f64.mul (f64.const 1.5) (local.get $t))))))))
+    (then
+      (local.set $high (f64.const 4.63647609000806093515e-01))
+      (local.set $low (f64.const 2.26987774529616870924e-17))
+      (local.set $numerator (f64.sub (f64.mul (f64.const 2) (local.get $t)) (f64.const 1)))
+      (local.set $denominator (f64.add (f64.const 2) (local.get $t))))
+    (else (if (f64.lt (local.get $t) (f64.const 1.1875))
+      (then
+        (local.set $high (f64.const 7.85398163397448278999e-01))
+        (local.set $low (f64.const 3.06161699786838301793e-17))
+        (local.set $numerator (f64.sub (local.get $t) (f64.const 1)))
+        (local.set $denominator (f64.add (local.get $t) (f64.const 1))))
+      (else (if (f64.lt (local.get $t) (f64.const 2.4375))
+        (then
+          (local.set $high (f64.const 9.82793723247329054082e-01))
+          (local.set $low (f64.const 1.39033110312309984516e-17))
+          (local.set $numerator (f64.sub (local.get $t) (f64.const 1.5)))
+          (local.set $denominator (f64.add (f64.const 1) (f64.mul (f64.const 1.5) (local.get $t))))))))))
   (call $atan_from
-    (f64.const 1.57079632679489655800e+00)
-    (f64.const 6.12323399573676603587e-17)
-    (f64.div (f64.const -1) (local.get $t))))
+    (local.get $high)
+    (local.get $low)
+    (f64.div (local.get $numerator) (local.get $denominator))))
 
 ;; high + low + atan(t).
 (func $atan_from (param $high f64) (param $low f64) (param $t f64) (result f64)

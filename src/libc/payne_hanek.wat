@@ -4,8 +4,9 @@
 ;; x = m 2^e with an integer m, and x 2/pi is wanted modulo 4, so the bits of 2/pi that make multiples of 4 are left
 ;; out: of m times the next 192 bits modulo 2^192, the top two bits are n, and the rest is the fraction. It has 126
 ;; bits here; no double comes so close to a multiple of pi/2 that more than 62 of them cancel.
-(func $remainder_of_large (param $x f64) (result i32)
+(func $remainder_of_large (param $x f64) (result i32 f64 f64)
   (local $m i64) (local $at i32) (local $top i64) (local $next i64) (local $last i64) (local $negative i64)
+  (local $high f64) (local $low f64)
   (local.set $m (call $significand (local.get $x)))
   ;; Bit 0 is the 64th before the point, so that no index is negative.
   (local.set $at (i32.sub (call $biased_exponent (local.get $x)) (i32.const 1013)))
@@ -32,20 +33,24 @@
   (call $multiply_by_half_pi
     (i64.xor (local.get $top) (local.get $negative))
     (i64.xor (local.get $next) (local.get $negative)))
+  (local.set $low)
+  (local.set $high)
   (if (i32.xor
         (i32.wrap_i64 (i64.and (local.get $negative) (i64.const 1)))
         (f64.lt (local.get $x) (f64.const 0)))
     (then
-      (global.set $remainder_high (f64.neg (global.get $remainder_high)))
-      (global.set $remainder_low (f64.neg (global.get $remainder_low)))))
+      (local.set $high (f64.neg (local.get $high)))
+      (local.set $low (f64.neg (local.get $low)))))
   (select
     (i32.sub (i32.const 0) (local.get $at))
     (local.get $at)
-    (f64.lt (local.get $x) (f64.const 0))))
+    (f64.lt (local.get $x) (f64.const 0)))
+  (local.get $high)
+  (local.get $low))
 
-;; Makes the remainder pi/2 times the fraction (top 2^64 + next) 2^-128, which is not 0.
-(func $multiply_by_half_pi (param $top i64) (param $next i64)
-  (local $shift i64) (local $cross i64) (local $low i64) (local $first f64) (local $second f64)
+;; pi/2 times the fraction (top 2^64 + next) 2^-128, which is not 0, in two parts.
+(func $multiply_by_half_pi (param $top i64) (param $next i64) (result f64 f64)
+  (local $shift i64) (local $cross i64) (local $low i64) (local $first f64) (local $second f64) (local $high f64)
   ;; Shifted up until bit 127 is set. (WebAssembly shifts by a count modulo 64.)
   (if (i64.eqz (local.get $top))
     (then
@@ -79,9 +84,9 @@
       (i64.shl (local.get $top) (i64.const 53))
       (i64.shr_u (local.get $next) (i64.const 11))))
     (call $power_of_two (i32.sub (i32.const -116) (i32.wrap_i64 (local.get $shift))))))
-  (global.set $remainder_high (f64.add (local.get $first) (local.get $second)))
-  (global.set $remainder_low
-    (f64.add (f64.sub (local.get $first) (global.get $remainder_high)) (local.get $second))))
+  (local.set $high (f64.add (local.get $first) (local.get $second)))
+  (local.get $high)
+  (f64.add (f64.sub (local.get $first) (local.get $high)) (local.get $second)))
 
 ;; 64 bits of 2/pi from bit $at on, bit 64 being the first after the point.
 (func $two_over_pi_bits (param $at i32) (result i64)

@@ -28,11 +28,14 @@
   (local.set $root (f64.mul
     (call $root_of_significand (local.get $significand))
     (call $cbrt_of_power (call $modulo_3 (local.get $exponent)))))
-  (local.set $root (call $improve (local.get $root) (local.get $scaled) (local.get $inverse)))
-  (local.set $rest (f64.abs (global.get $root_rest)))
-  (if (call $may_be_half (local.get $rest))
+  (call $improve (local.get $root) (local.get $scaled) (local.get $inverse))
+  (local.set $rest)
+  (local.set $root)
+  (if (call $may_be_half (f64.abs (local.get $rest)))
     (then
-      (local.set $root (call $improve (local.get $root) (local.get $scaled) (local.get $inverse)))
+      (call $improve (local.get $root) (local.get $scaled) (local.get $inverse))
+      (local.set $rest)
+      (local.set $root)
       ;; Two significands for which even that does not decide.
       (if (f64.eq (local.get $scaled) (f64.const 0x1.9b78223aa307cp+1))
         (then (local.set $root (f64.const 0x1.79d15d0e8d59cp+0))))
@@ -52,11 +55,8 @@
     (f64.lt (f64.abs (f64.sub (local.get $rest) (f64.const 0x1p-53))) (f64.const 0x1p-75))
     (f64.lt (f64.abs (f64.sub (local.get $rest) (f64.const 0x1.8p-52))) (f64.const 0x1p-75))))
 
-;; $improve's second result: the root is its first result plus this.
-(global $root_rest (mut f64) (f64.const 0))
-
-;; A step of Newton's method for y^3 = z, z from 1 to 8; inverse = 1 / z.
-(func $improve (param $y f64) (param $z f64) (param $inverse f64) (result f64)
+;; A step of Newton's method for y^3 = z, z from 1 to 8, in two parts; inverse = 1 / z.
+(func $improve (param $y f64) (param $z f64) (param $inverse f64) (result f64 f64)
   (local $square f64) (local $cube f64) (local $cube_low f64) (local $step f64) (local $better f64)
   (local.set $square (f64.mul (local.get $y) (local.get $y)))
   (local.set $cube (f64.mul (local.get $square) (local.get $y)))
@@ -69,8 +69,8 @@
       (local.get $inverse))
     (f64.mul (local.get $y) (f64.const 0x1.5555555555555p-2))))
   (local.set $better (f64.sub (local.get $y) (local.get $step)))
-  (global.set $root_rest (f64.sub (f64.sub (local.get $y) (local.get $better)) (local.get $step)))
-  (local.get $better))
+  (local.get $better)
+  (f64.sub (f64.sub (local.get $y) (local.get $better)) (local.get $step)))
 
 ;; The cube root of z from 1 to 2: within 9.2e-5 by a cubic, then a cubic step of Newton's method.
 (func $root_of_significand (param $z f64) (result f64)

@@ -49,8 +49,8 @@ impl Sections {
 }
 
 #[test]
-fn the_module_is_webassembly_1_0_with_sign_extension() {
-    let features = WasmFeatures::WASM1 | WasmFeatures::SIGN_EXTENSION;
+fn the_module_is_webassembly_1_0_with_sign_extension_and_several_results() {
+    let features = WasmFeatures::WASM1 | WasmFeatures::SIGN_EXTENSION | WasmFeatures::MULTI_VALUE;
     for heap in [Heap::Fast, Heap::Checked] {
         Validator::new_with_features(features).validate_all(heap.module()).unwrap();
     }

@@ -9,37 +9,44 @@
     (then
       (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1p-26)) (then (return (local.get $x))))
       (return (call $sine_of_exact (local.get $x)))))
-  (call $sine_in_quadrant (call $remainder (local.get $x)) (global.get $remainder_high)))
+  (call $remainder (local.get $x))
+  (call $sine_in_quadrant))
 
 ;; double cos(double x). The cosine is the sine a quadrant on.
 (func $cos (export "cos") (param $x f64) (result f64)
+  (local $quadrant i32) (local $high f64) (local $low f64)
   (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1.921fcp-1))
     (then
       (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1.6a09ep-27)) (then (return (f64.const 1))))
       (return (call $cosine (local.get $x) (f64.const 0)))))
+  (call $remainder (local.get $x))
+  (local.set $low)
+  (local.set $high)
+  (local.set $quadrant)
   (call $sine_in_quadrant
-    (i32.add (call $remainder (local.get $x)) (i32.const 1))
-    (global.get $remainder_high)))
+    (i32.add (local.get $quadrant) (i32.const 1))
+    (local.get $high)
+    (local.get $low)))
 
 ;; double tan(double x).
 (func $tan (export "tan") (param $x f64) (result f64)
-  (local $quadrant i32)
+  (local $quadrant i32) (local $high f64) (local $low f64)
   (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1.921fcp-1))
     (then
       (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1p-27)) (then (return (local.get $x))))
       (return (call $tangent (local.get $x) (f64.const 0) (i32.const 0)))))
-  (local.set $quadrant (call $remainder (local.get $x)))
-  (call $tangent
-    (global.get $remainder_high)
-    (global.get $remainder_low)
-    (i32.and (local.get $quadrant) (i32.const 1))))
+  (call $remainder (local.get $x))
+  (local.set $low)
+  (local.set $high)
+  (local.set $quadrant)
+  (call $tangent (local.get $high) (local.get $low) (i32.and (local.get $quadrant) (i32.const 1))))
 
-;; The sine of $r, with the low part of the newest remainder, $quadrant quadrants on.
-(func $sine_in_quadrant (param $quadrant i32) (param $r f64) (result f64)
+;; The sine of r + low, $quadrant quadrants on.
+(func $sine_in_quadrant (param $quadrant i32) (param $r f64) (param $low f64) (result f64)
   (local $result f64)
   (if (i32.and (local.get $quadrant) (i32.const 1))
-    (then (local.set $result (call $cosine (local.get $r) (global.get $remainder_low))))
-    (else (local.set $result (call $sine (local.get $r) (global.get $remainder_low)))))
+    (then (local.set $result (call $cosine (local.get $r) (local.get $low))))
+    (else (local.set $result (call $sine (local.get $r) (local.get $low)))))
   (select
     (f64.neg (local.get $result))
     (local.get $result)

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value, types};
 use wasmparser::{BlockType, BrTable, Operator};
 
+use super::conditional::Otherwise;
 use super::{Refusal, Translator, machine_type, trap_code};
 
 /// Targets and arguments from which on a jump table goes through blocks of its own, one for each frame that it leads to, as
@@ -14,17 +15,19 @@ const LARGE_TABLE: usize = 256;
 
 /// An open block, loop, conditional or the body itself.
 pub struct Frame {
-    kind: FrameKind,
+    pub(super) kind: FrameKind,
     /// Where branches to this frame go: the header of a loop, else the exit.
-    target: Block,
+    pub(super) target: Block,
     /// Where control continues after `end`.
-    exit: Block,
+    pub(super) exit: Block,
     /// Values that a branch carries.
-    branch_arity: usize,
+    pub(super) branch_arity: usize,
     /// Height of the value stack below the frame's parameters.
-    height: usize,
+    pub(super) height: usize,
     /// Whether `exit` has a predecessor.
-    exit_reached: bool,
+    pub(super) exit_reached: bool,
+    /// It is in an arm that never ran.
+    pub(super) never_ran: bool,
 }
 
 pub enum FrameKind {
@@ -33,9 +36,9 @@ pub enum FrameKind {
     Inlined,
     Block,
     Loop,
-    /// Holds the block of the other arm until `else`, and the parameters it starts with.
+    /// The other arm, and the parameters it starts with.
     If {
-        otherwise: Option<Block>,
+        otherwise: Otherwise,
         params: Vec<Value>,
     },
     /// Opened where nothing is reachable: only counted.
@@ -84,10 +87,12 @@ impl Translator<'_> {
             self.builder.append_block_param(exit, *ty);
         }
         let height = self.stack.len() - params.len();
-        self.frames.push(Frame { kind, target: exit, exit, branch_arity: results.len(), height, exit_reached: false });
+        let never_ran = self.is_in_arm_that_never_ran();
+        let branch_arity = results.len();
+        self.frames.push(Frame { kind, target: exit, exit, branch_arity, height, exit_reached: false, never_ran });
     }
 
-    fn push_dead(&mut self) {
+    pub fn push_dead(&mut self) {
         let exit = Block::from_u32(u32::MAX - 1);
         let frame = Frame {
             kind: FrameKind::Dead,
@@ -96,11 +101,12 @@ impl Translator<'_> {
             branch_arity: 0,
             height: self.stack.len(),
             exit_reached: false,
+            never_ran: true,
         };
         self.frames.push(frame);
     }
 
-    fn block_types(&self, ty: BlockType) -> (Vec<Type>, Vec<Type>) {
+    pub fn block_types(&self, ty: BlockType) -> (Vec<Type>, Vec<Type>) {
         match ty {
             BlockType::Empty => (Vec::new(), Vec::new()),
             BlockType::Type(ty) => (Vec::new(), alloc::vec![machine_type(ty)]),
@@ -143,51 +149,20 @@ impl Translator<'_> {
         self.count_loop(counter);
     }
 
-    fn open_if(&mut self, ty: BlockType) {
-        let counter = self.take_block();
-        if !self.reachable {
-            return self.push_dead();
-        }
-        let condition = self.pop();
-        let (params, results) = self.block_types(ty);
-        let (then, otherwise) = (self.builder.create_block(), self.builder.create_block());
-        self.builder.ins().brif(condition, then, &[], otherwise, &[]);
-        self.builder.seal_block(then);
-        self.builder.seal_block(otherwise);
-        let saved = self.stack[self.stack.len() - params.len()..].to_vec();
-        self.push_frame(FrameKind::If { otherwise: Some(otherwise), params: saved }, params, results);
-        self.builder.switch_to_block(then);
-        self.count_arm(counter, then);
-    }
-
-    fn begin_else(&mut self) {
-        let counter = self.take_block();
-        if matches!(self.frame().kind, FrameKind::Dead) {
-            return;
-        }
-        self.leave_to_exit();
-        let frame = self.frame();
-        let FrameKind::If { otherwise, params } = &mut frame.kind else {
-            unreachable!("validated: else closes the first arm of an if")
-        };
-        let (Some(otherwise), params, height) = (otherwise.take(), core::mem::take(params), frame.height) else {
-            unreachable!("validated: an if has one else")
-        };
-        self.stack.truncate(height);
-        self.stack.extend(params);
-        self.builder.switch_to_block(otherwise);
-        self.reachable = true;
-        self.count_arm(counter, otherwise);
-    }
-
     fn end(&mut self) {
         if matches!(self.frame().kind, FrameKind::Dead) {
             self.frames.pop();
             return;
         }
-        self.leave_to_exit();
-        self.close_missing_else();
+        let alone = self.ends_in_one_place();
+        if !alone {
+            self.leave_to_exit();
+            self.close_missing_else();
+        }
         let Some(frame) = self.frames.pop() else { unreachable!("validated: end closes a frame") };
+        if alone {
+            return;
+        }
         if matches!(frame.kind, FrameKind::Loop) {
             self.builder.seal_block(frame.target);
             self.release_at_end(self.frames.len());
@@ -207,20 +182,27 @@ impl Translator<'_> {
         }
     }
 
-    /// An `if` without `else`: the missing arm hands the parameters on.
-    fn close_missing_else(&mut self) {
+    /// Whether the exit of the current frame has no other way to it than from here, so that it needs no block: what is known
+    /// to be constant stays known.
+    fn ends_in_one_place(&mut self) -> bool {
         let frame = self.frame();
-        let exit = frame.exit;
-        let FrameKind::If { otherwise, params } = &mut frame.kind else { return };
-        let Some(otherwise) = otherwise.take() else { return };
-        let params = core::mem::take(params);
-        frame.exit_reached = true;
-        self.builder.switch_to_block(otherwise);
-        self.jump(exit, &params);
+        let (height, exit_reached) = (frame.height, frame.exit_reached);
+        match &mut frame.kind {
+            FrameKind::Function | FrameKind::Loop | FrameKind::If { otherwise: Otherwise::At(_), .. } => return false,
+            FrameKind::If { otherwise: Otherwise::Here, params } => {
+                // The only arm cannot be reached, and the missing one hands the parameters on.
+                let params = core::mem::take(params);
+                self.stack.truncate(height);
+                self.stack.extend(params);
+                self.reachable = true;
+            }
+            _ => {}
+        }
+        self.reachable && !exit_reached
     }
 
     /// Falls through to the exit of the current frame, if the position is reachable.
-    fn leave_to_exit(&mut self) {
+    pub fn leave_to_exit(&mut self) {
         if !self.reachable {
             return;
         }
@@ -257,6 +239,15 @@ impl Translator<'_> {
 
     fn branch_if(&mut self, depth: u32) {
         let condition = self.pop();
+        match self.known_condition(condition) {
+            Some(true) => {
+                self.branch(depth);
+                self.reachable = false;
+                return;
+            }
+            Some(false) => return,
+            None => {}
+        }
         let (target, arity) = self.branch_target(depth);
         let args = self.stack[self.stack.len() - arity..].to_vec();
         let (target, args) = self.way_to(self.frame_index(depth), target, &args);
@@ -304,7 +295,7 @@ impl Translator<'_> {
         self.builder.ins().jump(target, &block_args(args));
     }
 
-    fn frame(&mut self) -> &mut Frame {
+    pub fn frame(&mut self) -> &mut Frame {
         let Some(frame) = self.frames.last_mut() else { unreachable!("validated: a frame is open") };
         frame
     }

@@ -8,7 +8,11 @@ use cranelift_frontend::Variable;
 use super::control::{Frame, FrameKind};
 use super::hold::Holder;
 use super::{Plan, Refusal, Translator, machine_type};
-use crate::engine::program::{FuncId, FunctionKind, Linkage};
+use crate::engine::program::{FuncId, FunctionKind, LIBC, Linkage};
+
+/// Instructions in place of calls from which on a function gets no more: a dozen of `exp`, 10 KiB of code, or of
+/// `pow(x, 2.0)`, of which little remains, a few dozen.
+const MOST_INSTRUCTIONS_IN_PLACE: usize = 1500;
 
 /// What belongs to one body while it is translated.
 struct Scope<'a> {
@@ -45,6 +49,7 @@ impl<'a> Translator<'a> {
             next_site: 0,
             holder: Holder::default(),
         };
+        let (is_outermost, before) = (self.module != LIBC, self.builder.func.dfg.num_insts());
         self.exchange(&mut scope);
         self.count(plan.calls);
         self.declare_locals(args, body)?;
@@ -54,7 +59,18 @@ impl<'a> Translator<'a> {
             self.operator(&operator?, 0)?;
         }
         self.exchange(&mut scope);
+        if is_outermost {
+            self.instructions_in_place += self.builder.func.dfg.num_insts() - before;
+        }
         Ok(scope.stack)
+    }
+
+    /// Whether a body may stand in place of a call here. In the libc's own functions, and in bodies in place of calls, always:
+    /// one call that remains keeps registers from being used around it. In the program's not in an arm that never ran, and
+    /// not if others make the function large already.
+    pub fn may_inline(&self) -> bool {
+        self.module == LIBC
+            || (!self.is_in_arm_that_never_ran() && self.instructions_in_place < MOST_INSTRUCTIONS_IN_PLACE)
     }
 
     fn exchange(&mut self, scope: &mut Scope<'a>) {

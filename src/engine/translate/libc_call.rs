@@ -62,7 +62,13 @@ impl Translator<'_> {
                 self.count(expanded.calls);
                 Ok(self.whole_call(*kernel, args))
             }
-            Expansion::Body(body) => self.inline(callee, body, args),
+            Expansion::Body(body) if self.may_inline() => self.inline(callee, body, args),
+            Expansion::BodyForConstants(body)
+                if self.may_inline() && args.iter().any(|argument| self.is_constant(*argument)) =>
+            {
+                self.inline(callee, body, args)
+            }
+            _ => Ok(self.plain_call(callee, args)),
         }
     }
 

@@ -6,8 +6,10 @@
 
 mod bulk;
 mod call;
+mod conditional;
 mod control;
 mod extent;
+mod fold;
 mod hold;
 mod in_place;
 mod inline;
@@ -94,6 +96,8 @@ pub enum Expansion {
     Kernel(KernelId),
     /// The callee's body, translated as this plan says.
     Body(Box<Plan>),
+    /// The same where an argument is a constant; else a call.
+    BodyForConstants(Box<Plan>),
 }
 
 /// How one site is to be compiled.
@@ -264,6 +268,8 @@ struct Translator<'a> {
     next_block: usize,
     next_site: usize,
     held: Held,
+    /// Instructions that stand in place of calls so far.
+    instructions_in_place: usize,
     functions: BTreeMap<(u32, u32), FuncRef>,
     state_region: AliasRegion,
     memory_region: AliasRegion,
@@ -301,6 +307,7 @@ impl<'a> Translator<'a> {
             next_block: 0,
             next_site: 0,
             held: Held::default(),
+            instructions_in_place: 0,
             functions: BTreeMap::new(),
             state_region,
             memory_region,

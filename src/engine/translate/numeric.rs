@@ -25,7 +25,11 @@ macro_rules! unary {
 impl Translator<'_> {
     /// Handles the numeric operators. Returns whether it was one.
     pub fn numeric(&mut self, operator: &Operator<'_>) -> bool {
-        self.compare(operator) || self.integer(operator) || self.float(operator) || self.convert(operator)
+        self.fold(operator)
+            || self.compare(operator)
+            || self.integer(operator)
+            || self.float(operator)
+            || self.convert(operator)
     }
 
     fn compare(&mut self, operator: &Operator<'_>) -> bool {

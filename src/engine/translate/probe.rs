@@ -35,13 +35,16 @@ impl Translator<'_> {
         }
     }
 
-    /// Counts an arm of a conditional, in the baseline; above it, moves an arm that never ran out of the way.
-    pub fn count_arm(&mut self, number: usize, block: Block) {
+    /// Counts an arm of a conditional, in the baseline.
+    pub fn count_arm(&mut self, number: usize) {
         if self.plan.tier == Tier::Baseline {
             self.increment(self.plan.blocks + 8 * number);
-        } else if self.plan.block_counts.get(number) == Some(&0) {
-            self.builder.set_cold_block(block);
         }
+    }
+
+    /// Whether an arm ran in no boot, as far as code above the baseline knows; it is moved out of the way.
+    pub fn never_ran(&self, number: usize) -> bool {
+        self.plan.tier > Tier::Baseline && self.plan.block_counts.get(number) == Some(&0)
     }
 
     pub fn increment(&mut self, offset: usize) -> Value {

@@ -39,7 +39,16 @@ impl Translator<'_> {
             Operator::Drop => drop(self.pop()),
             Operator::Select | Operator::TypedSelect { .. } => {
                 let (condition, otherwise, then) = (self.pop(), self.pop(), self.pop());
-                let value = self.builder.ins().select(condition, then, otherwise);
+                let value = match self.known_condition(condition) {
+                    Some(holds) => {
+                        if holds {
+                            then
+                        } else {
+                            otherwise
+                        }
+                    }
+                    None => self.builder.ins().select(condition, then, otherwise),
+                };
                 self.stack.push(value);
             }
             Operator::RefNull { .. } => self.push_const(types::I64, 0),

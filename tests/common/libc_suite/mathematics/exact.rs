@@ -3,7 +3,7 @@
 use super::inputs::Inputs;
 use super::{base_name, is_single, oracle};
 use astro_float::{BigFloat, Consts, RoundingMode};
-use bareflow::libc::LibcFunction;
+use bareflow::libc::{LibcFunction, find};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -40,14 +40,30 @@ fn compute(function: &LibcFunction) -> Vec<Reference> {
         let about = oracle::result(function, args);
         about.is_finite() && about != 0.0 && args.iter().all(|arg| arg.is_finite())
     });
-    let references = useful.take(COUNT).map(|args| {
-        let result = exact(base_name(function), &args, &mut constants);
-        Reference { args, result }
-    });
-    references.collect()
+    useful.take(COUNT).map(|args| Reference::new(function, args, &mut constants)).collect()
+}
+
+/// References for powers of numbers from 1/16 to 16, with every whole and half exponent up to 32.
+pub fn references_for_short_powers() -> References {
+    let mut computed = COMPUTED.lock().expect("no test panics here");
+    Arc::clone(computed.entry("short powers").or_insert_with(|| Arc::new(compute_short_powers())))
+}
+
+fn compute_short_powers() -> Vec<Reference> {
+    let function = find("pow").expect("the registry lists it");
+    let mut inputs = Inputs::new(function);
+    let mut constants = Consts::new().expect("memory for constants");
+    let exponents = (-64..=64).filter(|twice| *twice != 0).map(|twice| f64::from(twice) / 2.0);
+    let mut reference = |exponent: f64| Reference::new(function, vec![inputs.base(), exponent], &mut constants);
+    exponents.flat_map(|exponent| [exponent; 12]).map(&mut reference).collect()
 }
 
 impl Reference {
+    fn new(function: &LibcFunction, args: Vec<f64>, constants: &mut Consts) -> Self {
+        let result = exact(base_name(function), &args, constants);
+        Self { args, result }
+    }
+
     /// How far `result` lies from the exact one, in units of the last place of the exact one.
     pub fn error_ulp(&self, function: &LibcFunction, result: f64) -> f64 {
         let (bits, least) = if is_single(function) { (24, -149) } else { (53, -1074) };

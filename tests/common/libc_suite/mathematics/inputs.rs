@@ -98,7 +98,7 @@ impl Inputs {
     }
 
     fn number(&mut self) -> f64 {
-        match self.generator.below(9) {
+        match self.generator.below(10) {
             0 if self.single => f64::from(f32::from_bits(self.generator.word() as u32)),
             0 => f64::from_bits(self.generator.word()),
             1 => self.within(1.0),
@@ -106,12 +106,18 @@ impl Inputs {
             3 => self.within(1500.0),
             4 => self.within(2e6),
             // Of any magnitude between 1/16 and 16.
-            7 => libm::exp2(self.within(4.0)),
+            7 => self.base(),
             // Close to multiples of pi/4, and to 1.
             5 => (self.generator.below(1000) as f64 - 500.0) * FRAC_PI_4 * (1.0 + self.within(4e-15)),
             6 => 1.0 + self.within(1.0) / (1_u64 << self.generator.below(50)) as f64,
+            8 => self.generator.below(64) as f64 * 0.5 - 16.0,
             _ => (self.generator.below(400) as f64 - 200.0) * 0.5,
         }
+    }
+
+    /// A number from 1/16 to 16.
+    pub fn base(&mut self) -> f64 {
+        libm::exp2(self.within(4.0))
     }
 
     /// A number from `-limit` to `limit`.

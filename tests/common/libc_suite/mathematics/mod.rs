@@ -90,6 +90,15 @@ pub fn errors_stay_within_what_the_registry_states(libc: &mut impl LibcUnderTest
     }
 }
 
+/// Powers of whole and half exponents up to 32 are within a ten-thousandth of a unit of correctly rounded.
+pub fn short_powers_are_almost_correctly_rounded(libc: &mut impl LibcUnderTest) {
+    let function = find("pow").expect("the registry lists it");
+    for reference in exact::references_for_short_powers().iter() {
+        let error_ulp = reference.error_ulp(function, call(libc, function, &reference.args));
+        assert!(error_ulp <= 0.5001, "pow{:?}: {error_ulp} ULP", reference.args);
+    }
+}
+
 /// The error that the contract allows; `None` for what is exact.
 fn stated_error(function: &LibcFunction) -> Option<f64> {
     if function.contract.contains("correctly rounded") {
