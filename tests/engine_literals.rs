@@ -6,6 +6,8 @@ mod engine;
 mod listing;
 #[path = "common/random.rs"]
 mod random;
+#[path = "common/recorder.rs"]
+mod recorder;
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Tier};

@@ -5,12 +5,10 @@
 mod engine;
 #[path = "common/random.rs"]
 mod random;
-
-use std::cell::RefCell;
-use std::rc::Rc;
+#[path = "common/recorder.rs"]
+mod recorder;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::seams::{CodeMemory, OutOfMemory};
 use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::host;
@@ -19,6 +17,7 @@ use bareflow::profile::Profile;
 use engine::NoImports;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use random::Random;
+use recorder::{Written, record};
 use wasmparser::ValType;
 
 /// Arguments that fall into other branches than others do, each also with the other sign.
@@ -160,35 +159,13 @@ fn others(random: &mut Random) -> Vec<f64> {
     others
 }
 
-/// Code memory that keeps what is written to it.
-struct Recorder {
-    memory: Box<dyn CodeMemory>,
-    written: Rc<RefCell<Vec<Vec<u8>>>>,
-}
-
-impl CodeMemory for Recorder {
-    fn base(&self) -> u64 {
-        self.memory.base()
-    }
-
-    fn capacity(&self) -> usize {
-        self.memory.capacity()
-    }
-
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), OutOfMemory> {
-        self.written.borrow_mut().push(bytes.to_vec());
-        self.memory.write(offset, bytes)
-    }
-}
-
 /// The instructions of the caller of `function` once it is hot, with these arguments, on `cpu`.
 fn code_of_hot_caller(cpu: CpuFeatures, function: &LibcFunction, args: &str) -> Vec<Instruction> {
-    let written = Rc::new(RefCell::new(Vec::new()));
+    let written = Written::default();
     let text = program(function, &[("caller".into(), function.params.len(), args.into())]);
     let bytes: &'static [u8] = wat::parse_str(&text).expect("a module").leak();
     let boot = |earlier: Profile| {
-        let mut platform = host::platform(cpu).expect("address space can be reserved");
-        platform.code = Box::new(Recorder { memory: platform.code, written: Rc::clone(&written) });
+        let platform = record(host::platform(cpu).expect("address space can be reserved"), &written);
         let options = Options { promotion: Promotion::Boots, ..Options::default() };
         Engine::new(bytes, platform, Box::new(NoImports), options, earlier).expect("the module is valid")
     };

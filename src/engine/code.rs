@@ -203,7 +203,7 @@ impl CodeSpace {
             Symbol::Function(id) => self.settled.get(&id).copied().unwrap_or_else(|| self.entry(id)),
             Symbol::RuntimeTrampoline => self.base() + self.trampolines.runtime as u64,
             Symbol::NoteTrampoline => self.base() + self.trampolines.note as u64,
-            Symbol::Kernel(id) => self.kernels[&id],
+            Symbol::Kernel(id) | Symbol::Room(id) => self.kernels[&id],
             Symbol::Library(call) => library::address(call)
                 .ok_or_else(|| EngineError::Codegen(alloc::format!("no implementation of {call:?}")))?,
         })

@@ -69,6 +69,8 @@ pub enum Symbol {
     RuntimeTrampoline,
     NoteTrampoline,
     Kernel(KernelId),
+    /// Room in front of a call of this kernel; none is left after pasting.
+    Room(KernelId),
     Library(LibCall),
 }
 
@@ -178,7 +180,8 @@ fn symbol(function: &Function, name: UserExternalNameRef) -> Symbol {
         namespace::FUNCTION => Symbol::Function(FuncId(name.index)),
         namespace::TRAMPOLINE if name.index == TRAMPOLINE_NOTE => Symbol::NoteTrampoline,
         namespace::TRAMPOLINE => Symbol::RuntimeTrampoline,
-        namespace::KERNEL | namespace::ROOM => Symbol::Kernel(KernelId::from_number(name.index)),
+        namespace::ROOM => Symbol::Room(KernelId::from_number(name.index)),
+        namespace::KERNEL => Symbol::Kernel(KernelId::from_number(name.index)),
         other => unreachable!("namespace {other} is not declared"),
     }
 }

@@ -28,43 +28,44 @@ fn calls_for(pasted: &Pasted) -> usize {
 
 /// Puts the kernels that are to be pasted into `code`, in place of their calls.
 pub fn paste(code: &mut MachineCode) -> Result<(), IcedError> {
-    let mut kernels: Vec<KernelId> =
-        code.relocations.iter().filter_map(|relocation| relocation.target.kernel()).collect();
-    kernels.sort_unstable();
-    kernels.dedup();
-    for kernel in kernels {
-        if let Some(pasted) = kernel.pasted()? {
-            paste_kernel(code, kernel, &pasted);
-        }
+    let (mut calls, others): (Vec<Relocation>, Vec<Relocation>) = code
+        .relocations
+        .iter()
+        .partition(|relocation| matches!(relocation.target, Symbol::Kernel(_) | Symbol::Room(_)));
+    calls.sort_unstable_by_key(|relocation| relocation.offset);
+    code.relocations = others;
+    for run in calls.chunk_by(|before, _| matches!(before.target, Symbol::Room(_))) {
+        code.relocations.extend(paste_over(&mut code.bytes, run)?);
     }
     Ok(())
 }
 
-fn paste_kernel(code: &mut MachineCode, kernel: KernelId, pasted: &Pasted) {
-    let (mut places, others): (Vec<Relocation>, Vec<Relocation>) =
-        code.relocations.iter().partition(|relocation| relocation.target == Symbol::Kernel(kernel));
-    places.sort_unstable_by_key(|relocation| relocation.offset);
-    code.relocations = others;
-    for run in places.chunks(calls_for(pasted)) {
-        let [front @ .., last] = run else { continue };
-        // A relocation is that of the distance, behind the opcode.
-        let (first, end) = (run[0].offset as usize - 1, last.offset as usize - 1 + NEAR_BYTES);
-        match pasted {
-            _ if end - first != run.len() * NEAR_BYTES => {
-                // The register allocator put something between the calls: one of them suffices.
-                front.iter().for_each(|call| fill_with_nops(&mut code.bytes[call.offset as usize - 1..][..NEAR_BYTES]));
-                code.relocations.push(*last);
-            }
-            Pasted::Whole(body) => {
-                code.bytes[first..first + body.len()].copy_from_slice(body);
-                fill_with_nops(&mut code.bytes[first + body.len()..end]);
-            }
-            Pasted::Head(head) => {
-                let call = end - NEAR_BYTES;
-                fill_with_nops(&mut code.bytes[first..call - head.len()]);
-                code.bytes[call - head.len()..call].copy_from_slice(head);
-                code.relocations.push(*last);
-            }
+/// Pastes over `run`, room and the call that ends it. Returns the call if it stays.
+fn paste_over(bytes: &mut [u8], run: &[Relocation]) -> Result<Option<Relocation>, IcedError> {
+    let [room @ .., call] = run else { return Ok(None) };
+    let Symbol::Kernel(kernel) = call.target else { unreachable!("room is made in front of a call") };
+    if room.is_empty() {
+        return Ok(Some(*call));
+    }
+    let pasted = kernel.pasted()?.filter(|pasted| calls_for(pasted) == run.len());
+    // A relocation is that of the distance, behind the opcode.
+    let (first, end) = (run[0].offset as usize - 1, call.offset as usize - 1 + NEAR_BYTES);
+    match pasted.filter(|_| end - first == run.len() * NEAR_BYTES) {
+        None => {
+            // The register allocator put something between the calls.
+            room.iter().for_each(|place| fill_with_nops(&mut bytes[place.offset as usize - 1..][..NEAR_BYTES]));
+            Ok(Some(*call))
+        }
+        Some(Pasted::Whole(body)) => {
+            bytes[first..first + body.len()].copy_from_slice(&body);
+            fill_with_nops(&mut bytes[first + body.len()..end]);
+            Ok(None)
+        }
+        Some(Pasted::Head(head)) => {
+            let begin = end - NEAR_BYTES - head.len();
+            fill_with_nops(&mut bytes[first..begin]);
+            bytes[begin..begin + head.len()].copy_from_slice(&head);
+            Ok(Some(*call))
         }
     }
 }
@@ -92,17 +93,19 @@ mod tests {
         KernelId { operation: Operation::CopyExactly, vectors: Vectors::Avx512, detail: 64, rare: false };
     const HEAD: KernelId = KernelId { operation: Operation::String(StringFunction::Memcmp), detail: 0, ..WHOLE };
 
-    /// Calls of `kernel` at these offsets in code of `bytes` bytes.
-    fn code(kernel: KernelId, bytes: usize, calls: &[usize]) -> MachineCode {
+    /// Calls of `kernel` at these offsets in code of `bytes` bytes, with room in front of each.
+    fn code(kernel: KernelId, bytes: usize, places: &[usize]) -> MachineCode {
         let mut code = MachineCode {
             bytes: alloc::vec![0xcc; bytes],
             relocations: Vec::new(),
             traps: Vec::new(),
             locations: Vec::new(),
         };
-        for at in calls {
+        for (index, at) in places.iter().enumerate() {
             code.bytes[*at] = 0xe8;
-            let (offset, kind, target) = (*at as u32 + 1, RelocationKind::Near, Symbol::Kernel(kernel));
+            let is_room = (index + 1) % calls(kernel) != 0;
+            let target = if is_room { Symbol::Room(kernel) } else { Symbol::Kernel(kernel) };
+            let (offset, kind) = (*at as u32 + 1, RelocationKind::Near);
             code.relocations.push(Relocation { offset, kind, target, addend: -4 });
         }
         code
@@ -153,6 +156,17 @@ mod tests {
             assert_eq!((code.bytes[last], code.relocations[0].offset as usize), (0xe8, last + 1));
             let nop = [0x0f, 0x1f, 0x44, 0x00, 0x00];
             assert!(places[..places.len() - 1].iter().all(|at| code.bytes[*at..*at + 5] == nop));
+        }
+    }
+
+    #[test]
+    fn a_call_without_room_stays() {
+        for kernel in [WHOLE, HEAD] {
+            let mut code = code(kernel, NEAR_BYTES, &[0]);
+            code.relocations[0].target = Symbol::Kernel(kernel);
+            let before = code.bytes.clone();
+            paste(&mut code).unwrap();
+            assert_eq!((code.bytes, code.relocations.len()), (before, 1));
         }
     }
 }

@@ -1,16 +1,14 @@
 //! The machine code that the engine makes of one function, as it is written to code memory.
 
 use super::engine::{self, NoImports};
+use super::recorder::{Written, record};
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::seams::{CodeMemory, OutOfMemory};
 use bareflow::engine::tier::Promotion;
 use bareflow::engine::{Engine, Options};
 use bareflow::host;
 use bareflow::profile::Profile;
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
-use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
 
 /// Bytes of a jump with a 32-bit distance.
 const JUMP_BYTES: usize = 5;
@@ -26,9 +24,8 @@ impl Listing {
         // It may trap.
         (0..200).for_each(|_| drop(engine::invoke(&mut first, name, args)));
 
-        let written = Rc::<RefCell<Vec<Vec<u8>>>>::default();
-        let mut platform = host::platform(cpu).expect("address space can be reserved");
-        platform.code = Box::new(Recorder { memory: platform.code, written: written.clone() });
+        let written = Written::default();
+        let platform = record(host::platform(cpu).expect("address space can be reserved"), &written);
         let bytes = wat::parse_str(wat).expect("it is well-formed").leak();
         let mut second = Engine::new(bytes, platform, Box::new(NoImports), options, first.learned()).expect("it runs");
         second.warm_up();
@@ -55,7 +52,7 @@ impl Listing {
         self.count(&[Mnemonic::Call])
     }
 
-    /// How many branches compare unsigned numbers: tests of bounds do, and the probe of a site.
+    /// How many branches compare unsigned numbers: tests of bounds do.
     pub fn unsigned_branches(&self) -> usize {
         self.count(&[Mnemonic::Ja, Mnemonic::Jae, Mnemonic::Jb, Mnemonic::Jbe])
     }
@@ -68,26 +65,5 @@ impl Listing {
 impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|mnemonic| write!(f, "{mnemonic:?} "))
-    }
-}
-
-/// Code memory that keeps what was written, in order.
-struct Recorder {
-    memory: Box<dyn CodeMemory>,
-    written: Rc<RefCell<Vec<Vec<u8>>>>,
-}
-
-impl CodeMemory for Recorder {
-    fn base(&self) -> u64 {
-        self.memory.base()
-    }
-
-    fn capacity(&self) -> usize {
-        self.memory.capacity()
-    }
-
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), OutOfMemory> {
-        self.written.borrow_mut().push(bytes.to_vec());
-        self.memory.write(offset, bytes)
     }
 }
