@@ -34,6 +34,7 @@ const BREAKPOINT: u8 = 0xcc;
 /// All code of one engine.
 pub struct CodeSpace {
     memory: Box<dyn CodeMemory>,
+    state_base: u64,
     next: usize,
     /// Entries of functions, ascending by function.
     entries: Vec<EntryBlock>,
@@ -94,6 +95,7 @@ impl CodeSpace {
             .map_err(|error| EngineError::Codegen(alloc::format!("trampolines: {error}")))?;
         let mut space = Self {
             memory,
+            state_base,
             next: TRAMPOLINE_BYTES,
             entries: Vec::new(),
             trampolines,
@@ -203,6 +205,7 @@ impl CodeSpace {
             Symbol::Function(id) => self.settled.get(&id).copied().unwrap_or_else(|| self.entry(id)),
             Symbol::RuntimeTrampoline => self.base() + self.trampolines.runtime as u64,
             Symbol::NoteTrampoline => self.base() + self.trampolines.note as u64,
+            Symbol::State => self.state_base,
             Symbol::Kernel(id) | Symbol::Room(id) => self.kernels[&id],
             Symbol::Library(call) => library::address(call)
                 .ok_or_else(|| EngineError::Codegen(alloc::format!("no implementation of {call:?}")))?,

@@ -68,6 +68,7 @@ pub enum Symbol {
     Function(FuncId),
     RuntimeTrampoline,
     NoteTrampoline,
+    State,
     Kernel(KernelId),
     /// Room in front of a call of this kernel; none is left after pasting.
     Room(KernelId),
@@ -180,6 +181,7 @@ fn symbol(function: &Function, name: UserExternalNameRef) -> Symbol {
         namespace::FUNCTION => Symbol::Function(FuncId(name.index)),
         namespace::TRAMPOLINE if name.index == TRAMPOLINE_NOTE => Symbol::NoteTrampoline,
         namespace::TRAMPOLINE => Symbol::RuntimeTrampoline,
+        namespace::STATE => Symbol::State,
         namespace::ROOM => Symbol::Room(KernelId::from_number(name.index)),
         namespace::KERNEL => Symbol::Kernel(KernelId::from_number(name.index)),
         other => unreachable!("namespace {other} is not declared"),

@@ -54,6 +54,11 @@ struct WayOut {
 }
 
 impl Translator<'_> {
+    /// Whether this is in a loop that holds counters, or on a way out of one.
+    pub const fn is_holding(&self) -> bool {
+        self.held.holding
+    }
+
     /// Finds the loops of this body that hold counters.
     pub fn find_quiet_loops(&mut self) {
         if self.plan.tier != Tier::Baseline && !(self.plan.sites.is_empty() && self.plan.callees.is_empty()) {

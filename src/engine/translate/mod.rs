@@ -30,8 +30,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cranelift_codegen::ir::{
-    AbiParam, AliasRegion, AliasRegionData, Block, FuncRef, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
-    TrapCode, Type, UserExternalName, UserFuncName, Value, types,
+    AbiParam, AliasRegion, AliasRegionData, Block, FuncRef, Function, GlobalValue, InstBuilder, MemFlagsData,
+    Signature, SourceLoc, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -46,7 +46,7 @@ use super::tier::Tier;
 use control::Frame;
 use extent::Extent;
 use hold::Held;
-use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, note_signature, runtime_signature};
+use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, note_signature, runtime_signature};
 
 pub use scan::{callees, scan};
 pub use symbols::{TRAMPOLINE_NOTE, namespace};
@@ -268,6 +268,7 @@ struct Translator<'a> {
     next_block: usize,
     next_site: usize,
     held: Held,
+    state: GlobalValue,
     /// Instructions that stand in place of calls so far.
     instructions_in_place: usize,
     functions: BTreeMap<(u32, u32), FuncRef>,
@@ -281,8 +282,9 @@ impl<'a> Translator<'a> {
         module: usize,
         id: FuncId,
         plan: &'a Plan,
-        builder: FunctionBuilder<'a>,
+        mut builder: FunctionBuilder<'a>,
     ) -> Self {
+        let state = import_state(&mut builder);
         let mut region = |user_id, description: &'static str| {
             builder.func.dfg.alias_regions.insert(AliasRegionData { user_id, description: description.into() })
         };
@@ -307,6 +309,7 @@ impl<'a> Translator<'a> {
             next_block: 0,
             next_site: 0,
             held: Held::default(),
+            state,
             instructions_in_place: 0,
             functions: BTreeMap::new(),
             state_region,
@@ -435,10 +438,13 @@ impl<'a> Translator<'a> {
         MemFlagsData::trusted().with_alias_region(Some(self.state_region))
     }
 
-    /// The address of state memory. Cranelift makes a constant again in each block that needs it; a symbol would take a
-    /// register away from every loop.
+    /// The address of state memory: a symbol, which Cranelift makes once for all the code below, or where it would take a
+    /// register away from a loop that seldom needs it, a constant, which it makes again in each block.
     fn state_address(&mut self) -> Value {
-        self.builder.ins().iconst(types::I64, self.state_base as i64)
+        if self.is_holding() || self.is_cold() {
+            return self.builder.ins().iconst(types::I64, self.state_base as i64);
+        }
+        self.builder.ins().symbol_value(types::I64, self.state)
     }
 
     fn load_state(&mut self, ty: Type, offset: i32) -> Value {

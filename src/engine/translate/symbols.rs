@@ -1,8 +1,9 @@
-//! What compiled code names: functions, kernels, and the trampoline to the engine.
+//! What compiled code names: functions, state memory, kernels, and the trampoline to the engine.
 
 use alloc::vec;
 use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, FuncRef, Inst, InstBuilder, Signature, UserExternalName, Value, types,
+    AbiParam, ExtFuncData, ExternalName, FuncRef, GlobalValue, GlobalValueData, Inst, InstBuilder, Signature,
+    UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
@@ -19,11 +20,24 @@ pub mod namespace {
     pub const KERNEL: u32 = 2;
     /// The same, for calls that something is to be pasted over.
     pub const ROOM: u32 = 3;
+    /// State memory; index 0.
+    pub const STATE: u32 = 4;
 }
 
 /// The trampolines to the engine, as indices of their namespace.
 pub const TRAMPOLINE_RUNTIME: u32 = 0;
 pub const TRAMPOLINE_NOTE: u32 = 1;
+
+/// State memory as a symbol that code addresses relative to the instruction pointer.
+pub fn import_state(builder: &mut FunctionBuilder<'_>) -> GlobalValue {
+    let name = builder.func.declare_imported_user_function(UserExternalName::new(namespace::STATE, 0));
+    builder.create_global_value(GlobalValueData::Symbol {
+        name: ExternalName::User(name),
+        offset: 0.into(),
+        colocated: true,
+        tls: false,
+    })
+}
 
 pub fn import_function(builder: &mut FunctionBuilder<'_>, space: u32, index: u32, signature: Signature) -> FuncRef {
     let name = builder.func.declare_imported_user_function(UserExternalName::new(space, index));
