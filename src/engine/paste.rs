@@ -5,6 +5,7 @@
 //! the code takes the place of those calls. Code that does not do everything ends in front of one more call, which has the
 //! kernel's own convention. Faults in it are the caller's, at the place of the call.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use iced_x86::IcedError;
@@ -34,38 +35,41 @@ pub fn paste(code: &mut MachineCode) -> Result<(), IcedError> {
         .partition(|relocation| matches!(relocation.target, Symbol::Kernel(_) | Symbol::Room(_)));
     calls.sort_unstable_by_key(|relocation| relocation.offset);
     code.relocations = others;
+    let mut known = BTreeMap::new();
     for run in calls.chunk_by(|before, _| matches!(before.target, Symbol::Room(_))) {
-        code.relocations.extend(paste_over(&mut code.bytes, run)?);
+        let [.., call] = run else { continue };
+        let Symbol::Kernel(kernel) = call.target else { unreachable!("room is made in front of a call") };
+        if run.len() > 1 && !known.contains_key(&kernel) {
+            known.insert(kernel, kernel.pasted()?);
+        }
+        let pasted = known.get(&kernel).and_then(Option::as_ref);
+        code.relocations.extend(paste_over(&mut code.bytes, run, pasted));
     }
     Ok(())
 }
 
-/// Pastes over `run`, room and the call that ends it. Returns the call if it stays.
-fn paste_over(bytes: &mut [u8], run: &[Relocation]) -> Result<Option<Relocation>, IcedError> {
-    let [room @ .., call] = run else { return Ok(None) };
-    let Symbol::Kernel(kernel) = call.target else { unreachable!("room is made in front of a call") };
-    if room.is_empty() {
-        return Ok(Some(*call));
-    }
-    let pasted = kernel.pasted()?.filter(|pasted| calls_for(pasted) == run.len());
+/// Puts `pasted` over `run`, room and the call that ends it, if it fits. Returns the call if it stays.
+fn paste_over(bytes: &mut [u8], run: &[Relocation], pasted: Option<&Pasted>) -> Option<Relocation> {
+    let [room @ .., call] = run else { return None };
     // A relocation is that of the distance, behind the opcode.
     let (first, end) = (run[0].offset as usize - 1, call.offset as usize - 1 + NEAR_BYTES);
-    match pasted.filter(|_| end - first == run.len() * NEAR_BYTES) {
+    let fits = |pasted: &&Pasted| calls_for(pasted) == run.len() && end - first == run.len() * NEAR_BYTES;
+    match pasted.filter(fits) {
         None => {
-            // The register allocator put something between the calls.
+            // There is no room, or the register allocator put something between the calls.
             room.iter().for_each(|place| fill_with_nops(&mut bytes[place.offset as usize - 1..][..NEAR_BYTES]));
-            Ok(Some(*call))
+            Some(*call)
         }
         Some(Pasted::Whole(body)) => {
-            bytes[first..first + body.len()].copy_from_slice(&body);
+            bytes[first..first + body.len()].copy_from_slice(body);
             fill_with_nops(&mut bytes[first + body.len()..end]);
-            Ok(None)
+            None
         }
         Some(Pasted::Head(head)) => {
             let begin = end - NEAR_BYTES - head.len();
             fill_with_nops(&mut bytes[first..begin]);
-            bytes[begin..begin + head.len()].copy_from_slice(&head);
-            Ok(Some(*call))
+            bytes[begin..begin + head.len()].copy_from_slice(head);
+            Some(*call)
         }
     }
 }

@@ -27,7 +27,7 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, shape: Shape, limit
 }
 
 /// 0 to `max` bytes (64 or 128) without a branch: lanes that a mask leaves out are neither stored nor can they fault.
-fn masked(assembler: &mut CodeAssembler, max: u32) -> Result<(), IcedError> {
+pub fn masked(assembler: &mut CodeAssembler, max: u32) -> Result<(), IcedError> {
     masks(assembler, max)?;
     assembler.vpbroadcastb(zmm16, esi)?;
     if max > 64 {

@@ -93,9 +93,7 @@ impl Compare<'_> {
             self.lanes.cmp(rax, rdx)?;
             self.lanes.cmovae(rax, rcx)?;
         }
-        self.lanes.movzx(ecx, byte_ptr(rsi + rax))?;
-        self.lanes.movzx(eax, byte_ptr(rdi + rax))?;
-        self.lanes.sub(eax, ecx)?;
+        self.lanes.byte_difference()?;
         self.lanes.leave()?;
         self.lanes.place(labels.next)?;
         self.advance(bytes, labels)

@@ -8,6 +8,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
+use super::any_size::masks;
 use super::lanes::{Lanes, MASKS, RAX, SLOTS, ZMM};
 
 /// What is compared, and what inverts the outcome except with AVX-512.
@@ -69,19 +70,10 @@ impl Compare<'_> {
 
     /// Up to one vector: bytes that the mask leaves out are not loaded.
     fn masked(&mut self) -> Result<(), IcedError> {
-        let differ = self.lanes.create_label();
-        self.lanes.or(rax, -1)?;
-        self.lanes.bzhi(rax, rax, rdx)?;
-        self.lanes.kmovq(MASKS[1], rax)?;
-        self.lanes.vmovdqu8(ZMM[0].k2().z(), ptr(rdi))?;
-        self.lanes.vpcmpneqb(MASKS[0].k2(), ZMM[0], ptr(rsi))?;
-        self.lanes.kmovq(rax, MASKS[0])?;
-        self.lanes.test(rax, rax)?;
-        self.lanes.jne(differ)?;
-        self.lanes.leave()?;
-        self.lanes.place(differ)?;
-        self.lanes.tzcnt(rax, rax)?;
-        self.difference()
+        let done = self.lanes.create_label();
+        masked_comparison(&mut self.lanes, done)?;
+        self.lanes.place(done)?;
+        self.lanes.leave()
     }
 
     /// Compares the vectors at `places`, which cover the blocks, and ends. r8 and r9 become the ends of the blocks.
@@ -232,9 +224,19 @@ impl Compare<'_> {
 
     /// Answers with the difference of the bytes at rax.
     fn difference(&mut self) -> Result<(), IcedError> {
-        self.lanes.movzx(ecx, byte_ptr(rsi + rax))?;
-        self.lanes.movzx(eax, byte_ptr(rdi + rax))?;
-        self.lanes.sub(eax, ecx)?;
+        self.lanes.byte_difference()?;
         self.lanes.leave()
     }
+}
+
+/// With AVX-512, eax = the answer for blocks of up to one vector; goes to `equal` if it is 0, else on behind this code.
+pub fn masked_comparison(lanes: &mut Lanes, equal: CodeLabel) -> Result<(), IcedError> {
+    masks(lanes, Vectors::Avx512.masked_bytes())?;
+    lanes.vmovdqu8(ZMM[FIRST].k1().z(), ptr(rdi))?;
+    lanes.vpcmpneqb(MASKS[1].k1(), ZMM[FIRST], ptr(rsi))?;
+    lanes.kmovq(rax, MASKS[1])?;
+    lanes.test(rax, rax)?;
+    lanes.je(equal)?;
+    lanes.tzcnt(rax, rax)?;
+    lanes.byte_difference()
 }

@@ -5,14 +5,13 @@ use alloc::vec::Vec;
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use super::Operation;
+use super::any_fill;
+use super::compare_blocks::masked_comparison;
+use super::lanes::Lanes;
 use super::shape::Shape;
 use super::strings::StringFunction;
-
-/// Bytes of the call that a head jumps over.
-const CALL_BYTES: usize = 5;
-/// The largest block that a head does.
-const VECTOR: i32 = 64;
+use super::{Operation, Vectors};
+use crate::engine::code::NEAR_BYTES;
 
 /// Code in front of a call of `operation`'s kernel, with the kernel's arguments and result in the same registers; it changes
 /// others that the call may change.
@@ -26,36 +25,23 @@ pub fn head(operation: Operation, detail: u32) -> Result<Option<Vec<u8>>, IcedEr
     };
     let mut assembler = CodeAssembler::new(64)?;
     let (mut call, mut done) = (assembler.create_label(), assembler.create_label());
-    assembler.cmp(rdx, VECTOR)?;
+    assembler.cmp(rdx, Vectors::Avx512.masked_bytes() as i32)?;
     assembler.ja(call)?;
-    assembler.or(rax, -1)?;
-    assembler.bzhi(rax, rax, rdx)?;
-    assembler.kmovq(k1, rax)?;
     work(&mut assembler, done)?;
+    assembler.jmp(done)?;
     assembler.set_label(&mut call)?;
-    assembler.db(&[0; CALL_BYTES])?;
+    assembler.db(&[0; NEAR_BYTES])?;
     assembler.set_label(&mut done)?;
     assembler.nop()?;
     let mut code = assembler.assemble(0)?;
-    code.truncate(code.len() - CALL_BYTES - 1);
+    code.truncate(code.len() - NEAR_BYTES - 1);
     Ok(Some(code))
 }
 
-fn fill(assembler: &mut CodeAssembler, done: CodeLabel) -> Result<(), IcedError> {
-    assembler.vpbroadcastb(zmm16, esi)?;
-    assembler.vmovdqu8(zmmword_ptr(rdi).k1(), zmm16)?;
-    assembler.jmp(done)
+fn fill(assembler: &mut CodeAssembler, _done: CodeLabel) -> Result<(), IcedError> {
+    any_fill::masked(assembler, Vectors::Avx512.masked_bytes())
 }
 
 fn compare(assembler: &mut CodeAssembler, done: CodeLabel) -> Result<(), IcedError> {
-    assembler.vmovdqu8(zmm16.k1().z(), zmmword_ptr(rdi))?;
-    assembler.vpcmpneqb(k2.k1(), zmm16, zmmword_ptr(rsi))?;
-    assembler.kmovq(rax, k2)?;
-    assembler.test(rax, rax)?;
-    assembler.je(done)?;
-    assembler.tzcnt(rax, rax)?;
-    assembler.movzx(ecx, byte_ptr(rsi + rax))?;
-    assembler.movzx(eax, byte_ptr(rdi + rax))?;
-    assembler.sub(eax, ecx)?;
-    assembler.jmp(done)
+    masked_comparison(&mut Lanes::new(assembler, Vectors::Avx512), done)
 }

@@ -76,6 +76,13 @@ impl<'a> Lanes<'a> {
         self.leave()
     }
 
+    /// eax = the difference of the bytes at rax from rdi and rsi. Destroys rcx.
+    pub fn byte_difference(&mut self) -> Result<(), IcedError> {
+        self.movzx(ecx, byte_ptr(rsi + rax))?;
+        self.movzx(eax, byte_ptr(rdi + rax))?;
+        self.sub(eax, ecx)
+    }
+
     /// Every byte of `vector` = 0.
     pub fn clear(&mut self, vector: usize) -> Result<(), IcedError> {
         match self.vectors {

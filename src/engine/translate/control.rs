@@ -8,8 +8,7 @@ use wasmparser::{BlockType, BrTable, Operator};
 use super::conditional::Otherwise;
 use super::{Refusal, Translator, machine_type, trap_code};
 
-/// Targets and arguments from which on a jump table goes through blocks of its own, one for each frame that it leads to, as
-/// it does in a loop that holds counters.
+/// Targets and arguments from which on a jump table goes through blocks of its own, one for each frame that it leads to.
 /// To add an argument to a branch costs a look at all of its targets, and frames can have many arguments.
 const LARGE_TABLE: usize = 256;
 
@@ -264,7 +263,9 @@ impl Translator<'_> {
         let index = self.pop();
         let (_, arity) = self.branch_target(table.default());
         let args = self.stack[self.stack.len() - arity..].to_vec();
+        let table_args = block_args(&args);
         let mut calls = Vec::with_capacity(table.len() as usize);
+        // In a loop that holds counters, ways out are blocks anyway.
         let through_blocks = self.is_in_holding_loop() || table.len() as usize * (1 + arity) > LARGE_TABLE;
         let mut jumps = BTreeMap::new();
         for depth in table.targets().chain([Ok(table.default())]) {
@@ -274,7 +275,7 @@ impl Translator<'_> {
                 let (block, _) = *jumps.entry(target).or_insert_with(|| (self.builder.create_block(), depth));
                 self.builder.func.dfg.block_call(block, &[])
             } else {
-                self.builder.func.dfg.block_call(target, &block_args(&args))
+                self.builder.func.dfg.block_call(target, &table_args)
             });
         }
         let Some(default) = calls.pop() else { unreachable!("the default is among them") };
