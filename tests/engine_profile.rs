@@ -65,7 +65,7 @@ fn work(engine: &mut Engine, pattern: Pattern, rounds: u64) -> u32 {
 }
 
 fn boot(text: &str, options: Options, earlier: &Profile) -> Engine {
-    let earlier = Profile::decode(&earlier.encode()).expect("a learned profile decodes");
+    let earlier = Profile::decode(&earlier.encode().expect("there is memory")).expect("a learned profile decodes");
     let mut engine = engine::engine(text, options, earlier);
     engine.warm_up();
     engine
@@ -111,7 +111,7 @@ fn decisions_settle_when_every_boot_does_the_same() {
             let changes = seen[2..].windows(2).filter(|pair| pair[0][3..] != pair[1][3..]).count();
             let settled = seen[14..].windows(2).all(|pair| pair[0][3..] == pair[1][3..]);
             assert!(settled && changes <= 3, "{promotion:?} {pattern:?}: {seen:?}");
-            assert!(profile.encode().len() < 10_000);
+            assert!(profile.encode().expect("there is memory").len() < 10_000);
         }
     }
 }
@@ -232,7 +232,8 @@ fn no_profile_changes_a_result_or_panics() {
         let cpu = if round % 3 == 0 { CpuFeatures::empty() } else { CpuFeatures::detect() };
         let options = Options { promotion, ..Options::default() };
         // As the store gives it: what decoding refuses is never used.
-        let decoded = Profile::decode(&profile.encode()).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let decoded = Profile::decode(&profile.encode().expect("there is memory"))
+            .unwrap_or_else(|error| panic!("round {round}: {error}"));
         let mut engine = engine::engine_on(cpu, &text, options, decoded);
         if round % 5 > 0 {
             engine.warm_up();
@@ -241,7 +242,7 @@ fn no_profile_changes_a_result_or_panics() {
         assert_eq!(found, expected, "round {round}");
         specialised += engine.statistics().functions_specialised;
         let learned = engine.learned();
-        assert_eq!(Profile::decode(&learned.encode()), Ok(learned), "round {round}");
+        assert_eq!(Profile::decode(&learned.encode().expect("there is memory")), Ok(learned), "round {round}");
     }
     assert!(specialised > 100, "only {specialised} functions were specialised");
 }

@@ -112,7 +112,8 @@ fn a_panic_says_where_and_why() {
 fn running_out_of_memory_says_what_to_do() {
     let probe = "bareflow::kernel::selftest::memory::exhaust_heap+0x";
     let boot = fails("out-of-memory", code::PANIC, "KERNEL PANIC: ", &[probe]);
-    boot.expect("\nout of memory: give the machine more (under QEMU: -m 512M)\n");
+    boot.expect("memory allocation of 1048576 bytes failed\nout of memory: ");
+    boot.expect(" bytes are free; give the machine more (under QEMU: -m 512M)\n");
 }
 
 #[test]

@@ -74,7 +74,8 @@ impl Work {
             engine
         };
         let mut baseline = check(Promotion::Boots, Tier::Baseline, Tier::Baseline, Profile::default());
-        let learned = Profile::decode(&baseline.learned().encode()).expect("a learned profile decodes");
+        let learned =
+            Profile::decode(&baseline.learned().encode().expect("there is memory")).expect("a learned profile decodes");
         drop(baseline);
         check(Promotion::Boots, Tier::Optimised, Tier::Optimised, Profile::default());
         check(Promotion::Flight, Tier::Baseline, Tier::Specialised, Profile::default());

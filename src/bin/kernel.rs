@@ -5,12 +5,13 @@
 #![no_main]
 
 use core::arch::global_asm;
+use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
 use bareflow::arch::stacks::{KERNEL_STACK, KERNEL_STACK_BYTES, Stack};
 use bareflow::arch::{self, DEBUG_EXIT_PORT, ExitCode};
-use bareflow::memory::heap::{self, KernelHeap};
-use bareflow::memory::layout;
+use bareflow::memory::heap::KernelHeap;
+use bareflow::memory::{self, layout};
 
 global_asm!(include_str!("../../boot/multiboot2.s"));
 global_asm!(
@@ -37,8 +38,34 @@ extern "C" fn kernel_start(boot_information: u32, ticks_at_entry: u64) -> ! {
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    let advice = if heap::is_exhausted() { "out of memory: give the machine more (under QEMU: -m 512M)" } else { "" };
-    arch::dump::panic(info, advice)
+    if !is_failed_allocation(info) {
+        arch::dump::panic(info, format_args!(""));
+    }
+    let free = memory::statistics_unless_locked().map_or(0, |memory| memory.free);
+    arch::dump::panic(
+        info,
+        format_args!("out of memory: {free} bytes are free; give the machine more (under QEMU: -m 512M)\n"),
+    )
+}
+
+/// Whether it is the language's own panic after an allocation that nobody could do without, which says how much it was.
+fn is_failed_allocation(info: &PanicInfo) -> bool {
+    let mut start = Start { expected: "memory allocation of " };
+    write!(start, "{}", info.message()).is_ok() && start.expected.is_empty()
+}
+
+/// What a text is still expected to go on with; what follows that does not matter.
+struct Start {
+    expected: &'static str,
+}
+
+impl Write for Start {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (len, expected) = (text.len().min(self.expected.len()), self.expected);
+        let same = expected.as_bytes()[..len] == text.as_bytes()[..len];
+        self.expected = expected.get(len..).filter(|_| same).ok_or(fmt::Error)?;
+        Ok(())
+    }
 }
 
 /// The dependencies are compiled for unwinding and name this; nothing here unwinds.

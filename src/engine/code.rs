@@ -216,14 +216,16 @@ impl CodeSpace {
         let offset = self.next;
         let next = (offset + bytes).next_multiple_of(FUNCTION_ALIGN);
         if next > self.memory.capacity() {
-            return Err(EngineError::OutOfMemory { what: "code memory" });
+            return Err(EngineError::OutOfMemory { what: "code memory", bytes: bytes as u64 });
         }
         self.next = next;
         Ok(offset)
     }
 
     fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), EngineError> {
-        self.memory.write(offset, bytes).map_err(|_| EngineError::OutOfMemory { what: "code memory" })
+        self.memory
+            .write(offset, bytes)
+            .map_err(|_| EngineError::OutOfMemory { what: "code memory", bytes: bytes.len() as u64 })
     }
 }
 

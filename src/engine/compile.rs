@@ -129,9 +129,14 @@ impl Compiler {
         };
         if is_large {
             // The memory that is reused would stay as large.
-            (self.context, self.builder) = (Context::new(), FunctionBuilderContext::new());
+            self.release();
         }
         Ok(code)
+    }
+
+    /// Gives back the memory that is reused.
+    pub fn release(&mut self) {
+        (self.context, self.builder) = (Context::new(), FunctionBuilderContext::new());
     }
 }
 

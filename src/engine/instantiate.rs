@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,7 +15,7 @@ use super::constant::{ConstantValue, evaluate};
 use super::layout::{StateAllocator, cell, function, memory, table_entry};
 use super::module::Module;
 use super::program::{FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, MemorySlot, Program};
-use super::seams::{Imports, MemoryBase, StateMemory};
+use super::seams::{Imports, MemoryBase, StateMemory, WASM_PAGE_BYTES};
 use super::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Statistics};
 use crate::profile::Profile;
 
@@ -71,6 +72,7 @@ impl Engine {
                 ticks: platform.ticks,
                 cpu: platform.cpu,
                 free_memory: platform.free_memory,
+                reserve_bytes: platform.reserve_bytes,
                 activation: platform.activation,
                 arm: platform.arm,
             },
@@ -93,6 +95,7 @@ impl Engine {
         self.initialise_globals(number)?;
         self.initialise_tables(number)?;
         self.initialise_data(number)?;
+        self.check_reserve(|| format!("loading a module of {} bytes", bytes.len()))?;
         Ok(number)
     }
 
@@ -121,7 +124,9 @@ impl Engine {
                 self.platform.state.write(slot.cells + memory::BASE, base);
             }
             let pages = self.program.modules[module].memories[index].initial;
-            self.grow_memory(id, pages).ok_or(EngineError::OutOfMemory { what: "the program's linear memory" })?;
+            let bytes = pages.saturating_mul(WASM_PAGE_BYTES);
+            let what = "the program's linear memory";
+            self.grow_memory(id, pages).ok_or(EngineError::OutOfMemory { what, bytes })?;
         }
         Ok(())
     }
@@ -226,5 +231,6 @@ pub(super) const fn funcref(id: FuncId) -> u64 {
 
 /// Makes all that was allocated accessible.
 pub(super) fn ensure(state: &mut dyn StateMemory, allocator: &StateAllocator) -> Result<(), EngineError> {
-    state.ensure(allocator.end()).map_err(|_| EngineError::OutOfMemory { what: "globals, tables and counters" })
+    let (what, bytes) = ("globals, tables and counters", allocator.end() as u64);
+    state.ensure(allocator.end()).map_err(|_| EngineError::OutOfMemory { what, bytes })
 }

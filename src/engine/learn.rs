@@ -9,7 +9,7 @@ use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};
 use super::tier::{self, Tier};
 use super::translate::{Specialisation, scan};
 use super::{Engine, EngineError, Observed, SiteState, Statistics};
-use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord, ValueHistogram};
+use crate::profile::{FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord, ValueHistogram};
 
 /// Boots after which an observation counts half: long enough to keep what a program does rarely, short enough that a
 /// program that changed is forgotten within a few dozen boots.
@@ -144,27 +144,19 @@ impl Engine {
         }
     }
 
-    /// The profile after this boot: what was known, aged, and what this boot saw. Rows of boots are the caller's.
+    /// The profile after this boot: what was known, which goes into it, aged, and what this boot saw. Rows of boots are the
+    /// caller's.
     pub fn learned(&mut self) -> Profile {
-        let mut profile = self.earlier.clone();
+        let mut profile = core::mem::take(&mut self.earlier);
+        let boots_before = profile.boots_observed;
         profile.age(HALF_LIFE_BOOTS);
-        let defined: Vec<(FuncId, FunctionKey)> = self.program.defined().collect();
-        defined.iter().for_each(|(id, _)| self.collect_sites(*id));
-        let mut seen = Profile { boots_observed: ONE_BOOT, ..Profile::default() };
-        for (id, key) in &defined {
-            let Some(record) = self.seen(*id, *key) else { continue };
-            if let Some(known) = profile.find_mut(*key) {
-                let kinds: Vec<SiteKind> = record.sites.iter().map(|site| site.kind).collect();
-                known.fit(record.blocks.len(), &kinds);
-                known.code_bytes = 0;
-                known.sites.iter_mut().for_each(|site| site.chosen.clear());
-            }
-            seen.functions.push(record);
-        }
-        profile.merge(&seen);
-        for (id, key) in &defined {
-            if let Some(record) = profile.find_mut(*key) {
-                self.assume_unmeasured_blocks(*id, record);
+        profile.boots_observed = profile.boots_observed.saturating_add(ONE_BOOT);
+        self.ids().for_each(|id| self.collect_sites(id));
+        self.ids().for_each(|id| self.make_fit(id, &mut profile));
+        profile.add(self.ids().filter_map(|id| self.seen(id)));
+        for id in self.ids() {
+            if let Some(record) = self.program.info(id).key.and_then(|key| profile.find_mut(key)) {
+                self.assume_unmeasured_blocks(id, record, boots_before);
             }
         }
         profile.program = self.program.modules[PROGRAM].hash;
@@ -172,8 +164,25 @@ impl Engine {
         profile
     }
 
+    /// All functions. Not a list of them, for which there may be no memory.
+    fn ids(&self) -> impl Iterator<Item = FuncId> + use<> {
+        (0..self.program.functions.len() as u32).map(FuncId)
+    }
+
+    /// Has what is known of `id` take what this boot saw, if it saw it, and forget what its code was like.
+    fn make_fit(&self, id: FuncId, profile: &mut Profile) {
+        let Some(observed) = self.functions[id.0 as usize].observed else { return };
+        let Some(known) = self.program.info(id).key.and_then(|key| profile.find_mut(key)) else { return };
+        let sites = &self.sites[observed.first_site..][..observed.site_count];
+        let kinds: Vec<SiteKind> = sites.iter().map(|site| site.kind).collect();
+        known.fit(observed.block_count, &kinds);
+        known.code_bytes = 0;
+        known.sites.iter_mut().for_each(|site| site.chosen.clear());
+    }
+
     /// What this boot saw of `id`; none if it was never compiled.
-    fn seen(&mut self, id: FuncId, key: FunctionKey) -> Option<FunctionRecord> {
+    fn seen(&mut self, id: FuncId) -> Option<FunctionRecord> {
+        let key = self.program.info(id).key?;
         let state = &self.functions[id.0 as usize];
         let (observed, ticks, code_bytes) = (state.observed?, state.ticks, state.code_bytes);
         let calls = self.calls_of(id);
@@ -194,7 +203,7 @@ impl Engine {
 
     /// Blocks are counted in the baseline only. A function that ran above it is taken to have run its blocks as often as
     /// in an average boot before, or it would cool down for being fast.
-    fn assume_unmeasured_blocks(&self, id: FuncId, record: &mut FunctionRecord) {
+    fn assume_unmeasured_blocks(&self, id: FuncId, record: &mut FunctionRecord, boots_before: u64) {
         let state = &self.functions[id.0 as usize];
         let Some(earlier) = state.earlier.as_ref().filter(|earlier| earlier.blocks.len() == record.blocks.len()) else {
             return;
@@ -202,7 +211,7 @@ impl Engine {
         if self.calls_of(id) == 0 || state.tier <= Some(Tier::Baseline) {
             return;
         }
-        let boots = u128::from(self.earlier.boots_observed.max(ONE_BOOT));
+        let boots = u128::from(boots_before.max(ONE_BOOT));
         for (count, earlier) in record.blocks.iter_mut().zip(&earlier.blocks) {
             let average = (u128::from(*earlier) * u128::from(ONE_BOOT)).div_ceil(boots);
             *count = count.saturating_add(u64::try_from(average).unwrap_or(u64::MAX));
@@ -219,9 +228,8 @@ impl Engine {
             libc_code_bytes: self.code.kernel_bytes as u64,
             ..self.statistics
         };
-        let defined: Vec<FuncId> = self.program.defined().map(|(id, _)| id).collect();
-        defined.iter().for_each(|id| self.collect_sites(*id));
-        for id in defined {
+        self.ids().for_each(|id| self.collect_sites(id));
+        for id in self.ids().filter(|id| self.program.info(*id).key.is_some()) {
             sums.functions_called += u64::from(self.calls_of(id) > 0);
             self.add_tier(id, &mut sums);
         }

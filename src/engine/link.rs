@@ -14,6 +14,7 @@ use super::program::{
     FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, TableSlot,
     function_name,
 };
+use super::seams::WASM_PAGE_BYTES;
 use super::{Engine, EngineError, Memory};
 use crate::libc::{self, NamedFunction, Reference};
 
@@ -196,7 +197,8 @@ impl Engine {
             return Ok(FIRST_MEMORY);
         }
         let another = (self.platform.another_memory)();
-        let memory = another.map_err(|_| EngineError::OutOfMemory { what: "another linear memory" })?;
+        let (what, bytes) = ("the addresses of another linear memory", ADDRESSABLE_PAGES * WASM_PAGE_BYTES);
+        let memory = another.map_err(|_| EngineError::OutOfMemory { what, bytes })?;
         self.add_memory(memory, most_pages, maximum)
     }
 

@@ -3,7 +3,7 @@
 //! Key types: [`Engine`] (one program on one face), [`Platform`] (what the face supplies), [`Options`], [`Ending`].
 //! Top-down: `instantiate` makes an engine, `run` runs it, `serve` is what compiled code calls back into; `module`,
 //! `program`, `translate`, `compile` and `code` lead from bytes to machine code; `tier`, `choices`, `promotion`,
-//! `specialise` and `learn` decide and remember. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
+//! `specialise` and `learn` decide and remember; `reserve` watches memory. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
 
 mod choices;
 mod code;
@@ -23,6 +23,7 @@ pub mod program;
 mod promotion;
 mod proposals;
 mod registers;
+mod reserve;
 mod run;
 pub mod seams;
 mod serve;
@@ -68,8 +69,10 @@ pub struct Platform {
     pub stack: CallStack,
     pub ticks: Box<dyn Ticks>,
     pub cpu: CpuFeatures,
-    /// Bytes of memory that the engine can still allocate.
+    /// Bytes of memory that can still be had.
     pub free_memory: fn() -> u64,
+    /// Of these, how many the engine leaves to what cannot be refused: with less the program ends.
+    pub reserve_bytes: u64,
     /// What the face's fault handler looks at.
     pub activation: &'static Activation,
     /// Tells the fault handler that code of this activation is about to run.
@@ -125,8 +128,16 @@ pub enum EngineError {
     ConstantExpression {
         message: String,
     },
+    /// Memory for `what` cannot be had.
     OutOfMemory {
         what: &'static str,
+        bytes: u64,
+    },
+    /// Only a part of the reserve is left after this was done.
+    ReserveOpened {
+        by: String,
+        free_bytes: u64,
+        reserve_bytes: u64,
     },
     Translate(TranslateError),
     Codegen(String),
@@ -150,7 +161,14 @@ impl fmt::Display for EngineError {
                 write!(f, "{what} segment {index} of the program does not fit; rebuild the program")
             }
             Self::ConstantExpression { message } => write!(f, "an initial value of the program is bad: {message}"),
-            Self::OutOfMemory { what } => write!(f, "not enough memory for {what}; give the machine more RAM"),
+            Self::OutOfMemory { what, bytes } => {
+                write!(f, "not enough memory for {what}: {bytes} bytes wanted; give the machine more RAM")
+            }
+            Self::ReserveOpened { by, free_bytes, reserve_bytes } => write!(
+                f,
+                "not enough memory: {by} left {free_bytes} bytes, {reserve_bytes} are kept in reserve; give the machine \
+                 more RAM"
+            ),
             Self::Translate(error) => write!(f, "{error}"),
             Self::Codegen(message) => write!(f, "the code generator failed: {message}"),
         }
@@ -214,6 +232,7 @@ struct Rest {
     ticks: Box<dyn Ticks>,
     cpu: CpuFeatures,
     free_memory: fn() -> u64,
+    reserve_bytes: u64,
     activation: &'static Activation,
     arm: fn(&'static Activation),
 }

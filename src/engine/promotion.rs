@@ -101,7 +101,7 @@ impl Engine {
             promote_at_rounds: flight.then_some(rounds),
             blocks: observed.blocks,
             block_counts: self.block_counts(id),
-            memory_bytes: (self.platform.free_memory)(),
+            memory_bytes: self.bytes_to_compile_in(),
             sites: sites
                 .map(|(index, site)| SitePlan {
                     state: site.offset,

@@ -16,7 +16,7 @@ impl Engine {
     pub(super) fn compile_at_first_call(&mut self, address: u64) -> u64 {
         let id = self.code.function_of_entry(address);
         let started = self.platform.ticks.now();
-        let result = self.compile_first(id);
+        let result = self.compile_first(id).and_then(|code| self.check_reserve(|| self.compiling(id)).map(|()| code));
         let now = self.platform.ticks.now();
         self.statistics.ticks_compile += now - started;
         self.statistics.first_instruction.get_or_insert(now);
@@ -92,6 +92,7 @@ impl Engine {
         if self.promote_function(id).is_err() {
             self.set_threshold(id);
         }
+        self.end_where_the_reserve_is_opened(|engine| engine.compiling(id));
         self.statistics.ticks_compile += self.platform.ticks.now() - started;
         0
     }
@@ -131,7 +132,10 @@ impl Engine {
         let mut results = vec![0; ty.results().len()];
         let args = read_words(&self.platform.stack, args_address, ty.params().len());
         match self.imports.call(host, &args, &mut results, self.platform.memories[0].memory.bytes()) {
-            Ok(()) => write_words(&self.platform.stack, results_address, &results),
+            Ok(()) => {
+                write_words(&self.platform.stack, results_address, &results);
+                self.end_where_the_reserve_is_opened(|engine| engine.program.info(id).name.clone());
+            }
             Err(stop) => self.abandon(stop.into()),
         }
         0

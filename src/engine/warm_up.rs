@@ -27,7 +27,8 @@ impl Engine {
     fn warm_up_from(&mut self, root: FuncId, visited: &mut [bool]) {
         let mut path: Vec<(FuncId, Vec<FuncId>)> = Vec::new();
         let mut next = Some(root);
-        loop {
+        // What there is no memory for now may never be called.
+        while self.bytes_to_compile_in() > 0 {
             if let Some(id) = next.take()
                 && !visited[id.0 as usize]
                 && self.is_worth_it(id)

@@ -40,6 +40,7 @@ pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
         cpu,
         // Linux swaps, and ends the process if that does not help.
         free_memory: || u64::MAX,
+        reserve_bytes: 0,
         activation: Box::leak(Box::new(Activation::new())),
         arm: signals::arm,
     })

@@ -15,7 +15,7 @@ use crate::drivers::power;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::{Activation, Engine, Platform};
-use crate::memory::{self, MemoryError, RegionSource};
+use crate::memory::{MemoryError, RegionSource, reserve};
 use crate::session::Session;
 use crate::store::{BlockDevice, Store};
 use crate::wasi::Wasi;
@@ -122,7 +122,8 @@ pub fn platform(regions: &mut RegionSource) -> Result<Platform, MemoryError> {
         }),
         ticks: Box::new(TimeStampCounter),
         cpu: CpuFeatures::detect(),
-        free_memory: || memory::statistics().free,
+        free_memory: || reserve::free_beyond(0),
+        reserve_bytes: reserve::ENGINE_LEAVES,
         activation: &ACTIVATION,
         arm: faults::arm,
     })

@@ -1,10 +1,10 @@
 //! The global heap: `talc` in a region of its own that grows, and shrinks again when much of its end is free.
 //!
-//! Key type: [`KernelHeap`], the global allocator of the kernel binary.
+//! Key type: [`KernelHeap`], the global allocator of the kernel binary. Neighbours: [`super::reserve`] says what a large
+//! request leaves to small ones.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use spin::Mutex;
 use talc::base::Talc;
@@ -13,6 +13,7 @@ use talc::source::Source;
 
 use super::layout::{HEAP_BASE, HEAP_BYTES, LARGE_PAGE_BYTES};
 use super::region::{Fresh, Region};
+use super::reserve::{HEAP_LEAVES, LARGE_BYTES};
 use super::space::Access;
 
 /// Room for the heap's own bookkeeping when it grows for one large allocation.
@@ -25,9 +26,6 @@ pub struct KernelHeap;
 
 /// Reached by the language wherever something is allocated. Locks `MEMORY` while it is held, never the other way round.
 static HEAP: Mutex<Talc<HeapRegion, DefaultBinning>> = Mutex::new(Talc::new(HeapRegion::new()));
-
-/// Set when the heap wanted to grow and could not. Read by the panic handler, which must not lock.
-static EXHAUSTED: AtomicBool = AtomicBool::new(false);
 
 // SAFETY: `Talc` is an allocator; the lock gives it to one caller at a time; interrupt handlers do not allocate.
 unsafe impl GlobalAlloc for KernelHeap {
@@ -87,9 +85,10 @@ unsafe impl Source for HeapRegion {
 
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         let region = &mut talc.source.region;
+        let leave = if layout.size() as u64 >= LARGE_BYTES { HEAP_LEAVES } else { 0 };
         let wanted = (layout.size() as u64).checked_add(layout.align() as u64 + OVERHEAD_BYTES).ok_or(())?;
         let wanted = region.mapped().checked_add(wanted).ok_or(())?;
-        region.ensure(wanted).map_err(|_| EXHAUSTED.store(true, Ordering::Relaxed))?;
+        region.ensure(wanted, leave).map_err(|_| ())?;
         let (base, mapped) = (region.base() as *mut u8, region.mapped() as usize);
         talc.source.end = match talc.source.end {
             // SAFETY: the memory up to the region's new end was just mapped, is not in use, and follows the old end.
@@ -117,7 +116,7 @@ pub fn mapped_bytes() -> u64 {
     HEAP.lock().source.region.mapped()
 }
 
-/// Whether the heap has ever run out of memory: a panic since then probably means just that.
-pub fn is_exhausted() -> bool {
-    EXHAUSTED.load(Ordering::Relaxed)
+/// Bytes in the heap that are in no use.
+pub fn free_bytes() -> u64 {
+    HEAP.lock().counters().available_bytes as u64
 }

@@ -11,13 +11,12 @@ use super::frames::Frames;
 use super::layout::{
     LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_BASE, LINEAR_BYTES, LINEAR_MEMORIES, LINEAR_STRIDE, PAGE_BYTES,
 };
+use super::reserve::PROGRAM_LEAVES;
 use super::space::{Access, AddressSpace, Mapped, flush_all, free_mapped};
 use super::{Lease, Memory, MemoryError, statistics, with_memory};
 
 /// Bytes in a WebAssembly page, the unit of growth.
 pub const LINEAR_PAGE_BYTES: u64 = 65536;
-/// Physical memory that a growing program leaves to the compiler and the kernel.
-const RESERVE_BYTES: u64 = 8 << 20;
 
 /// What is behind the last, partly used chunk.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ impl Linear {
         let full = MemoryError::RegionFull { base: self.base(), capacity: LINEAR_BYTES };
         let end = end.filter(|&end| end <= LINEAR_BYTES).ok_or(full)?;
         // Counted beforehand, so that nothing below can run out half-way.
-        if end > before && statistics().free < self.bytes_needed(end) + RESERVE_BYTES {
+        if end > before && statistics().free < self.bytes_needed(end) + PROGRAM_LEAVES {
             return Err(MemoryError::OutOfFrames);
         }
         with_memory(|memory| {

@@ -15,6 +15,7 @@ mod linear;
 mod physical;
 pub mod ranges;
 mod region;
+pub mod reserve;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -131,6 +132,11 @@ pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<RegionSource, Me
 /// How much physical memory there is; zeros before [`initialise`].
 pub fn statistics() -> Statistics {
     MEMORY.lock().as_ref().map(|memory| memory.frames.statistics()).unwrap_or_default()
+}
+
+/// The same for one who may have interrupted whoever changes memory.
+pub fn statistics_unless_locked() -> Option<Statistics> {
+    MEMORY.try_lock()?.as_ref().map(|memory| memory.frames.statistics())
 }
 
 /// A frame of 4 KiB with arbitrary contents.

@@ -10,6 +10,7 @@ use super::layout::{
     CALL_STACK_BASE, CALL_STACK_BYTES, CALL_STACK_GUARD_BYTES, CODE_BASE, CODE_BYTES, LARGE_PAGE_BYTES, PAGE_BYTES,
     STATE_BASE, STATE_BYTES,
 };
+use super::reserve::{ENGINE_LEAVES, PROGRAM_LEAVES};
 use super::space::{Access, Mapped, free_mapped};
 use super::{Lease, Memory, MemoryError, with_memory};
 use crate::arch::cpu;
@@ -29,7 +30,8 @@ pub struct Region {
     capacity: u64,
     access: Access,
     fresh: Fresh,
-    /// The unit of growth: a multiple of a small page. From a large page up, large pages are used.
+    /// The unit of growth, as long as there is memory for it: a multiple of a small page. From a large page up, large
+    /// pages are used.
     step: u64,
     mapped: u64,
 }
@@ -52,22 +54,37 @@ impl Region {
         self.mapped
     }
 
-    /// Puts memory behind the first `bytes` bytes, at least. On failure some of it may be there, which is
-    /// harmless: it is used by the next call.
-    pub fn ensure(&mut self, bytes: u64) -> Result<(), MemoryError> {
+    /// Puts memory behind the first `bytes` bytes, at least, if that leaves `leave` bytes of physical memory free. On
+    /// failure nothing has changed.
+    pub fn ensure(&mut self, bytes: u64, leave: u64) -> Result<(), MemoryError> {
         if bytes <= self.mapped {
             return Ok(());
         }
         if bytes > self.capacity {
             return Err(MemoryError::RegionFull { base: self.base, capacity: self.capacity });
         }
-        let end = bytes.next_multiple_of(self.step).min(self.capacity);
+        let ends = [self.step, PAGE_BYTES].map(|unit| bytes.next_multiple_of(unit).min(self.capacity));
         with_memory(|memory| {
-            while self.mapped < end {
-                self.mapped += self.map_next(memory, end)?;
-            }
-            Ok(())
+            let free = memory.frames.statistics().free;
+            let fits = |end: &u64| frames_needed(end - self.mapped).saturating_add(leave) <= free;
+            let end = ends.into_iter().find(fits).ok_or(MemoryError::OutOfFrames)?;
+            self.map_to(memory, end)
         })
+    }
+
+    /// Maps everything up to `end`, or nothing more than there is.
+    fn map_to(&mut self, memory: &mut Memory, end: u64) -> Result<(), MemoryError> {
+        let before = self.mapped;
+        while self.mapped < end {
+            match self.map_next(memory, end) {
+                Ok(bytes) => self.mapped += bytes,
+                Err(error) => {
+                    self.unmap_to(memory, before);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Maps one page behind what is mapped, a large one if it ends before `end` and there is a frame; returns its bytes.
@@ -107,11 +124,15 @@ impl Region {
         let end = bytes.next_multiple_of(self.step);
         // Without memory there is nothing mapped, so there is nothing to report.
         let _ = with_memory(|memory| {
-            while self.mapped > end {
-                self.mapped -= unmap_last(memory, self.base + self.mapped);
-            }
+            self.unmap_to(memory, end);
             Ok(())
         });
+    }
+
+    fn unmap_to(&mut self, memory: &mut Memory, end: u64) {
+        while self.mapped > end {
+            self.mapped -= unmap_last(memory, self.base + self.mapped);
+        }
     }
 
     /// Copies `bytes` to `offset` through the physical map, which permits what `access` forbids. What is written to
@@ -133,6 +154,14 @@ impl Region {
             Ok(())
         })
     }
+}
+
+/// Physical memory, page tables and the allocator's own included, that mapping `bytes` more bytes takes at most.
+fn frames_needed(bytes: u64) -> u64 {
+    /// What begins anew wherever a region ends: a table at each level below the top, and a chunk's first frame.
+    const EDGES: u64 = 4 * PAGE_BYTES;
+    // A large page of small pages takes a table; a large frame of small frames begins with one of the allocator's.
+    bytes + bytes / LARGE_PAGE_BYTES * 2 * PAGE_BYTES + EDGES
 }
 
 /// Unmaps the page that ends at `end` and frees its frame; returns its bytes.
@@ -168,7 +197,7 @@ impl CodeRegion {
         let capacity = self.0.capacity();
         let end = (offset as u64).checked_add(code.len() as u64);
         let end = end.ok_or(MemoryError::RegionFull { base: self.0.base(), capacity })?;
-        self.0.ensure(end)?;
+        self.0.ensure(end, ENGINE_LEAVES)?;
         self.0.write_through_physical_map(offset as u64, code)?;
         cpu::serialise();
         Ok(())
@@ -196,7 +225,7 @@ impl StateRegion {
 
     /// Makes bytes `0..len` accessible; new bytes are zero.
     pub fn ensure(&mut self, len: usize) -> Result<(), MemoryError> {
-        self.0.ensure(len as u64)
+        self.0.ensure(len as u64, ENGINE_LEAVES)
     }
 
     /// The word at `offset`, a multiple of 8 in what was ensured.
@@ -234,7 +263,7 @@ impl CallStack {
     /// Maps the whole stack; the guard below it is not.
     pub(super) fn map() -> Result<Self, MemoryError> {
         let mut region = Region::new(Self::BASE, CALL_STACK_BYTES, Access::ReadWrite, Fresh::Zeros, PAGE_BYTES);
-        region.ensure(CALL_STACK_BYTES)?;
+        region.ensure(CALL_STACK_BYTES, PROGRAM_LEAVES)?;
         Ok(Self(()))
     }
 

@@ -17,6 +17,7 @@ use super::{Profile, ValueHistogram};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use postcard::ser_flavors::Size;
 
 /// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread.
 pub const SCHEMA: u32 = 3;
@@ -28,18 +29,24 @@ const LENGTH_AT: usize = 16;
 const HEADER_BYTES: usize = 24;
 
 impl Profile {
-    /// The profile as bytes, for [`Profile::decode`]. Equal profiles have equal bytes.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The profile as bytes, for [`Profile::decode`]. Equal profiles have equal bytes. Fails only where there is no memory
+    /// for them.
+    pub fn encode(&self) -> Result<Vec<u8>, ProfileError> {
         // Postcard fails on sequences of unknown length and when its output is full: records have no such sequence,
         // and a vector grows.
-        let mut bytes = postcard::to_extend(self, Vec::from([0; HEADER_BYTES])).expect("records are always encodable");
+        let size = postcard::serialize_with_flavor(self, Size::default()).expect("records are always encodable");
+        let mut bytes = Vec::new();
+        let needed_bytes = (HEADER_BYTES + size) as u64;
+        bytes.try_reserve_exact(HEADER_BYTES + size).map_err(|_| ProfileError::OutOfMemory { needed_bytes })?;
+        bytes.resize(HEADER_BYTES, 0);
+        let mut bytes = postcard::to_extend(self, bytes).expect("records are always encodable");
         let body_bytes = (bytes.len() - HEADER_BYTES) as u64;
         bytes[..SCHEMA_AT].copy_from_slice(&MAGIC);
         bytes[SCHEMA_AT..CRC_AT].copy_from_slice(&SCHEMA.to_le_bytes());
         bytes[LENGTH_AT..HEADER_BYTES].copy_from_slice(&body_bytes.to_le_bytes());
         let crc = crc32fast::hash(&bytes[LENGTH_AT..]);
         bytes[CRC_AT..LENGTH_AT].copy_from_slice(&crc.to_le_bytes());
-        bytes
+        Ok(bytes)
     }
 
     /// Reads what [`Profile::encode`] wrote. Whatever the bytes, the result is a well-formed profile or an error.
@@ -110,6 +117,8 @@ pub enum ProfileError {
     Checksum { stored: u32, computed: u32 },
     /// The checksum is right, but what it covers is not a profile: a forgery, or a bug of the writer.
     Malformed { reason: String },
+    /// There is no memory for the profile as bytes.
+    OutOfMemory { needed_bytes: u64 },
 }
 
 impl fmt::Display for ProfileError {
@@ -129,6 +138,9 @@ impl fmt::Display for ProfileError {
                 write!(f, "profile is damaged: checksum {computed:#010x}, header says {stored:#010x}; export it again")
             }
             Self::Malformed { reason } => write!(f, "profile is malformed: {reason}; record it anew"),
+            Self::OutOfMemory { needed_bytes } => {
+                write!(f, "not enough memory for the profile: {needed_bytes} bytes wanted; give the machine more RAM")
+            }
         }
     }
 }
@@ -170,15 +182,19 @@ mod tests {
         Profile { program: 7, cpu: 3, boots_observed: 1917, functions: vec![function], boots: vec![row] }
     }
 
+    fn encoded(profile: &Profile) -> Vec<u8> {
+        profile.encode().expect("there is memory")
+    }
+
     /// `profile` as bytes, with a right checksum, although it may not be well-formed.
     fn forged(change: impl FnOnce(&mut Profile)) -> Vec<u8> {
         let mut profile = sample();
         change(&mut profile);
-        profile.encode()
+        encoded(&profile)
     }
 
     fn with_body(body: &[u8]) -> Vec<u8> {
-        let mut bytes = Profile::default().encode();
+        let mut bytes = encoded(&Profile::default());
         bytes.truncate(LENGTH_AT);
         bytes.extend((body.len() as u64).to_le_bytes());
         bytes.extend(body);
@@ -189,7 +205,7 @@ mod tests {
 
     #[test]
     fn every_truncation_is_an_error() {
-        let bytes = sample().encode();
+        let bytes = encoded(&sample());
         for end in 0..bytes.len() {
             let error = Profile::decode(&bytes[..end]).expect_err("bytes are missing");
             assert!(matches!(error, ProfileError::NotAProfile | ProfileError::Length { .. }), "{end}: {error}");
@@ -198,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_changed_byte_is_an_error() {
-        let bytes = sample().encode();
+        let bytes = encoded(&sample());
         for at in 0..bytes.len() {
             for flip in 1..=255 {
                 let mut damaged = bytes.clone();
@@ -210,7 +226,7 @@ mod tests {
 
     #[test]
     fn newer_schema_is_refused_by_name() {
-        let mut bytes = sample().encode();
+        let mut bytes = encoded(&sample());
         bytes[SCHEMA_AT] = SCHEMA as u8 + 1;
         assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: SCHEMA + 1 }));
         let message = ProfileError::UnknownSchema { found: SCHEMA + 1 }.to_string();
@@ -255,14 +271,14 @@ mod tests {
     proptest! {
         #[test]
         fn decoding_gives_back_what_was_encoded(profile in profile()) {
-            prop_assert_eq!(Profile::decode(&profile.encode()), Ok(profile));
+            prop_assert_eq!(Profile::decode(&encoded(&profile)), Ok(profile));
         }
 
         #[test]
         fn merged_and_aged_profiles_decode(mut a in profile(), b in profile(), half_life in 0..9u32) {
             a.merge(&b);
             a.age(half_life);
-            prop_assert_eq!(Profile::decode(&a.encode()), Ok(a));
+            prop_assert_eq!(Profile::decode(&encoded(&a)), Ok(a));
         }
 
         #[test]

@@ -36,7 +36,25 @@ impl Profile {
         (_, self.program, self.cpu) = identity(self).max(identity(other));
         self.boots_observed = self.boots_observed.saturating_add(other.boots_observed);
         self.functions.extend_from_slice(&other.functions);
-        self.functions.sort_by_key(|function| function.key);
+        self.unify();
+        self.merge_boots(&other.boots);
+    }
+
+    /// Adds records, in any order. Takes no memory but for those of functions that are not known yet.
+    pub fn add(&mut self, records: impl Iterator<Item = FunctionRecord>) {
+        let known = self.functions.len();
+        for record in records {
+            match self.functions[..known].binary_search_by_key(&record.key, |function| function.key) {
+                Ok(index) => self.functions[index].merge(&record),
+                Err(_) => self.functions.push(record),
+            }
+        }
+        self.unify();
+    }
+
+    /// Sorts the records and makes one of those of the same function.
+    fn unify(&mut self) {
+        self.functions.sort_unstable_by_key(|function| function.key);
         self.functions.dedup_by(|later, kept| {
             let same = later.key == kept.key;
             if same {
@@ -44,7 +62,6 @@ impl Profile {
             }
             same
         });
-        self.merge_boots(&other.boots);
     }
 
     fn position(&self, key: FunctionKey) -> Result<usize, usize> {

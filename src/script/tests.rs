@@ -32,7 +32,7 @@ fn returns(action: Action<'static>, bits: u64) -> Directive<'static> {
 /// What each directive comes to: nothing, or a failure that is said in these words.
 fn run(offered: Option<(&'static str, &'static [u8])>, directives: &[Directive<'static>]) -> Vec<String> {
     let mut platforms =
-        || host::platform(CpuFeatures::detect()).map_err(|_| EngineError::OutOfMemory { what: "a platform" });
+        || host::platform(CpuFeatures::detect()).map_err(|_| EngineError::OutOfMemory { what: "a platform", bytes: 0 });
     let earlier = Profile::default();
     let mut world = World::new(offered, &mut platforms, Options::default(), &earlier);
     let say = |result: Result<(), Failure>| result.map_or_else(|failure| failure.to_string(), |()| String::new());

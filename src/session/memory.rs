@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use crate::engine::EngineError;
 use crate::profile::{BootRow, Profile};
 use crate::store::{BlockDevice, Store};
 
@@ -80,16 +81,18 @@ impl<'d> Recalled<'d> {
         }
     }
 
-    /// Commits `profile` as the next generation; what became of it.
-    pub fn save(&mut self, profile: &Profile, note: &mut dyn FnMut(&str)) -> &'static str {
+    /// Commits what was `learned` as the next generation; what became of it.
+    pub fn save(&mut self, learned: Result<Profile, EngineError>, note: &mut dyn FnMut(&str)) -> &'static str {
         let Some(store) = &mut self.store else { return "none" };
-        match store.commit(&profile.encode()) {
+        let bytes = learned.map_err(|error| error.to_string());
+        let bytes = bytes.and_then(|profile| profile.encode().map_err(|error| error.to_string()));
+        match bytes.and_then(|bytes| store.commit(&bytes).map_err(|error| error.to_string())) {
             Ok(generation) => {
                 note(&format!("profile saved as generation {generation}"));
                 "saved"
             }
-            Err(error) => {
-                note(&format!("the profile was not saved: {error}"));
+            Err(reason) => {
+                note(&format!("the profile was not saved: {reason}"));
                 "failed"
             }
         }

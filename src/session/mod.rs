@@ -10,12 +10,13 @@ mod memory;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use serde::Serialize;
 
 use crate::engine::seams::Imports;
 use crate::engine::tier::Tier;
 use crate::engine::{Ending, Engine, EngineError, Options, Platform, Statistics};
-use crate::profile::BootRow;
+use crate::profile::{BootRow, Profile};
 use crate::store::BlockDevice;
 use memory::Recalled;
 
@@ -89,8 +90,8 @@ impl Session {
             self.options.highest = Tier::Baseline;
         }
         let mut row = recalled.row(&self.name);
-        let earlier = core::mem::take(&mut recalled.profile);
-        let boots = earlier.boots.clone();
+        let mut earlier = core::mem::take(&mut recalled.profile);
+        let boots = core::mem::take(&mut earlier.boots);
         let engine = Engine::new(self.bytes, platform, imports, self.options, earlier);
         let mut engine = match engine {
             Ok(engine) => engine,
@@ -107,10 +108,7 @@ impl Session {
             Err(error) => return failed(row, &error, note),
         };
         row.exit_code = ending.exit_code();
-        let mut profile = engine.learned();
-        profile.boots = boots;
-        profile.push_boot(row.clone());
-        let store = recalled.save(&profile, note);
+        let store = recalled.save(learn(engine, boots, &row), note);
         let (event, reason) = match &ending {
             Ending::Exit(_) => ("exit", String::new()),
             Ending::Trap(trap) => ("trap", trap.to_string()),
@@ -120,6 +118,16 @@ impl Session {
         }
         Report { event, row, reason, store, statistics }
     }
+}
+
+/// What is known after the boot of this row, in the memory that the program leaves.
+fn learn(mut engine: Engine, boots: Vec<BootRow>, row: &BootRow) -> Result<Profile, EngineError> {
+    engine.release();
+    engine.prepare_to_learn()?;
+    let mut profile = engine.learned();
+    profile.boots = boots;
+    profile.push_boot(row.clone());
+    Ok(profile)
 }
 
 /// The program did not start, or the engine could not go on; nothing is saved.

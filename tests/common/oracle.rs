@@ -63,7 +63,8 @@ impl Mode {
             let options = Options { lowest: Tier::Baseline, ..self.options() };
             let mut first = engine::engine_on(self.cpu, wat, options, Profile::default());
             work(&mut first);
-            let earlier = Profile::decode(&first.learned().encode()).expect("a learned profile decodes");
+            let earlier = Profile::decode(&first.learned().encode().expect("there is memory"))
+                .expect("a learned profile decodes");
             let mut engine = engine::engine_on(self.cpu, wat, self.options(), earlier);
             engine.warm_up();
             return engine;

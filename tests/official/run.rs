@@ -67,7 +67,7 @@ pub fn run_file(file: &Converted, pass: Pass) -> Tally {
 fn run_once(script: &Script<'static>, pass: Pass, earlier: &Profile) -> (Tally, Profile) {
     let (mut tally, mut learned) = (Tally::default(), Profile::default());
     let mut platforms = || -> Result<Platform, EngineError> {
-        host::platform(CpuFeatures::detect()).map_err(|_| EngineError::OutOfMemory { what: "a platform" })
+        host::platform(CpuFeatures::detect()).map_err(|_| EngineError::OutOfMemory { what: "a platform", bytes: 0 })
     };
     for part in &script.parts {
         let mut world = World::new(part.offered, &mut platforms, pass.options(), earlier);

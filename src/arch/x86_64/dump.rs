@@ -41,17 +41,14 @@ pub fn exception(frame: &TrapFrame) -> ! {
     })
 }
 
-/// Prints a panic and, if not empty, a line of advice, and powers off.
-pub fn panic(info: &PanicInfo, advice: &str) -> ! {
+/// Prints a panic and lines of advice, and powers off.
+pub fn panic(info: &PanicInfo, advice: fmt::Arguments<'_>) -> ! {
     super::interrupts::disable();
     let frame_pointer: u64;
     // SAFETY: copies a register.
     unsafe { core::arch::asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack)) };
     print_once(ExitCode::Panic, |console| {
-        writeln!(console, "\nKERNEL PANIC: {info}")?;
-        if !advice.is_empty() {
-            writeln!(console, "{advice}")?;
-        }
+        write!(console, "\nKERNEL PANIC: {info}\n{advice}")?;
         writeln!(console, "backtrace:")?;
         write_backtrace(console, frame_pointer)
     })

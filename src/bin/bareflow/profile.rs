@@ -49,7 +49,7 @@ fn newest(file: &Path) -> Result<Profile> {
 }
 
 fn write(file: &Path, profile: &Profile) -> Result<()> {
-    fs::write(file, profile.encode()).with_context(|| format!("cannot write {}", file.display()))
+    fs::write(file, profile.encode()?).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn merge(out: &Path, inputs: &[PathBuf]) -> Result<()> {

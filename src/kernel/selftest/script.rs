@@ -42,7 +42,8 @@ fn run(script: &Script<'static>, regions: &mut RegionSource, passed: &mut usize,
         ..Options::default()
     };
     let earlier = Profile::default();
-    let mut platforms = || program::platform(regions).map_err(|_| EngineError::OutOfMemory { what: "one more engine" });
+    let mut platforms =
+        || program::platform(regions).map_err(|_| EngineError::OutOfMemory { what: "one more engine", bytes: 0 });
     for part in &script.parts {
         let mut world = World::new(part.offered, &mut platforms, options, &earlier);
         for line in &part.lines {
