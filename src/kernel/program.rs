@@ -76,7 +76,8 @@ fn prepare(
         words.push("program".to_string());
     }
     let name = words[0].clone();
-    let mut wasi = words.into_iter().fold(Wasi::builder(), |wasi, word| wasi.arg(word));
+    let wasi = Wasi::builder().free_memory(reserve::free_for_program);
+    let mut wasi = words.into_iter().fold(wasi, |wasi, word| wasi.arg(word));
     let mut shipped = None;
     for module in modules {
         let path = file_name(&module)?;
@@ -122,7 +123,7 @@ pub fn platform(regions: &mut RegionSource) -> Result<Platform, MemoryError> {
         }),
         ticks: Box::new(TimeStampCounter),
         cpu: CpuFeatures::detect(),
-        free_memory: || reserve::free_beyond(0),
+        free_memory: reserve::free,
         reserve_bytes: reserve::ENGINE_LEAVES,
         activation: &ACTIVATION,
         arm: faults::arm,

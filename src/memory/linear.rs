@@ -91,8 +91,9 @@ impl Linear {
         let full = MemoryError::RegionFull { base: self.base(), capacity: LINEAR_BYTES };
         let end = end.filter(|&end| end <= LINEAR_BYTES).ok_or(full)?;
         // Counted beforehand, so that nothing below can run out half-way.
-        if end > before && statistics().free < self.bytes_needed(end) + PROGRAM_LEAVES {
-            return Err(MemoryError::OutOfFrames);
+        let (wanted, free, leave) = (self.bytes_needed(end), statistics().free, PROGRAM_LEAVES);
+        if end > before && free < wanted + leave {
+            return Err(MemoryError::NotEnough { wanted, free, leave });
         }
         with_memory(|memory| {
             while self.bytes < end {

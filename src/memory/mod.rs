@@ -42,6 +42,8 @@ use space::AddressSpace;
 pub enum MemoryError {
     /// No physical frame is left.
     OutOfFrames,
+    /// So many bytes are wanted, in frames, and `leave` more are kept for others.
+    NotEnough { wanted: u64, free: u64, leave: u64 },
     /// The region at `base` cannot grow beyond its `capacity` bytes.
     RegionFull { base: u64, capacity: u64 },
     /// Something is already mapped at `page`.
@@ -56,6 +58,10 @@ impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfFrames => write!(f, "out of physical memory: give the machine more"),
+            Self::NotEnough { wanted, free, leave } => write!(
+                f,
+                "out of physical memory: {wanted} bytes wanted beside a reserve of {leave}, {free} free: give the machine more"
+            ),
             Self::RegionFull { base, capacity } => {
                 write!(f, "the region at {base:#x} is full ({} MiB): the program is too large", capacity >> 20)
             }

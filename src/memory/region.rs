@@ -10,7 +10,7 @@ use super::layout::{
     CALL_STACK_BASE, CALL_STACK_BYTES, CALL_STACK_GUARD_BYTES, CODE_BASE, CODE_BYTES, LARGE_PAGE_BYTES, PAGE_BYTES,
     STATE_BASE, STATE_BYTES,
 };
-use super::reserve::{ENGINE_LEAVES, PROGRAM_LEAVES};
+use super::reserve::ENGINE_LEAVES;
 use super::space::{Access, Mapped, free_mapped};
 use super::{Lease, Memory, MemoryError, with_memory};
 use crate::arch::cpu;
@@ -66,8 +66,9 @@ impl Region {
         let ends = [self.step, PAGE_BYTES].map(|unit| bytes.next_multiple_of(unit).min(self.capacity));
         with_memory(|memory| {
             let free = memory.frames.statistics().free;
-            let fits = |end: &u64| frames_needed(end - self.mapped).saturating_add(leave) <= free;
-            let end = ends.into_iter().find(fits).ok_or(MemoryError::OutOfFrames)?;
+            let wanted = |end: u64| frames_needed(end - self.mapped);
+            let end = ends.into_iter().find(|end| wanted(*end).saturating_add(leave) <= free);
+            let end = end.ok_or(MemoryError::NotEnough { wanted: wanted(ends[1]), free, leave })?;
             self.map_to(memory, end)
         })
     }
@@ -263,7 +264,7 @@ impl CallStack {
     /// Maps the whole stack; the guard below it is not.
     pub(super) fn map() -> Result<Self, MemoryError> {
         let mut region = Region::new(Self::BASE, CALL_STACK_BYTES, Access::ReadWrite, Fresh::Zeros, PAGE_BYTES);
-        region.ensure(CALL_STACK_BYTES, PROGRAM_LEAVES)?;
+        region.ensure(CALL_STACK_BYTES, ENGINE_LEAVES)?;
         Ok(Self(()))
     }
 

@@ -20,7 +20,12 @@ pub const HEAP_LEAVES: u64 = 2 << 20;
 /// A request of the heap that is expected to be refused at times.
 pub const LARGE_BYTES: u64 = 1 << 20;
 
-/// What can be had by one who leaves `leave` bytes: frames, and what is free in the heap.
-pub fn free_beyond(leave: u64) -> u64 {
-    (statistics().free + heap::free_bytes()).saturating_sub(leave)
+/// What the program can still have.
+pub fn free_for_program() -> u64 {
+    statistics().free.saturating_sub(PROGRAM_LEAVES)
+}
+
+/// What there is for everything else. What is free in the heap may be in pieces: only so much of it counts.
+pub fn free() -> u64 {
+    statistics().free + heap::free_bytes().min(HEAP_LEAVES)
 }

@@ -42,7 +42,13 @@ impl<'a> WasiBuilder<'a> {
     /// Limits what the program may keep below `/tmp`; each file and directory counts for 1 KiB more than its bytes.
     /// 64 MiB if it is not called.
     pub fn scratch_bytes(mut self, limit: u64) -> Self {
-        self.tree.quota = Quota::new(limit);
+        self.tree.quota.limit_to(limit);
+        self
+    }
+
+    /// Has `free` say how much memory the files below `/tmp` may take at any time, whatever their limit is.
+    pub fn free_memory(mut self, free: fn() -> u64) -> Self {
+        self.tree.quota.watch(free);
         self
     }
 

@@ -69,18 +69,13 @@ fn resize(content: &mut Vec<u8>, len: u64, quota: &mut Quota) -> Result<(), Errn
     }
     let more = len - old as u64;
     quota.take(more)?;
-    let grown = usize::try_from(more).map_err(|_| Errno::Nospc).and_then(|more| reserve(content, more));
+    let grown = usize::try_from(more).map_err(|_| Errno::Nospc).and_then(|more| quota.reserve(content, more));
     if grown.is_err() {
         quota.give_back(more);
         return grown;
     }
     content.resize(len as usize, 0);
     Ok(())
-}
-
-/// Room to grow again where memory allows it, else just enough.
-fn reserve(content: &mut Vec<u8>, more: usize) -> Result<(), Errno> {
-    content.try_reserve(more).or_else(|_| content.try_reserve_exact(more)).map_err(|_| Errno::Nospc)
 }
 
 /// Keeps what a file occupies near what it counts for, as far as memory for a smaller copy can be had.
@@ -95,21 +90,46 @@ fn give_back_memory(content: &mut Vec<u8>) {
     }
 }
 
-/// How much the program may keep in files.
+/// How much the program may keep in files: what it was allowed to, as long as memory for that is free.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     limit_bytes: u64,
     used_bytes: u64,
+    free_memory: fn() -> u64,
 }
 
 impl Quota {
     pub fn new(limit_bytes: u64) -> Self {
-        Self { limit_bytes, used_bytes: 0 }
+        Self { limit_bytes, used_bytes: 0, free_memory: || u64::MAX }
+    }
+
+    pub fn limit_to(&mut self, limit_bytes: u64) {
+        self.limit_bytes = limit_bytes;
+    }
+
+    /// Has `free_memory` say how much memory files may take at any time.
+    pub fn watch(&mut self, free_memory: fn() -> u64) {
+        self.free_memory = free_memory;
     }
 
     /// Bytes that are left.
     pub fn room(&self) -> u64 {
-        self.limit_bytes.saturating_sub(self.used_bytes)
+        self.limit_bytes.saturating_sub(self.used_bytes).min((self.free_memory)())
+    }
+
+    /// Makes room for `more` items in a list that may have to move; for even more where there is memory for that.
+    pub fn reserve<T>(&self, list: &mut Vec<T>, more: usize) -> Result<(), Errno> {
+        let len = list.len().saturating_add(more);
+        if len <= list.capacity() {
+            return Ok(());
+        }
+        let (bytes, free) = ((len as u64).saturating_mul(size_of::<T>() as u64), (self.free_memory)());
+        let reserved = match free {
+            _ if bytes > free => return Err(Errno::Nospc),
+            _ if bytes > free / 2 => list.try_reserve_exact(more),
+            _ => list.try_reserve(more).or_else(|_| list.try_reserve_exact(more)),
+        };
+        reserved.map_err(|_| Errno::Nospc)
     }
 
     pub fn take(&mut self, bytes: u64) -> Result<(), Errno> {

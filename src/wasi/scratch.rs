@@ -141,6 +141,7 @@ impl Tree<'_> {
     fn create(&mut self, entry: Entry<'_>, kind: Kind<'static>, now_ns: u64) -> Result<NodeId, Errno> {
         self.check_absent(entry)?;
         self.check_writable(entry.directory)?;
+        self.make_room_for_a_node()?;
         self.quota.take(ENTRY_BYTES)?;
         let node = self.add(kind, true);
         self.node_mut(node).times = Times::all(now_ns);

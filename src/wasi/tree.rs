@@ -5,7 +5,7 @@
 //!
 //! `/tmp` is a file system of its own: nothing is moved or linked between it and the rest.
 
-use super::abi::Filetype;
+use super::abi::{Errno, Filetype};
 use super::content::{Content, Quota};
 use super::entries::Entries;
 use alloc::borrow::Cow;
@@ -214,6 +214,11 @@ impl<'a> Tree<'a> {
 
     pub(super) fn node_mut(&mut self, node: NodeId) -> &mut Node<'a> {
         &mut self.nodes[node.0]
+    }
+
+    /// Has the next [`Tree::add`] take no memory.
+    pub(super) fn make_room_for_a_node(&mut self) -> Result<(), Errno> {
+        if self.free.is_empty() { self.quota.reserve(&mut self.nodes, 1) } else { Ok(()) }
     }
 
     /// A node that no name leads to yet.
