@@ -3,6 +3,7 @@
 
 pub mod disk;
 mod mapping;
+pub mod memory;
 mod platform;
 pub mod qemu;
 mod signals;

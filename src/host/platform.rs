@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 
 use super::mapping::{Access, Mapping};
-use super::signals;
+use super::{memory, signals};
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{
     CallStack, CodeMemory, LinearMemory, MemoryBase, OutOfMemory, StateMemory, Ticks, WASM_PAGE_BYTES,
@@ -38,9 +38,8 @@ pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
         stack: stack.range,
         ticks: Box::new(TimeStampCounter { _stack: stack.mapping }),
         cpu,
-        // Linux swaps, and ends the process if that does not help.
-        free_memory: || u64::MAX,
-        reserve_bytes: 0,
+        free_memory: memory::free,
+        reserve_bytes: memory::RESERVE_BYTES as u64,
         activation: Box::leak(Box::new(Activation::new())),
         arm: signals::arm,
     })

@@ -10,7 +10,12 @@ mod stats;
 mod store;
 mod svg;
 
+use bareflow::host::memory::ReservedHeap;
 use clap::{Parser, Subcommand};
+use std::alloc::System;
+
+#[global_allocator]
+static HEAP: ReservedHeap = ReservedHeap(System);
 
 /// Runs WebAssembly programs that tune themselves, here or booted as the whole machine.
 #[derive(Parser)]

@@ -86,7 +86,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let entered = Instant::now();
     let bytes = fs::read(&args.program).with_context(|| format!("cannot read {}", args.program.display()))?;
     let name = file_name(&args.program);
-    let mut wasi = Wasi::builder().arg(name.clone());
+    let mut wasi = Wasi::builder().free_memory(host::memory::free_for_program).arg(name.clone());
     for arg in args.args {
         wasi = wasi.arg(arg);
     }

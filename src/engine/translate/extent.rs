@@ -63,8 +63,8 @@ impl Extent {
         if needed <= memory_bytes {
             return Ok(Effort::Least);
         }
-        let (needed, free) = (needed >> 20, memory_bytes >> 20);
-        Err(format!("that may take {needed} MiB and {free} are free; give the machine more RAM, or split the function"))
+        let (needed, free) = (needed.div_ceil(1024), memory_bytes / 1024);
+        Err(format!("that may take {needed} KiB and {free} are free; give the machine more RAM, or split the function"))
     }
 
     /// About what compiling `function` takes, as measured on bodies that consist of little else than one of the terms.
