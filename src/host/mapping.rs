@@ -12,6 +12,7 @@ pub struct Mapping {
 /// How the pages of a mapping may be used.
 #[derive(Clone, Copy)]
 pub enum Access {
+    None,
     ReadWrite,
     ReadExecute,
 }
@@ -19,6 +20,7 @@ pub enum Access {
 impl Access {
     const fn protection(self) -> libc::c_int {
         match self {
+            Self::None => libc::PROT_NONE,
             Self::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
             Self::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
         }

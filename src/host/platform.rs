@@ -21,6 +21,9 @@ const STATE_BYTES: usize = 1 << 30;
 /// 32-bit index, 32-bit offset, and the widest access.
 const LINEAR_BYTES: usize = (8 << 30) + WASM_PAGE_BYTES as usize;
 
+/// Memory that a growing program leaves to the compiler.
+const LEFT_BYTES: usize = 8 << 20;
+
 const STACK_BYTES: usize = 1 << 20;
 const STACK_GUARD_BYTES: usize = 1 << 20;
 
@@ -157,8 +160,13 @@ impl LinearMemory for HostMemory {
     fn grow(&mut self, delta: u64) -> Result<u64, OutOfMemory> {
         let before = self.pages;
         let after = before.checked_add(delta).filter(|pages| *pages <= 1 << 16).ok_or(OutOfMemory)?;
-        let (start, added) = (before * WASM_PAGE_BYTES, delta * WASM_PAGE_BYTES);
-        self.mapping.protect(start as usize, added as usize, Access::ReadWrite).map_err(|_| OutOfMemory)?;
+        let (start, added) = ((before * WASM_PAGE_BYTES) as usize, (delta * WASM_PAGE_BYTES) as usize);
+        self.mapping.protect(start, added, Access::ReadWrite).map_err(|_| OutOfMemory)?;
+        if !is_free(LEFT_BYTES) {
+            // Where Linux cannot take it back, it stays out of the program's sight.
+            let _ = self.mapping.protect(start, added, Access::None);
+            return Err(OutOfMemory);
+        }
         self.pages = after;
         Ok(before)
     }
@@ -169,6 +177,11 @@ impl LinearMemory for HostMemory {
         // which owns `self`, does.
         unsafe { core::slice::from_raw_parts_mut(self.mapping.address(), len) }
     }
+}
+
+/// Whether so much memory can be had now, under a limit of the process for example.
+fn is_free(bytes: usize) -> bool {
+    Mapping::reserve(bytes).is_ok_and(|mapping| mapping.protect(0, bytes, Access::ReadWrite).is_ok())
 }
 
 struct HostStack {
