@@ -23,6 +23,11 @@ test *ARGS: _boot_packages programs _kernel
 fuzz MODULES='100000' SEED='0':
     FUZZ_MODULES=$(({{ MODULES }} / 2)) FUZZ_SEED={{ SEED }} cargo test --release --test engine_differential
 
+# Refuse one boot memory at every point, and boot machines of 40 to 160 MiB (20 minutes)
+test-memory: _boot_packages programs _kernel _command
+    EVERY_REQUEST=1 cargo test --release --test memory_exhaustion -- --nocapture
+    cargo test --release --test small_machines -- --ignored --nocapture
+
 # Boot N times on one fresh store, counting instructions: boots.csv and boots.svg in target/bench-boots
 bench-boots N *WORDS: _boot_packages programs _kernel _command _text
     @{{ command }} bench-boots {{ N }} {{ WORDS }}

@@ -6,6 +6,9 @@ use super::sector::Sector;
 use super::{BlockDevice, InUse, SECTOR_BYTES, Store, StoreError};
 use alloc::vec::Vec;
 
+/// What is read back at once: whole sectors.
+const PIECE_BYTES: usize = 128 * SECTOR_BYTES;
+
 impl<D: BlockDevice> Store<D> {
     /// Writes `payload` as the newest generation and returns its number, once it is on the medium and was read back.
     ///
@@ -24,7 +27,7 @@ impl<D: BlockDevice> Store<D> {
         self.write_payload(slot, payload)?;
         self.device.flush()?;
         // Checked before the header makes it count: a bad copy must not become the newest generation.
-        if self.read_payload(slot, header.payload_bytes)? != payload {
+        if !self.holds(slot, payload)? {
             return Err(StoreError::NotWritten { sector: self.superblock.payload_sector(slot) });
         }
         self.write_header(slot, &header)?;
@@ -59,12 +62,31 @@ impl<D: BlockDevice> Store<D> {
 
     /// Writes `payload`, filled up with zeros to a whole sector.
     fn write_payload(&mut self, slot: usize, payload: &[u8]) -> Result<(), StoreError> {
-        if payload.is_empty() {
-            return Ok(());
+        let first = self.superblock.payload_sector(slot);
+        let (whole, rest) = payload.split_at(payload.len() / SECTOR_BYTES * SECTOR_BYTES);
+        if !whole.is_empty() {
+            self.device.write(first, whole)?;
         }
-        let mut sectors = zeroed_sectors(payload.len() as u64)?;
-        sectors[..payload.len()].copy_from_slice(payload);
-        Ok(self.device.write(self.superblock.payload_sector(slot), &sectors)?)
+        if !rest.is_empty() {
+            let last = first + (whole.len() / SECTOR_BYTES) as u64;
+            self.device.write(last, Sector::ZERO.with(0, rest).bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the slot gives back `payload`. Read in pieces, for which there is memory at any time.
+    fn holds(&mut self, slot: usize, payload: &[u8]) -> Result<bool, StoreError> {
+        let mut buffer = zeroed_sectors(payload.len().min(PIECE_BYTES) as u64)?;
+        let mut sector = self.superblock.payload_sector(slot);
+        for piece in payload.chunks(PIECE_BYTES) {
+            let read = &mut buffer[..piece.len().next_multiple_of(SECTOR_BYTES)];
+            self.device.read(sector, read)?;
+            if read[..piece.len()] != *piece {
+                return Ok(false);
+            }
+            sector += (PIECE_BYTES / SECTOR_BYTES) as u64;
+        }
+        Ok(true)
     }
 
     fn write_header(&mut self, slot: usize, header: &SlotHeader) -> Result<(), StoreError> {

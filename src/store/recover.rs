@@ -126,7 +126,7 @@ impl<D: BlockDevice> Store<D> {
     }
 
     /// The first `bytes` of the payload area of `slot`.
-    pub(super) fn read_payload(&mut self, slot: usize, bytes: u64) -> Result<Vec<u8>, StoreError> {
+    fn read_payload(&mut self, slot: usize, bytes: u64) -> Result<Vec<u8>, StoreError> {
         let mut payload = zeroed_sectors(bytes)?;
         if !payload.is_empty() {
             self.device.read(self.superblock.payload_sector(slot), &mut payload)?;

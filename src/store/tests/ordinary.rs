@@ -51,7 +51,8 @@ fn commit_flushes_the_payload_before_the_header_and_then_the_header() {
     assert_eq!(
         writes,
         [
-            Request::Write { first: payload_at, sectors: 3 },
+            Request::Write { first: payload_at, sectors: 2 },
+            Request::Write { first: payload_at + 2, sectors: 1 },
             Request::Flush,
             Request::Write { first: header, sectors: 1 },
             Request::Flush,
