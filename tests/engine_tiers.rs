@@ -143,6 +143,59 @@ fn one_call_with_a_long_loop_is_promoted() {
     }
 }
 
+/// A function with `loops` loops of 200 rounds, each around a copy of its own size, and each followed by a call of the
+/// function itself, as far as its argument allows.
+fn many_loops(loops: usize, calls_itself: bool) -> String {
+    let one = |number: usize| {
+        let again = r#"(if (local.get $deeper) (then (call $f (i32.const 0))))"#;
+        let size = 8 + number % 500;
+        format!(
+            "(local.set $i (i32.const 200))
+             (loop $l (memory.copy (i32.const 0) (i32.const 4096) (i32.const {size}))
+               (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) {}",
+            if calls_itself { again } else { "" }
+        )
+    };
+    let bodies: String = (0..loops).map(one).collect();
+    format!(r#"(module (memory 1) (func $f (export "f") (param $deeper i32) (local $i i32) {bodies}))"#)
+}
+
+fn after_many_loops(loops: usize, calls_itself: bool) -> Engine {
+    let thresholds = Thresholds { optimise: 1, specialise: 100, ..Thresholds::default() };
+    let options = Options { thresholds, ..options(Promotion::Flight) };
+    let mut engine = engine::engine(&many_loops(loops, calls_itself), options, Profile::default());
+    repeat(&mut engine, 1, "f", &[1]);
+    engine
+}
+
+#[test]
+fn what_a_function_with_many_hot_loops_costs_is_in_proportion_to_its_size() {
+    let [few, many] = [30, 300].map(|loops| after_many_loops(loops, false).statistics());
+    assert_eq!(few.functions_compiled, many.functions_compiled);
+    assert!(many.translated_bytes < 11 * few.translated_bytes, "{few:?} {many:?}");
+    assert!(many.translated_code_bytes < 11 * few.translated_code_bytes, "{few:?} {many:?}");
+    // Between its loops it is called, and each call would know more than the one before.
+    let [few, many] = [30, 300].map(|loops| after_many_loops(loops, true).statistics().functions_compiled);
+    assert!(few > 5 && many <= few + 4, "{few} {many}");
+}
+
+#[test]
+fn what_later_loops_saw_counts_from_the_next_call_on() {
+    let mut engine = after_many_loops(3, false);
+    let guards_of_a_call = |engine: &mut Engine| {
+        let before = guards(engine);
+        repeat(engine, 1, "f", &[0]);
+        let after = guards(engine);
+        (after.0 - before.0, after.1 - before.1)
+    };
+    let before = tiers(&mut engine);
+    assert_eq!(guards_of_a_call(&mut engine), (600, 0));
+    let after = tiers(&mut engine);
+    assert_eq!(after[3], before[3] + 1);
+    assert_eq!(guards_of_a_call(&mut engine), (600, 0));
+    assert_eq!(tiers(&mut engine), after, "nothing more to learn");
+}
+
 #[test]
 fn nothing_is_promoted_in_flight_where_only_boots_promote() {
     let mut engine = engine::engine(PROGRAM, options(Promotion::Boots), Profile::default());

@@ -182,6 +182,15 @@ impl CodeSpace {
         self.write(offset, &jump)
     }
 
+    /// The next call of `function` that goes through its entry compiles it once more. Where that cannot be arranged, calls go
+    /// where they went.
+    pub fn compile_at_next_call(&mut self, function: FuncId) {
+        let offset = self.entry_offset(function);
+        let call = near(NEAR_CALL, offset, self.trampolines.compile);
+        // What is written over was written before, so there is memory.
+        let _ = self.write(offset, &call);
+    }
+
     /// The piece of code at `address`.
     pub fn find(&self, address: u64) -> Option<&Placed> {
         let after = self.placed.partition_point(|placed| placed.range.start <= address);

@@ -35,7 +35,7 @@ extern "C" fn compile_entry(context: *mut Engine, address: u64) -> u64 {
     // SAFETY: the trampolines pass the cell `CONTEXT`, which `enter` set to an engine it has exclusive access to and
     // does not use while compiled code runs; compiled code does not run while the engine serves it.
     let engine = unsafe { &mut *context };
-    engine.compile_at_first_call(address)
+    engine.compile_called(address)
 }
 
 /// Called by the trampoline `runtime`, on the engine's stack.

@@ -102,6 +102,8 @@ pub const INDEX_BITS: u32 = 8;
 pub enum RuntimeOp {
     /// (function): it became hot.
     Promote,
+    /// (function): one of its loops became hot.
+    PromoteThroughLoop,
     /// (site, value): the run of equal values ended.
     Record,
     /// (site, value, address bits): a sampled value.
@@ -133,8 +135,9 @@ pub enum RuntimeOp {
 }
 
 impl RuntimeOp {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Promote,
+        Self::PromoteThroughLoop,
         Self::Record,
         Self::Sample,
         Self::Host,

@@ -257,8 +257,12 @@ struct FunctionState {
     earlier: Option<FunctionRecord>,
     /// What its newest code is specialised for.
     choices: Choices,
-    /// Machine code of its newest version.
+    /// Where its newest code is, and its size.
+    address: u64,
     code_bytes: u64,
+    /// Loops that became hot in this boot, and how many of them had when it was promoted last.
+    hot_loops: u32,
+    hot_loops_known: u32,
     /// Calls of a libc function that its callers' sites counted, since they did without it.
     calls_elsewhere: u64,
     /// Calls of its body before something else took its place in some callers, if it did.

@@ -20,8 +20,25 @@ impl Engine {
         self.compile_function(id, tier, SITE_MINIMUM)
     }
 
-    /// Compiles a function that became hot once more, if that makes a difference.
-    pub(super) fn promote_function(&mut self, id: FuncId) -> Result<(), EngineError> {
+    /// Compiles a function once more at a call that waited for its loops, if that makes a difference; its code's address.
+    pub(super) fn compile_next_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
+        let address = self.functions[id.0 as usize].address;
+        self.code.patch_entry(id, address, false)?;
+        self.promote_function(id);
+        Ok(self.functions[id.0 as usize].address)
+    }
+
+    /// Compiles a function that became hot once more, if that makes a difference. The code it has stays right: where better
+    /// code cannot be made, the program goes on in that.
+    pub(super) fn promote_function(&mut self, id: FuncId) {
+        let state = &mut self.functions[id.0 as usize];
+        state.hot_loops_known = state.hot_loops;
+        if self.try_promotion(id).is_err() {
+            self.set_threshold(id);
+        }
+    }
+
+    fn try_promotion(&mut self, id: FuncId) -> Result<(), EngineError> {
         let minimum = self.options.thresholds.specialise / 2;
         let before = self.functions[id.0 as usize].tier;
         let choices = self.choices(id, minimum);
@@ -72,6 +89,7 @@ impl Engine {
         self.code.patch_entry(id, address, plan.threshold.is_none())?;
         let state = &mut self.functions[id.0 as usize];
         state.tier = Some(tier);
+        state.address = address;
         state.code_bytes = code_bytes;
         state.choices = choices;
         self.statistics.functions_compiled += 1;

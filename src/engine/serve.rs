@@ -11,12 +11,12 @@ use super::trap::{Pending, TrapKind};
 use super::{Engine, EngineError};
 
 impl Engine {
-    /// Compiles the function whose entry made the call that returns to `address`; its code's address, or 0 if the
-    /// program is to be abandoned.
-    pub(super) fn compile_at_first_call(&mut self, address: u64) -> u64 {
+    /// Compiles the function whose entry made the call that returns to `address`, at its first call or where that was asked
+    /// for since; its code's address, or 0 if the program is to be abandoned.
+    pub(super) fn compile_called(&mut self, address: u64) -> u64 {
         let id = self.code.function_of_entry(address);
         let started = self.platform.ticks.now();
-        let result = self.compile_first(id).and_then(|code| self.check_reserve(|| self.compiling(id)).map(|()| code));
+        let result = self.compile_entered(id).and_then(|code| self.check_reserve(|| self.compiling(id)).map(|()| code));
         let now = self.platform.ticks.now();
         self.statistics.ticks_compile += now - started;
         self.statistics.first_instruction.get_or_insert(now);
@@ -38,6 +38,7 @@ impl Engine {
         let (index, segment) = (what & 0xff, (what >> INDEX_BITS) as usize);
         let done = match op {
             RuntimeOp::Promote => return self.promote(FuncId(what)),
+            RuntimeOp::PromoteThroughLoop => return self.promote_through_loop(FuncId(what)),
             RuntimeOp::Record => return self.record(first as usize, second),
             RuntimeOp::Sample => return self.sample(first as usize, second, third),
             RuntimeOp::Host => return self.call_host(FuncId(what), second, third),
@@ -79,21 +80,33 @@ impl Engine {
         self.platform.state.write(cell::STOPPED, 1);
     }
 
-    fn compile_first(&mut self, id: FuncId) -> Result<u64, EngineError> {
+    fn compile_entered(&mut self, id: FuncId) -> Result<u64, EngineError> {
         match self.program.info(id).kind {
             FunctionKind::Host { .. } => self.compile_host_wrapper(id),
+            FunctionKind::Defined { .. } if self.functions[id.0 as usize].tier.is_some() => self.compile_next_call(id),
             FunctionKind::Defined { .. } => self.compile_for_first_call(id),
         }
     }
 
     fn promote(&mut self, id: FuncId) -> u64 {
         let started = self.platform.ticks.now();
-        // The code it has stays right: where better code cannot be made, the program goes on in that.
-        if self.promote_function(id).is_err() {
-            self.set_threshold(id);
-        }
+        self.promote_function(id);
         self.end_where_the_reserve_is_opened(|engine| engine.compiling(id));
         self.statistics.ticks_compile += self.platform.ticks.now() - started;
+        0
+    }
+
+    /// The first hot loop has the function compiled at once. Code that runs is not replaced, so what the loops after it add
+    /// is for the next call, and is waited for until they are twice as many as were known.
+    fn promote_through_loop(&mut self, id: FuncId) -> u64 {
+        let state = &mut self.functions[id.0 as usize];
+        state.hot_loops += 1;
+        if state.hot_loops == 1 {
+            return self.promote(id);
+        }
+        if state.hot_loops == 2 * state.hot_loops_known.max(1) {
+            self.code.compile_at_next_call(id);
+        }
         0
     }
 

@@ -13,7 +13,7 @@ impl Translator<'_> {
         let count = self.increment(self.plan.calls);
         if let Some(offset) = self.plan.threshold {
             let threshold = self.load_state(types::I64, offset as i32);
-            self.promote_when(count, threshold);
+            self.promote_when(count, threshold, RuntimeOp::Promote);
         }
     }
 
@@ -31,7 +31,7 @@ impl Translator<'_> {
         let count = self.increment(self.plan.blocks + 8 * block);
         if let Some(threshold) = self.plan.promote_at_rounds {
             let threshold = self.builder.ins().iconst(types::I64, threshold as i64);
-            self.promote_when(count, threshold);
+            self.promote_when(count, threshold, RuntimeOp::PromoteThroughLoop);
         }
     }
 
@@ -56,12 +56,12 @@ impl Translator<'_> {
         count
     }
 
-    fn promote_when(&mut self, count: Value, threshold: Value) {
+    fn promote_when(&mut self, count: Value, threshold: Value, op: RuntimeOp) {
         let reached = self.builder.ins().icmp(IntCC::Equal, count, threshold);
         let id = i64::from(self.id.0);
         self.rarely(reached, |it| {
             let id = it.builder.ins().iconst(types::I64, id);
-            it.note(RuntimeOp::Promote, &[id]);
+            it.note(op, &[id]);
         });
     }
 
