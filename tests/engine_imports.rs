@@ -156,6 +156,9 @@ fn segments_that_do_not_fit_are_named() {
     }
     let unknown = refuse("(module (import \"a\" \"b\" (func)) (import \"libc\" \"nothing\" (func)))");
     assert!(matches!(&unknown, EngineError::UnknownImports(names) if names == &["a.b", "libc.nothing"]), "{unknown}");
+    let many: String = (0..100).map(|number| format!("(import \"a\" \"b{number}\" (func))")).collect();
+    let unknown = refuse(&format!("(module {many})")).to_string();
+    assert!(unknown.contains("a.b19 and 80 more; "), "{unknown}");
     let signature = refuse("(module (import \"libc\" \"memcpy\" (func (param i64))))");
     assert!(matches!(signature, EngineError::ImportType { .. }), "{signature}");
 }

@@ -278,3 +278,30 @@ fn globals_of_every_type_are_kept() {
         &all(&["constants", "next", "references", "next", "clear"], &[1, 7, u64::from(u32::MAX)], 3),
     );
 }
+
+/// Where indices are packed into words, each has room.
+#[test]
+fn the_last_of_many_tables_and_segments_is_used() {
+    let tables = "(table 9 9 funcref)".repeat(299);
+    let segments = "(elem func)".repeat(299);
+    let wat = format!(
+        r#"(module {tables} (table $last 9 9 funcref) {segments} (elem $last func $seven $eight) (type $get (func (result i32)))
+          (func $seven (result i32) (i32.const 7)) (func $eight (result i32) (i32.const 8))
+          (func (export "use") (param i32) (result i32)
+            (table.init $last $last (i32.const 3) (i32.const 0) (i32.const 2))
+            (table.init $last $last (i32.const 5) (i32.const 1) (i32.const 1))
+            (table.copy 0 $last (i32.const 1) (i32.const 3) (i32.const 3))
+            (table.copy $last 0 (i32.const 0) (i32.const 1) (i32.const 3))
+            (call_indirect $last (type $get) (local.get 0)))
+          (func (export "drop") (param i32) (result i32)
+            (elem.drop $last) (table.init $last $last (i32.const 0) (i32.const 0) (local.get 0)) (i32.const 1)))"#
+    );
+    at_every_tier(&wat, &(), |engine| {
+        let results: Vec<_> = [0, 1, 2, 3, 4, 5].map(|index| engine::invoke(engine, "use", &[index])).into();
+        assert_eq!(results, [7, 8, 8, 7, 8, 8].map(|result| Ok(vec![result])));
+        assert!(engine::invoke(engine, "use", &[6]).is_err());
+        assert_eq!(engine::invoke(engine, "drop", &[0]), Ok(vec![1]));
+        assert!(engine::invoke(engine, "drop", &[1]).is_err());
+        assert!(engine::invoke(engine, "use", &[0]).is_err());
+    });
+}

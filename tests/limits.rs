@@ -274,6 +274,28 @@ fn memory_grows_to_the_machines_memory_less_a_reserve_and_the_program_goes_on() 
     assert_eq!(boot.expect_code(code::SUCCESS).output(), "all mine\n", "{}", boot.log());
 }
 
+#[test]
+fn a_copy_between_two_memories_takes_no_third_and_moves_nothing_where_it_does_not_fit() {
+    let wat = r#"(module (memory $a 640) (memory $b 640)
+      (data (memory $a) (i32.const 41943039) "a")
+      (func (export "_start")
+        (memory.copy $b $a (i32.const 0) (i32.const 0) (i32.const 41943040))
+        (if (i32.ne (i32.load8_u $b (i32.const 41943039)) (i32.const 97)) (then unreachable))
+        (i32.store8 $b (i32.const 1) (i32.const 7))
+        (memory.copy $b $a (i32.const 1) (i32.const 0) (i32.const 41943040))))"#;
+    let wasm = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
+    let boot = Guest::program_bytes("program.wasm", &wasm).memory_mib(128).run();
+    boot.expect_code(code::PROGRAM_TRAPPED).expect("trap: out of bounds memory access");
+}
+
+#[test]
+fn more_linear_memories_than_there_are_places_for_are_refused_with_their_number() {
+    let wat = format!("(module {} (func (export \"_start\")))", "(memory 0)".repeat(33));
+    let wasm = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
+    let boot = Guest::program_bytes("program.wasm", &wasm).memory_mib(128).run();
+    boot.expect_code(code::NO_PROGRAM).expect("the program has more than 32 linear memories");
+}
+
 /// 70 MB of code in functions of which one is called, and 70 MB of data and of a section that nobody reads.
 #[test]
 fn a_module_of_70_megabytes_runs_in_512_mib() {

@@ -28,6 +28,9 @@ const NEAR_CALL: u8 = 0xe8;
 const NEAR_JUMP: u8 = 0xe9;
 pub const NEAR_BYTES: usize = 5;
 
+/// Entries that are written at a time.
+const ENTRIES_AT_ONCE: usize = 64;
+
 /// Fills what is never run.
 const BREAKPOINT: u8 = 0xcc;
 
@@ -113,14 +116,17 @@ impl CodeSpace {
     /// Places entries for `count` functions from number `first` on, which compile at first call.
     pub fn add_entries(&mut self, first: u32, count: u32) -> Result<(), EngineError> {
         let offset = self.reserve(count as usize * ENTRY_BYTES)?;
-        let mut entries = Vec::with_capacity(count as usize * ENTRY_BYTES);
-        for index in 0..count as usize {
-            let mut entry = near(NEAR_CALL, offset + index * ENTRY_BYTES, self.trampolines.compile);
-            entry.resize(ENTRY_BYTES, BREAKPOINT);
-            entries.extend(entry);
+        let end = offset + count as usize * ENTRY_BYTES;
+        let mut piece = [BREAKPOINT; ENTRIES_AT_ONCE * ENTRY_BYTES];
+        for start in (offset..end).step_by(piece.len()) {
+            for (index, entry) in piece.chunks_exact_mut(ENTRY_BYTES).enumerate() {
+                let call = near(NEAR_CALL, start + index * ENTRY_BYTES, self.trampolines.compile);
+                entry[..NEAR_BYTES].copy_from_slice(&call);
+            }
+            self.write(start, &piece[..piece.len().min(end - start)])?;
         }
         self.entries.push(EntryBlock { first, count, offset });
-        self.write(offset, &entries)
+        Ok(())
     }
 
     pub fn base(&self) -> u64 {
@@ -225,17 +231,19 @@ impl CodeSpace {
         let offset = self.next;
         let next = (offset + bytes).next_multiple_of(FUNCTION_ALIGN);
         if next > self.memory.capacity() {
-            return Err(EngineError::OutOfMemory { what: "code memory", bytes: bytes as u64 });
+            return Err(no_room(bytes));
         }
         self.next = next;
         Ok(offset)
     }
 
     fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), EngineError> {
-        self.memory
-            .write(offset, bytes)
-            .map_err(|_| EngineError::OutOfMemory { what: "code memory", bytes: bytes.len() as u64 })
+        self.memory.write(offset, bytes).map_err(|_| no_room(bytes.len()))
     }
+}
+
+fn no_room(bytes: usize) -> EngineError {
+    EngineError::OutOfMemory { what: "machine code", bytes: bytes as u64 }
 }
 
 /// The code of kernel `id`: where it is called rarely, a call of the kernel between what keeps all registers.
@@ -256,11 +264,9 @@ fn kernel_code(id: KernelId, cpu: CpuFeatures) -> Result<MachineCode, IcedError>
 }
 
 /// A near call or jump placed at `from`, both as offsets.
-fn near(opcode: u8, from: usize, to: usize) -> Vec<u8> {
-    let distance = (to as i64 - (from + NEAR_BYTES) as i64) as i32;
-    let mut bytes = alloc::vec![opcode];
-    bytes.extend(distance.to_le_bytes());
-    bytes
+fn near(opcode: u8, from: usize, to: usize) -> [u8; NEAR_BYTES] {
+    let [a, b, c, d] = ((to as i64 - (from + NEAR_BYTES) as i64) as i32).to_le_bytes();
+    [opcode, a, b, c, d]
 }
 
 fn apply(code: &mut [u8], relocation: &Relocation, address: u64, target: u64) {

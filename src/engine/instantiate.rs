@@ -14,9 +14,10 @@ use super::compile::Compiler;
 use super::constant::{ConstantValue, evaluate};
 use super::layout::{StateAllocator, cell, function, memory, table_entry};
 use super::module::Module;
-use super::program::{FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, MemorySlot, Program};
+use super::program::{FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, LIBC, MemorySlot, Program};
 use super::seams::{Imports, MemoryBase, StateMemory, WASM_PAGE_BYTES};
-use super::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Statistics};
+use super::tables::{Elements, item_count};
+use super::{Engine, EngineError, Exporter, FunctionState, Memory, Options, Platform, Rest, Statistics, room};
 use crate::profile::Profile;
 
 impl Engine {
@@ -57,7 +58,7 @@ impl Engine {
             sites: Vec::new(),
             wrappers: BTreeMap::new(),
             dropped_data: Vec::new(),
-            dropped_elements: Vec::new(),
+            elements: Vec::new(),
             registered: BTreeMap::new(),
             stop: None,
             earlier,
@@ -85,9 +86,16 @@ impl Engine {
         let module = Module::decode(bytes)?;
         let number = self.program.modules.len();
         let (linkage, added) = self.link(number, &module)?;
+        let data = room::collect(module.data.iter().map(|_| false), "data segments")?;
+        let elements = room::collect(module.elements.iter().map(|_| Elements::Encoded), "element segments")?;
         self.add_functions(added)?;
-        self.dropped_data.push(vec![false; module.data.len()]);
-        self.dropped_elements.push(vec![false; module.elements.len()]);
+        self.dropped_data.push(data);
+        self.elements.push(elements);
+        if number == LIBC {
+            let exports = module.exports.iter();
+            let functions = exports.map(|export| (export.name, linkage.functions[export.index as usize]));
+            self.program.libc_functions = functions.collect();
+        }
         self.program.modules.push(module);
         self.program.linkages.push(linkage);
         ensure(&mut *self.platform.state, &self.allocator)?;
@@ -101,7 +109,9 @@ impl Engine {
 
     /// Later modules can import the exports of module `number` from `name`.
     pub fn register(&mut self, name: &str, number: usize) {
-        self.registered.insert(name.to_string(), number);
+        let exports = self.program.modules[number].exports.iter().enumerate();
+        let exports = exports.map(|(position, export)| (export.name, position)).collect();
+        self.registered.insert(name.to_string(), Exporter { module: number, exports });
     }
 
     fn add_functions(&mut self, added: Vec<FunctionInfo>) -> Result<(), EngineError> {
@@ -159,16 +169,34 @@ impl Engine {
             match &element.kind {
                 ElementKind::Active { table_index, offset_expr } => {
                     let start = self.constant(module, offset_expr)? as u32;
-                    let length = self.element_items(module, index)?.len() as u32;
-                    self.table_init(module, table_index.unwrap_or(0), index, [start, 0, length])
+                    self.initialise_entries(module, table_index.unwrap_or(0), start, &element.items)?
                         .ok_or(EngineError::SegmentOutOfBounds { what: "element", index })?;
-                    self.dropped_elements[module][index] = true;
+                    self.elements[module][index] = Elements::Dropped;
                 }
-                ElementKind::Declared => self.dropped_elements[module][index] = true,
+                ElementKind::Declared => self.elements[module][index] = Elements::Dropped,
                 ElementKind::Passive => {}
             }
         }
         Ok(())
+    }
+
+    /// Puts `items` into a table from `start` on; none where they do not fit.
+    fn initialise_entries(
+        &mut self,
+        module: usize,
+        table: u32,
+        start: u32,
+        items: &ElementItems<'static>,
+    ) -> Result<Option<()>, EngineError> {
+        if self.check_table(module, table, start, item_count(items)).is_none() {
+            return Ok(None);
+        }
+        let mut index = start;
+        self.for_each_item(module, items, |engine, reference| {
+            engine.set_entry(module, table, index, reference);
+            index += 1;
+        })?;
+        Ok(Some(()))
     }
 
     fn initialise_data(&mut self, module: usize) -> Result<(), EngineError> {
@@ -182,30 +210,37 @@ impl Engine {
             self.dropped_data[module][index] = true;
             let linkage = &mut self.program.linkages[module];
             if linkage.memories[*memory_index as usize] == FIRST_MEMORY {
-                linkage.data.push((start, data.data));
+                room::push(&mut linkage.data, (start, data.data), "data segments")?;
             }
         }
-        self.program.linkages[module].data.sort_by_key(|(start, _)| *start);
+        // Of two at one address the later one counts. It is behind the other in the module, too.
+        self.program.linkages[module].data.sort_unstable_by_key(|(start, bytes)| (*start, bytes.as_ptr()));
         Ok(())
     }
 
-    /// The references in an element segment, as funcref or externref words.
-    pub(super) fn element_items(&self, module: usize, index: usize) -> Result<Vec<u64>, EngineError> {
+    /// Hands on the references in an element segment, as funcref or externref words.
+    pub(super) fn for_each_item(
+        &mut self,
+        module: usize,
+        items: &ElementItems<'static>,
+        mut then: impl FnMut(&mut Self, u64),
+    ) -> Result<(), EngineError> {
         let bad = |error: wasmparser::BinaryReaderError| EngineError::ConstantExpression { message: error.to_string() };
-        let mut items = Vec::new();
-        match &self.program.modules[module].elements[index].items {
+        match items {
             ElementItems::Functions(functions) => {
                 for function in functions.clone() {
-                    items.push(funcref(self.program.resolve(module, function.map_err(bad)?)));
+                    let reference = funcref(self.program.resolve(module, function.map_err(bad)?));
+                    then(self, reference);
                 }
             }
             ElementItems::Expressions(_, expressions) => {
                 for expression in expressions.clone() {
-                    items.push(self.constant(module, &expression.map_err(bad)?)? as u64);
+                    let reference = self.constant(module, &expression.map_err(bad)?)? as u64;
+                    then(self, reference);
                 }
             }
         }
-        Ok(items)
+        Ok(())
     }
 
     /// The bits of a constant expression.

@@ -93,8 +93,11 @@ pub const TRAMPOLINE_BYTES: usize = 1024;
 /// functions are addresses of entries, so that new code needs no other patch.
 pub const ENTRY_BYTES: usize = 16;
 
-/// Bits of a table's or memory's index where it is packed with another; a module has at most 100 of each.
-pub const INDEX_BITS: u32 = 8;
+/// Bits of an index of a table, memory or segment where it is packed with others; a module has at most 100,000 of each.
+pub const INDEX_BITS: u32 = 20;
+pub const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+/// Where the module's number is in the same word.
+pub const MODULE_SHIFT: u32 = 2 * INDEX_BITS;
 
 /// What compiled code asks of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,25 +115,25 @@ pub enum RuntimeOp {
     Host,
     /// (memory, pages) -> previous pages or -1.
     MemoryGrow,
-    /// (memory | segment << 8 | module << 32, destination, source, length)
+    /// (memory | segment << 20 | module << 40, destination, source, length)
     MemoryInit,
-    /// (destination memory | source memory << 8 | module << 32, destination, source, length)
+    /// (destination memory | source memory << 20 | module << 40, destination, source, length)
     MemoryCopy,
-    /// (memory | module << 32, destination, byte, length)
+    /// (memory | module << 40, destination, byte, length)
     MemoryFill,
-    /// (segment | module << 32)
+    /// (segment | module << 40)
     DataDrop,
-    /// (table | module << 32, index, reference)
+    /// (table | module << 40, index, reference)
     TableSet,
-    /// (table | module << 32, reference, delta) -> previous length or -1.
+    /// (table | module << 40, reference, delta) -> previous length or -1.
     TableGrow,
-    /// (table | module << 32, index, reference, length)
+    /// (table | module << 40, index, reference, length)
     TableFill,
-    /// (destination table | source table << 8 | module << 32, destination, source, length)
+    /// (destination table | source table << 20 | module << 40, destination, source, length)
     TableCopy,
-    /// (table | segment << 8 | module << 32, destination, source, length)
+    /// (table | segment << 20 | module << 40, destination, source, length)
     TableInit,
-    /// (segment | module << 32)
+    /// (segment | module << 40)
     ElementDrop,
 }
 

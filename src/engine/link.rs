@@ -14,8 +14,7 @@ use super::program::{
     FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, TableSlot,
     function_name,
 };
-use super::seams::WASM_PAGE_BYTES;
-use super::{Engine, EngineError, Memory};
+use super::{Engine, EngineError, Memory, room};
 use crate::libc::{self, NamedFunction, Reference};
 
 /// Entries by which a table may outgrow its initial size.
@@ -43,20 +42,21 @@ enum Unlinked {
 impl Engine {
     /// Links `module`, which will have this number, and returns it with the functions that it adds.
     pub(super) fn link(&mut self, number: usize, module: &Module) -> Result<(Linkage, Vec<FunctionInfo>), EngineError> {
-        let signatures = module.types.iter().map(|ty| self.program.signatures.intern(ty)).collect();
+        let signatures = module.types.iter().map(|ty| self.program.signatures.intern(ty));
+        let signatures = room::collect(signatures, "types")?;
         let mut linkage = Linkage { signatures, ..Linkage::default() };
         let mut added = Vec::new();
         self.link_imports(number, module, &mut linkage, &mut added)?;
-        self.place_functions(number, module, &mut linkage, &mut added);
+        self.place_functions(number, module, &mut linkage, &mut added)?;
         for ty in &module.memories[linkage.memories.len()..] {
             let id = self.place_memory(number, &linkage, ty.maximum)?;
             linkage.memories.push(id);
         }
         for ty in &module.tables[linkage.tables.len()..] {
             let slot = self.place_table(ty);
-            linkage.tables.push(slot);
+            room::push(&mut linkage.tables, slot, "tables")?;
         }
-        self.place_globals(module, &mut linkage);
+        self.place_globals(module, &mut linkage)?;
         Ok((linkage, added))
     }
 
@@ -68,20 +68,21 @@ impl Engine {
         added: &mut Vec<FunctionInfo>,
     ) -> Result<(), EngineError> {
         let mut unknown = Vec::new();
+        room::reserve(&mut linkage.functions, module.functions.len(), "functions")?;
         for import in &module.imports {
-            let name = format!("{}.{}", import.module, import.name);
-            match self.find_import(number, module, import) {
+            let name = || format!("{}.{}", import.module, import.name);
+            match self.find_import(number, module, linkage, import) {
                 Ok(Extern::Function(id)) => linkage.functions.push(id),
                 Ok(Extern::Host(info)) => {
                     linkage.functions.push(FuncId((self.program.functions.len() + added.len()) as u32));
-                    added.push(info);
+                    room::push(added, info, "functions")?;
                 }
-                Ok(Extern::Table(slot)) => linkage.tables.push(slot),
-                Ok(Extern::Memory(id)) => linkage.memories.push(id),
-                Ok(Extern::Global(slot)) => linkage.globals.push(slot),
-                Err(Unlinked::Unknown) => unknown.push(name),
+                Ok(Extern::Table(slot)) => room::push(&mut linkage.tables, slot, "tables")?,
+                Ok(Extern::Memory(id)) => room::push(&mut linkage.memories, id, "memories")?,
+                Ok(Extern::Global(slot)) => room::push(&mut linkage.globals, slot, "globals")?,
+                Err(Unlinked::Unknown) => room::push(&mut unknown, name(), "imports")?,
                 Err(Unlinked::Type { wanted, offered }) => {
-                    return Err(EngineError::ImportType { name, wanted, offered });
+                    return Err(EngineError::ImportType { name: name(), wanted, offered });
                 }
             }
         }
@@ -89,9 +90,16 @@ impl Engine {
     }
 
     /// From a registered module, the libc, or the face.
-    fn find_import(&self, number: usize, module: &Module, import: &Import<'_>) -> Result<Extern, Unlinked> {
+    fn find_import(
+        &self,
+        number: usize,
+        module: &Module,
+        linkage: &Linkage,
+        import: &Import<'_>,
+    ) -> Result<Extern, Unlinked> {
         if let Some(exporter) = self.registered.get(import.module) {
-            return self.find_export(*exporter, module, import);
+            let position = exporter.exports.get(import.name).ok_or(Unlinked::Unknown)?;
+            return self.find_export(exporter.module, *position, linkage, import);
         }
         if number == LIBC {
             return Ok(Extern::Memory(FIRST_MEMORY));
@@ -107,23 +115,33 @@ impl Engine {
         same(wanted, &function_type(function.params, function.results))?;
         Ok(Extern::Host(FunctionInfo {
             kind: FunctionKind::Host { id: function.id },
-            signature: self.program.signatures.find(wanted),
+            signature: linkage.signatures[type_index as usize],
             name: format!("{}.{}", import.module, import.name),
             key: None,
             libc: None,
         }))
     }
 
-    /// What module `exporter` exports under the import's name, if it is what is wanted.
-    fn find_export(&self, exporter: usize, module: &Module, import: &Import<'_>) -> Result<Extern, Unlinked> {
+    /// The export at `position` of module `exporter`, if it is what is wanted by a module of this `importer` linkage.
+    fn find_export(
+        &self,
+        exporter: usize,
+        position: usize,
+        importer: &Linkage,
+        import: &Import<'_>,
+    ) -> Result<Extern, Unlinked> {
         let (exports, linkage) = (&self.program.modules[exporter].exports, &self.program.linkages[exporter]);
-        let export = exports.iter().find(|export| export.name == import.name).ok_or(Unlinked::Unknown)?;
+        let export = &exports[position];
         let index = export.index as usize;
         use wasmparser::ExternalKind as Kind;
         match (import.ty, export.kind) {
             (TypeRef::Func(type_index), Kind::Func) => {
                 let id = linkage.functions[index];
-                same(&module.types[type_index as usize], self.program.function_type(id))?;
+                let (wanted, offered) = (importer.signatures[type_index as usize], self.program.info(id).signature);
+                if wanted != offered {
+                    let signatures = &self.program.signatures;
+                    return Err(other_type(signatures.get(wanted), signatures.get(offered)));
+                }
                 Ok(Extern::Function(id))
             }
             (TypeRef::Global(wanted), Kind::Global) => {
@@ -151,7 +169,14 @@ impl Engine {
     }
 
     /// Numbers the defined functions; those that the libc replaces keep their number, but no index leads there.
-    fn place_functions(&self, number: usize, module: &Module, linkage: &mut Linkage, added: &mut Vec<FunctionInfo>) {
+    fn place_functions(
+        &self,
+        number: usize,
+        module: &Module,
+        linkage: &mut Linkage,
+        added: &mut Vec<FunctionInfo>,
+    ) -> Result<(), EngineError> {
+        room::reserve(added, module.bodies.len(), "functions")?;
         let replaced = if self.may_use_libc(number, module, linkage) { interposed(module) } else { Vec::new() };
         let mut replaced = replaced.into_iter().peekable();
         for (key, index) in module.keys().into_iter().zip(module.imported_functions..) {
@@ -168,6 +193,7 @@ impl Engine {
                 key: target.is_none().then_some(key),
             });
         }
+        Ok(())
     }
 
     /// The libc works on the first memory: only a module whose own first memory is that one may have its functions
@@ -197,8 +223,8 @@ impl Engine {
             return Ok(FIRST_MEMORY);
         }
         let another = (self.platform.another_memory)();
-        let (what, bytes) = ("the addresses of another linear memory", ADDRESSABLE_PAGES * WASM_PAGE_BYTES);
-        let memory = another.map_err(|_| EngineError::OutOfMemory { what, bytes })?;
+        let most = self.platform.memories.len();
+        let memory = another.map_err(|_| EngineError::TooManyMemories { most })?;
         self.add_memory(memory, most_pages, maximum)
     }
 
@@ -230,7 +256,8 @@ impl Engine {
         }
     }
 
-    fn place_globals(&mut self, module: &Module, linkage: &mut Linkage) {
+    fn place_globals(&mut self, module: &Module, linkage: &mut Linkage) -> Result<(), EngineError> {
+        room::reserve(&mut linkage.globals, module.globals.len(), "globals")?;
         for global in &module.globals {
             let known = |index: u32| match linkage.globals.get(index as usize) {
                 Some(GlobalSlot::Constant(bits)) => Some(*bits),
@@ -242,6 +269,7 @@ impl Engine {
             };
             linkage.globals.push(slot);
         }
+        Ok(())
     }
 }
 
@@ -253,7 +281,11 @@ fn same(wanted: &FuncType, offered: &FuncType) -> Result<(), Unlinked> {
     if wanted == offered {
         return Ok(());
     }
-    Err(Unlinked::Type { wanted: wanted.to_string(), offered: offered.to_string() })
+    Err(other_type(wanted, offered))
+}
+
+fn other_type(wanted: &FuncType, offered: &FuncType) -> Unlinked {
+    Unlinked::Type { wanted: wanted.to_string(), offered: offered.to_string() }
 }
 
 fn same_global(wanted: &GlobalType, offered: &GlobalType) -> Result<(), Unlinked> {

@@ -24,6 +24,7 @@ mod promotion;
 mod proposals;
 mod registers;
 mod reserve;
+mod room;
 mod run;
 pub mod seams;
 mod serve;
@@ -51,6 +52,7 @@ use layout::StateAllocator;
 use module::ModuleError;
 use program::{FuncId, Program};
 use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, StateMemory, Ticks};
+use tables::Elements;
 use tier::{Promotion, Thresholds, Tier};
 use translate::TranslateError;
 
@@ -139,16 +141,28 @@ pub enum EngineError {
         free_bytes: u64,
         reserve_bytes: u64,
     },
+    /// More linear memories than there is address space for, beside so many.
+    TooManyMemories {
+        most: usize,
+    },
     Translate(TranslateError),
     Codegen(String),
 }
+
+/// Names of imports that an error message has.
+const IMPORTS_SHOWN: usize = 20;
 
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Module(error) => write!(f, "{error}"),
             Self::UnknownImports(names) => {
-                write!(f, "the program imports what is not offered: {}; ", names.join(", "))?;
+                let (shown, more) = names.split_at(names.len().min(IMPORTS_SHOWN));
+                write!(f, "the program imports what is not offered: {}", shown.join(", "))?;
+                if !more.is_empty() {
+                    write!(f, " and {} more", more.len())?;
+                }
+                f.write_str("; ")?;
                 f.write_str("link it against wasi_snapshot_preview1 or libc only")
             }
             Self::ImportType { name, wanted, offered } => {
@@ -169,6 +183,12 @@ impl fmt::Display for EngineError {
                 "not enough memory: {by} left {free_bytes} bytes, {reserve_bytes} are kept in reserve; give the machine \
                  more RAM"
             ),
+            Self::TooManyMemories { most } => {
+                write!(
+                    f,
+                    "the program has more than {most} linear memories, for which there is no address space; use fewer"
+                )
+            }
             Self::Translate(error) => write!(f, "{error}"),
             Self::Codegen(message) => write!(f, "the code generator failed: {message}"),
         }
@@ -208,11 +228,12 @@ pub struct Engine {
     sites: Vec<SiteState>,
     /// Wrappers by signature.
     wrappers: BTreeMap<u32, u64>,
-    /// Data and element segments dropped, by (module, index).
+    /// Which data segments were dropped, by (module, index).
     dropped_data: Vec<Vec<bool>>,
-    dropped_elements: Vec<Vec<bool>>,
+    /// Element segments, by (module, index).
+    elements: Vec<Vec<Elements>>,
     /// Modules whose exports later ones can import, by the name they import them from.
-    registered: BTreeMap<String, usize>,
+    registered: BTreeMap<String, Exporter>,
     /// Why the program is to be abandoned.
     stop: Option<Pending>,
     /// What earlier boots learned.
@@ -220,6 +241,13 @@ pub struct Engine {
     /// The mathematics and the functions behind them, once that was asked.
     behind_mathematics: Option<BTreeSet<FuncId>>,
     statistics: Statistics,
+}
+
+/// A module whose exports others can import.
+struct Exporter {
+    module: usize,
+    /// Positions of its exports, by name.
+    exports: BTreeMap<&'static str, usize>,
 }
 
 /// The platform less what has its own owner here.

@@ -8,13 +8,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, Data, Element, Export, FuncToValidate, FuncType, FuncValidatorAllocations,
-    FunctionBody, Global, GlobalType, Import, MemoryType, Name, Parser, Payload, TableType, TypeRef, ValidPayload,
-    Validator, ValidatorResources, WasmFeatures,
+    BinaryReaderError, CompositeInnerType, Data, Element, Export, ExternalKind, FromReader, FuncToValidate, FuncType,
+    FuncValidatorAllocations, FunctionBody, Global, GlobalType, Import, MemoryType, Name, Parser, Payload,
+    SectionLimited, TableType, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::proposals;
+use super::room::{self, NoRoom};
 use crate::profile::{FunctionKey, Hash};
 
 /// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions and more than one memory.
@@ -56,6 +57,8 @@ pub struct Module {
     pub data: Vec<Data<'static>>,
     /// Function names from the name section.
     pub names: BTreeMap<u32, &'static str>,
+    /// The first name under which each function is exported, if it is.
+    pub exported_functions: BTreeMap<u32, &'static str>,
 }
 
 /// Why a module cannot be run.
@@ -67,6 +70,8 @@ pub enum ModuleError {
     Invalid { offset: usize, message: String },
     /// A component, a feature that is not supported, or a size beyond an implementation limit.
     Unsupported { what: String },
+    /// There is no memory for so many bytes of what it says.
+    OutOfMemory { what: &'static str, bytes: u64 },
 }
 
 impl fmt::Display for ModuleError {
@@ -84,6 +89,9 @@ impl fmt::Display for ModuleError {
                 )
             }
             Self::Unsupported { what } => write!(f, "the program uses {what}, which is not supported"),
+            Self::OutOfMemory { what, bytes } => {
+                write!(f, "not enough memory for {what}, {bytes} bytes; give the machine more RAM")
+            }
         }
     }
 }
@@ -93,6 +101,24 @@ impl core::error::Error for ModuleError {}
 impl From<BinaryReaderError> for ModuleError {
     fn from(error: BinaryReaderError) -> Self {
         Self::Invalid { offset: error.offset() as usize, message: error.message().to_string() }
+    }
+}
+
+/// What ends decoding.
+enum Failure {
+    Invalid(BinaryReaderError),
+    NoRoom(NoRoom),
+}
+
+impl From<BinaryReaderError> for Failure {
+    fn from(error: BinaryReaderError) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+impl From<NoRoom> for Failure {
+    fn from(error: NoRoom) -> Self {
+        Self::NoRoom(error)
     }
 }
 
@@ -107,13 +133,16 @@ impl Module {
         if !bytes.starts_with(b"\0asm") {
             return Err(ModuleError::NotWebAssembly { len_bytes: bytes.len() });
         }
-        Self::decode_sections(bytes, features).map_err(|error| match proposals::unsupported(bytes, &error) {
-            Some(what) => ModuleError::Unsupported { what: what.to_string() },
-            None => error.into(),
+        Self::decode_sections(bytes, features).map_err(|failure| match failure {
+            Failure::NoRoom(NoRoom { what, bytes }) => ModuleError::OutOfMemory { what, bytes },
+            Failure::Invalid(error) => match proposals::unsupported(bytes, &error) {
+                Some(what) => ModuleError::Unsupported { what: what.to_string() },
+                None => error.into(),
+            },
         })
     }
 
-    fn decode_sections(bytes: &'static [u8], features: WasmFeatures) -> Result<Self, BinaryReaderError> {
+    fn decode_sections(bytes: &'static [u8], features: WasmFeatures) -> Result<Self, Failure> {
         let mut module = Self::empty(xxh3_64(bytes));
         let mut validator = Validator::new_with_features(features);
         let mut allocations = FuncValidatorAllocations::default();
@@ -144,12 +173,14 @@ impl Module {
             elements: Vec::new(),
             data: Vec::new(),
             names: BTreeMap::new(),
+            exported_functions: BTreeMap::new(),
         }
     }
 
-    fn add(&mut self, payload: Payload<'static>) -> Result<(), BinaryReaderError> {
+    fn add(&mut self, payload: Payload<'static>) -> Result<(), Failure> {
         match payload {
             Payload::TypeSection(reader) => {
+                room::reserve(&mut self.types, reader.count() as usize, "types")?;
                 for group in reader {
                     for ty in group?.into_types() {
                         let CompositeInnerType::Func(ty) = ty.composite_type.inner else {
@@ -160,25 +191,33 @@ impl Module {
                 }
             }
             Payload::ImportSection(reader) => {
+                room::reserve(&mut self.imports, reader.count() as usize, "imports")?;
                 for import in reader.into_imports() {
-                    self.add_import(import?);
+                    self.add_import(import?)?;
                 }
             }
-            Payload::FunctionSection(reader) => collect(reader, &mut self.functions)?,
+            Payload::FunctionSection(reader) => collect(reader, &mut self.functions, "functions")?,
             Payload::TableSection(reader) => {
                 for table in reader {
-                    self.tables.push(table?.ty);
+                    room::push(&mut self.tables, table?.ty, "tables")?;
                 }
             }
-            Payload::MemorySection(reader) => collect(reader, &mut self.memories)?,
+            Payload::MemorySection(reader) => collect(reader, &mut self.memories, "memories")?,
             Payload::GlobalSection(reader) => {
-                collect(reader, &mut self.globals)?;
+                collect(reader, &mut self.globals, "globals")?;
+                room::reserve(&mut self.global_types, self.globals.len(), "globals")?;
                 self.global_types.extend(self.globals.iter().map(|global| global.ty));
             }
-            Payload::ExportSection(reader) => collect(reader, &mut self.exports)?,
+            Payload::ExportSection(reader) => {
+                collect(reader, &mut self.exports, "exports")?;
+                for export in self.exports.iter().filter(|export| export.kind == ExternalKind::Func) {
+                    self.exported_functions.entry(export.index).or_insert(export.name);
+                }
+            }
             Payload::StartSection { func, .. } => self.start = Some(func),
-            Payload::ElementSection(reader) => collect(reader, &mut self.elements)?,
-            Payload::DataSection(reader) => collect(reader, &mut self.data)?,
+            Payload::ElementSection(reader) => collect(reader, &mut self.elements, "element segments")?,
+            Payload::DataSection(reader) => collect(reader, &mut self.data, "data segments")?,
+            Payload::CodeSectionStart { count, .. } => room::reserve(&mut self.bodies, count as usize, "functions")?,
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
             Payload::CustomSection(section) => {
                 if let wasmparser::KnownCustom::Name(reader) = section.as_known() {
@@ -190,18 +229,19 @@ impl Module {
         Ok(())
     }
 
-    fn add_import(&mut self, import: Import<'static>) {
+    fn add_import(&mut self, import: Import<'static>) -> Result<(), Failure> {
         match import.ty {
             TypeRef::Func(index) | TypeRef::FuncExact(index) => {
-                self.functions.push(index);
+                room::push(&mut self.functions, index, "functions")?;
                 self.imported_functions += 1;
             }
-            TypeRef::Table(ty) => self.tables.push(ty),
-            TypeRef::Memory(ty) => self.memories.push(ty),
-            TypeRef::Global(ty) => self.global_types.push(ty),
+            TypeRef::Table(ty) => room::push(&mut self.tables, ty, "tables")?,
+            TypeRef::Memory(ty) => room::push(&mut self.memories, ty, "memories")?,
+            TypeRef::Global(ty) => room::push(&mut self.global_types, ty, "globals")?,
             TypeRef::Tag(_) => {}
         }
-        self.imports.push(import);
+        room::push(&mut self.imports, import, "imports")?;
+        Ok(())
     }
 
     /// Takes the function names. A malformed name section is no error: names only help people.
@@ -232,21 +272,25 @@ impl Module {
 
     /// Keys of the defined functions, in order: what a profile knows them by.
     pub fn keys(&self) -> Vec<FunctionKey> {
+        // Types can be long and of many functions.
+        let of_types: Vec<Hash> = self.types.iter().map(|ty| xxh3_64(ty.to_string().as_bytes())).collect();
         let mut seen: BTreeMap<Hash, u32> = BTreeMap::new();
-        let mut key = |index: usize, body: &FunctionBody<'static>| {
-            let ty = &self.types[self.functions[self.imported_functions as usize + index] as usize];
-            let hash = xxh3_64(body.as_bytes()) ^ xxh3_64(ty.to_string().as_bytes());
+        let mut key = |ty: u32, body: &FunctionBody<'static>| {
+            let hash = xxh3_64(body.as_bytes()) ^ of_types[ty as usize];
             let ordinal = seen.entry(hash).and_modify(|count| *count += 1).or_insert(0);
             FunctionKey { hash, ordinal: *ordinal }
         };
-        self.bodies.iter().enumerate().map(|(index, body)| key(index, body)).collect()
+        let types = &self.functions[self.imported_functions as usize..];
+        types.iter().zip(&self.bodies).map(|(ty, body)| key(*ty, body)).collect()
     }
 }
 
-fn collect<T>(
-    reader: impl IntoIterator<Item = Result<T, BinaryReaderError>>,
+fn collect<'a, T: FromReader<'a>>(
+    reader: SectionLimited<'a, T>,
     into: &mut Vec<T>,
-) -> Result<(), BinaryReaderError> {
+    what: &'static str,
+) -> Result<(), Failure> {
+    room::reserve(into, reader.count() as usize, what)?;
     for item in reader {
         into.push(item?);
     }

@@ -115,6 +115,8 @@ pub struct Program {
     pub functions: Vec<FunctionInfo>,
     pub memories: Vec<MemorySlot>,
     pub signatures: Signatures,
+    /// The functions that the libc offers, by name.
+    pub libc_functions: BTreeMap<&'static str, FuncId>,
 }
 
 impl Program {
@@ -139,8 +141,7 @@ impl Program {
 
     /// The libc's function of this name.
     pub fn libc_function(&self, name: &str) -> Option<FuncId> {
-        let export = self.modules[LIBC].exports.iter().find(|export| export.name == name)?;
-        Some(self.resolve(LIBC, export.index))
+        self.libc_functions.get(name).copied()
     }
 
     /// All defined functions with their keys.
@@ -162,11 +163,6 @@ impl Signatures {
         &self.types[id.0 as usize]
     }
 
-    /// The number of a type that was interned before.
-    pub fn find(&self, ty: &FuncType) -> SignatureId {
-        self.known[&ty.to_string()]
-    }
-
     pub fn intern(&mut self, ty: &FuncType) -> SignatureId {
         let next = SignatureId(self.types.len() as u32);
         let id = *self.known.entry(ty.to_string()).or_insert(next);
@@ -179,11 +175,8 @@ impl Signatures {
 
 /// The name to show for function `index` of `module`.
 pub fn function_name(module: &Module, index: u32) -> String {
-    let export = || module.exports.iter().find(|e| e.kind == wasmparser::ExternalKind::Func && e.index == index);
-    match module.names.get(&index) {
-        Some(name) => (*name).to_string(),
-        None => export().map_or_else(|| format!("func[{index}]"), |export| export.name.to_string()),
-    }
+    let name = module.names.get(&index).or_else(|| module.exported_functions.get(&index));
+    name.map_or_else(|| format!("func[{index}]"), |name| (*name).to_string())
 }
 
 /// The defined functions of `module` as a profile and as people know them.

@@ -5,8 +5,9 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::enter::{read_words, write_words};
-use super::layout::{INDEX_BITS, RuntimeOp, cell, sample_period, site};
+use super::layout::{INDEX_BITS, INDEX_MASK, MODULE_SHIFT, RuntimeOp, cell, sample_period, site};
 use super::program::{FuncId, FunctionKind, MemoryId};
+use super::tables::Elements;
 use super::trap::{Pending, TrapKind};
 use super::{Engine, EngineError};
 
@@ -33,9 +34,9 @@ impl Engine {
             return 0;
         };
         let [first, second, third, fourth] = args;
-        let (module, what) = ((first >> 32) as usize, first as u32);
+        let (module, what) = ((first >> MODULE_SHIFT) as usize, first as u32);
         let range = [second as u32, third as u32, fourth as u32];
-        let (index, segment) = (what & 0xff, (what >> INDEX_BITS) as usize);
+        let (index, segment) = (what & INDEX_MASK, (first >> INDEX_BITS) as usize & INDEX_MASK as usize);
         let done = match op {
             RuntimeOp::Promote => return self.promote(FuncId(what)),
             RuntimeOp::PromoteThroughLoop => return self.promote_through_loop(FuncId(what)),
@@ -56,7 +57,7 @@ impl Engine {
                 Ok(())
             }
             RuntimeOp::ElementDrop => {
-                self.dropped_elements[module][what as usize] = true;
+                self.elements[module][what as usize] = Elements::Dropped;
                 Ok(())
             }
             RuntimeOp::TableSet => self.table_set(module, what, second as u32, third).ok_or(TrapKind::TableOutOfBounds),
@@ -66,7 +67,7 @@ impl Engine {
             RuntimeOp::TableCopy => {
                 self.table_copy(module, index, segment as u32, range).ok_or(TrapKind::TableOutOfBounds)
             }
-            RuntimeOp::TableInit => self.table_init(module, index, segment, range).ok_or(TrapKind::TableOutOfBounds),
+            RuntimeOp::TableInit => self.table_init(module, index, segment, range),
         };
         if let Err(kind) = done {
             self.abandon(Pending::Trap(kind));

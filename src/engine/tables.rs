@@ -1,10 +1,32 @@
-//! Bulk operations on memory and tables. Each returns none where it must trap, having changed nothing.
+//! Bulk operations on memory and tables. Each changes nothing where it must trap, of which most say only that they must.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use wasmparser::ElementItems;
 
 use super::instantiate::funcref;
 use super::layout::{memory, table_entry};
 use super::program::{FuncId, MemoryId, TableSlot};
 use super::seams::WASM_PAGE_BYTES;
-use super::{Engine, Memory};
+use super::trap::TrapKind;
+use super::{Engine, EngineError, Memory, room};
+
+/// What there is of an element segment while the program runs.
+pub(super) enum Elements {
+    /// What the module says.
+    Encoded,
+    /// Its references, which it is asked for by position.
+    Decoded(Vec<u64>),
+    Dropped,
+}
+
+/// How many references an element segment has.
+pub(super) fn item_count(items: &ElementItems<'_>) -> u32 {
+    match items {
+        ElementItems::Functions(functions) => functions.count(),
+        ElementItems::Expressions(_, expressions) => expressions.count(),
+    }
+}
 
 impl Engine {
     /// Grows a linear memory; returns the pages before.
@@ -42,8 +64,10 @@ impl Engine {
             memory.copy_within(source..source + length, destination);
             return Some(());
         }
-        let bytes = self.memory_bytes(module, from).get(source..source.checked_add(length)?)?.to_vec();
-        self.memory_bytes(module, to).get_mut(destination..destination.checked_add(length)?)?.copy_from_slice(&bytes);
+        let places = [linkage[to as usize], linkage[from as usize]].map(|id| id.0 as usize);
+        let [to, from] = self.platform.memories.get_disjoint_mut(places).ok()?;
+        let bytes = from.memory.bytes().get(source..source.checked_add(length)?)?;
+        to.memory.bytes().get_mut(destination..destination.checked_add(length)?)?.copy_from_slice(bytes);
         Some(())
     }
 
@@ -61,16 +85,46 @@ impl Engine {
     }
 
     /// `table.init`: (destination, source, length).
-    pub(super) fn table_init(&mut self, module: usize, table: u32, segment: usize, args: [u32; 3]) -> Option<()> {
+    pub(super) fn table_init(
+        &mut self,
+        module: usize,
+        table: u32,
+        segment: usize,
+        args: [u32; 3],
+    ) -> Result<(), TrapKind> {
         let [destination, source, length] = args;
-        let dropped = self.dropped_elements[module][segment];
-        let items = if dropped { alloc::vec::Vec::new() } else { self.element_items(module, segment).ok()? };
-        let items = items.get(source as usize..(source as usize).checked_add(length as usize)?)?;
-        self.check_table(module, table, destination, length)?;
-        for (index, reference) in (destination..).zip(items) {
-            self.set_entry(module, table, index, *reference);
+        self.decode_elements(module, segment).map_err(|error| TrapKind::Host(error.to_string()))?;
+        let source = source as usize..source as usize + length as usize;
+        if source.end > self.decoded(module, segment).len()
+            || self.check_table(module, table, destination, length).is_none()
+        {
+            return Err(TrapKind::TableOutOfBounds);
         }
-        Some(())
+        for (index, item) in (destination..).zip(source) {
+            let reference = self.decoded(module, segment)[item];
+            self.set_entry(module, table, index, reference);
+        }
+        Ok(())
+    }
+
+    /// Decodes an element segment at its first use.
+    fn decode_elements(&mut self, module: usize, segment: usize) -> Result<(), EngineError> {
+        if !matches!(self.elements[module][segment], Elements::Encoded) {
+            return Ok(());
+        }
+        let items = self.program.modules[module].elements[segment].items.clone();
+        let mut decoded = Vec::new();
+        room::reserve(&mut decoded, item_count(&items) as usize, "an element segment")?;
+        self.for_each_item(module, &items, |_, reference| decoded.push(reference))?;
+        self.elements[module][segment] = Elements::Decoded(decoded);
+        Ok(())
+    }
+
+    fn decoded(&self, module: usize, segment: usize) -> &[u64] {
+        match &self.elements[module][segment] {
+            Elements::Decoded(references) => references,
+            _ => &[],
+        }
     }
 
     /// `table.copy`: (destination, source, length).
@@ -127,12 +181,12 @@ impl Engine {
         self.program.linkages[module].tables[table as usize]
     }
 
-    fn check_table(&self, module: usize, table: u32, start: u32, length: u32) -> Option<()> {
+    pub(super) fn check_table(&self, module: usize, table: u32, start: u32, length: u32) -> Option<()> {
         let entries = self.platform.state.read(self.slot(module, table).length_cell);
         (u64::from(start) + u64::from(length) <= entries).then_some(())
     }
 
-    fn set_entry(&mut self, module: usize, table: u32, index: u32, reference: u64) {
+    pub(super) fn set_entry(&mut self, module: usize, table: u32, index: u32, reference: u64) {
         let offset = entry_offset(self.slot(module, table), index);
         let functions = self.slot(module, table).element_type.is_func_ref();
         let (code, word) = match (functions, reference) {

@@ -3,6 +3,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem::replace;
 
 use super::program::{FuncId, FunctionKind, LIBC};
 use super::translate::callees;
@@ -30,10 +31,9 @@ impl Engine {
         // What there is no memory for now may never be called.
         while self.bytes_to_compile_in() > 0 {
             if let Some(id) = next.take()
-                && !visited[id.0 as usize]
+                && !replace(&mut visited[id.0 as usize], true)
                 && self.is_worth_it(id)
             {
-                visited[id.0 as usize] = true;
                 path.push((id, callees(&self.program, id)));
             }
             let Some((id, rest)) = path.last_mut() else { return };

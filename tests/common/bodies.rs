@@ -55,7 +55,7 @@ pub fn sized(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Items behind their count.
-fn counted(items: &[Vec<u8>]) -> Vec<u8> {
+pub fn counted(items: &[Vec<u8>]) -> Vec<u8> {
     [number(items.len() as u64), items.concat()].concat()
 }
 

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 use wasmparser::Operator;
 
 use super::{Refusal, Translator, scan, trap_code};
-use crate::engine::layout::{INDEX_BITS, RuntimeOp, table_entry};
+use crate::engine::layout::{INDEX_BITS, MODULE_SHIFT, RuntimeOp, table_entry};
 
 impl Translator<'_> {
     /// Handles the bulk operators. Returns whether it was one.
@@ -85,7 +85,7 @@ impl Translator<'_> {
 
     /// Calls the engine with `what` (indices) of this module in front of `args`.
     fn bulk_call(&mut self, op: RuntimeOp, what: u64, args: &[Value]) -> Value {
-        let what = what | (self.module as u64) << 32;
+        let what = what | (self.module as u64) << MODULE_SHIFT;
         let mut words = alloc::vec![self.builder.ins().iconst(types::I64, what as i64)];
         words.extend_from_slice(args);
         self.runtime(op, &words)

@@ -71,7 +71,8 @@ impl Translator<'_> {
         if self.held.holding {
             return;
         }
-        let Some(found) = self.held.by.loops.iter().find(|found| found.block == block) else { return };
+        let Ok(index) = self.held.by.loops.binary_search_by_key(&block, |found| found.block) else { return };
+        let found = &self.held.by.loops[index];
         let sampled = self.plan.sites[found.sites.clone()].iter().filter(|site| site.is_sampled_often());
         self.held.cells = sampled.map(SitePlan::countdown).map(Cell::Countdown).take(MOST_HELD).collect();
         self.held.holding = true;

@@ -44,7 +44,7 @@ pub struct QuietLoop {
     pub sites: Range<usize>,
 }
 
-/// The outermost quiet loops of `id`.
+/// The outermost quiet loops of `id`, by rising block.
 pub fn quiet_loops(program: &Program, id: FuncId) -> Vec<QuietLoop> {
     let mut open: Vec<OpenFrame> = Vec::new();
     let mut found: Vec<QuietLoop> = Vec::new();

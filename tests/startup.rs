@@ -1,0 +1,25 @@
+//! Starting takes time in proportion to what a module has, of whatever kind.
+
+#[path = "common/bodies.rs"]
+mod bodies;
+mod common;
+#[path = "common/wide.rs"]
+mod wide;
+
+use common::qemu::{Guest, code};
+use wide::Wide;
+
+/// Ticks from the kernel's entry to the first instruction of a module that has `count` of everything.
+fn ticks_to_start(count: usize) -> u64 {
+    let wasm = Wide::of_everything(count).wasm();
+    let boot = Guest::program_bytes("wide.wasm", &wasm).memory_mib(1024).counting_instructions().run();
+    let row = boot.expect_code(code::SUCCESS).row();
+    assert!(row.functions_total > count as u64, "{}", boot.log());
+    row.ticks_boot
+}
+
+#[test]
+fn eight_times_as_much_of_everything_takes_eight_times_as_long_to_start() {
+    let [few, many] = [10_000, 80_000].map(ticks_to_start);
+    assert!(many < 9 * few, "{few} ticks, {many} for eight times as much");
+}
