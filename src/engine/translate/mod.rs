@@ -199,9 +199,9 @@ pub fn translate(
         offset,
         what,
     })?;
-    let Translator { mut builder, extent, locals, .. } = translator;
+    let Translator { mut builder, extent, .. } = translator;
     let wanted = if plan.tier == Tier::Baseline { Effort::Least } else { Effort::Full };
-    let effort = extent.effort(locals.len(), builder.func, wanted, plan.memory_bytes);
+    let effort = extent.effort(builder.func, wanted, plan.memory_bytes);
     builder.seal_all_blocks();
     builder.finalize(environment.config);
     effort.map_err(|what| TranslateError {
@@ -320,6 +320,7 @@ impl<'a> Translator<'a> {
     fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), Refusal> {
         let params = self.enter();
         self.declare_locals(&params, body)?;
+        self.extent = Extent::of_body(self.locals.len());
         self.count_call();
         self.find_quiet_loops();
         let results = self.program.function_type(self.id).results().iter().map(|ty| machine_type(*ty)).collect();
@@ -329,11 +330,12 @@ impl<'a> Translator<'a> {
             let offset = reader.original_position();
             self.builder.set_srcloc(SourceLoc::new(offset as u32));
             let operator = reader.read()?;
-            self.operator(&operator, offset as usize)?;
+            // Before anything is made of it, for it can name many targets.
             self.extent.note(&operator, self.frames.len(), self.stack.len());
-            if let Some(what) = extent::excess(self.builder.func) {
+            if let Some(what) = self.extent.excess(self.builder.func, self.plan.memory_bytes) {
                 return Err(Refusal { offset: offset as usize, what });
             }
+            self.operator(&operator, offset as usize)?;
         }
         Ok(())
     }
