@@ -9,13 +9,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use multiboot2::{MaybeDynSized, MemoryAreaType};
+use multiboot2::{MaybeDynSized, MemoryArea, MemoryAreaType};
 
 use super::{BootError, command_line};
 use crate::arch::symbols::SymbolTable;
 use crate::memory::layout::{PAGE_BYTES, PHYSICAL_MAP};
-use crate::memory::ranges::{Ranges, TooManyRanges};
-use crate::memory::{image_range, physical_bytes};
+use crate::memory::ranges::{Ranges, Survey};
+use crate::memory::{image_range, physical_bytes, range_list};
 
 /// Below 1 MiB is firmware's and the screen's memory.
 const LOW_MEMORY_END: u64 = 1 << 20;
@@ -109,32 +109,29 @@ impl BootInformation {
 
     /// The memory that the loader reports as available, less everything in it that is in use; in whole frames.
     pub fn free_memory(&self) -> Result<Ranges, BootError> {
-        let areas = self.information.memory_map_tag().ok_or(BootError::NoMemoryMap)?.memory_areas();
-        let (mut available, mut taken) = (Ranges::new(), self.taken()?);
-        for area in areas {
-            let range = area.start_address()..area.end_address();
-            match area.typ() {
-                MemoryAreaType::Available => available.add(range)?,
-                _ => taken.add(range)?,
-            }
-        }
-        Ok(available.without(taken, PAGE_BYTES)?)
+        let areas = self.information.memory_map_tag().ok_or(BootError::NoMemoryMap)?.memory_areas().iter();
+        let range = |area: &MemoryArea| area.start_address()..area.start_address().saturating_add(area.size());
+        let is_available = |area: &&MemoryArea| area.typ() == MemoryAreaType::Available;
+        let survey = Survey {
+            available: areas.clone().filter(is_available).map(range),
+            taken: areas.filter(move |area| !is_available(area)).map(range).chain(self.taken()),
+            unit: PAGE_BYTES,
+        };
+        let entries = survey.list_entries();
+        let list_bytes = (entries * size_of::<Range<u64>>()) as u64;
+        let none = BootError::NoRoomForMemoryMap { list_bytes };
+        let place = survey.room(list_bytes.next_multiple_of(PAGE_BYTES), REACHABLE).ok_or(none.clone())?;
+        // SAFETY: the place is free memory in whole pages, and is taken from now on.
+        let list = unsafe { range_list(place.start, entries) };
+        survey.free(place, list).ok_or(none)
     }
 
     /// Memory that is in use although the map calls it available.
-    fn taken(&self) -> Result<Ranges, TooManyRanges> {
-        let mut taken = Ranges::new();
-        taken.add(0..LOW_MEMORY_END)?;
-        taken.add(image_range())?;
-        taken.add(self.range.clone())?;
-        for tag in self.information.module_tags() {
-            taken.add(u64::from(tag.start_address())..u64::from(tag.end_address()))?;
-        }
-        if let Some((symbols, names)) = self.symbol_sections() {
-            taken.add(symbols)?;
-            taken.add(names)?;
-        }
-        Ok(taken)
+    fn taken(&self) -> impl Iterator<Item = Range<u64>> + Clone {
+        let modules = self.information.module_tags();
+        let modules = modules.map(|tag| u64::from(tag.start_address())..u64::from(tag.end_address()));
+        let (symbols, names) = self.symbol_sections().unwrap_or_default();
+        [0..LOW_MEMORY_END, image_range(), self.range.clone(), symbols, names].into_iter().chain(modules)
     }
 
     /// Where the loader put `.symtab` and the string table that it links to.

@@ -4,7 +4,6 @@ use core::fmt;
 
 use crate::arch::cpu::LongMode;
 use crate::memory::MemoryError;
-use crate::memory::ranges::TooManyRanges;
 
 /// A boot that failed, in words that say what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +14,10 @@ pub enum BootError {
     MalformedBootInformation,
     /// The loader passed no memory map.
     NoMemoryMap,
-    /// The memory map and the modules have more parts than the kernel keeps track of.
-    TooManyRanges,
+    /// No free memory holds the list of what is free.
+    NoRoomForMemoryMap {
+        list_bytes: u64,
+    },
     Memory(MemoryError),
 }
 
@@ -30,7 +31,12 @@ impl fmt::Display for BootError {
                 write!(f, "the loader's boot information is malformed: use GRUB 2's multiboot2 command")
             }
             Self::NoMemoryMap => write!(f, "the loader passed no memory map: use GRUB 2's multiboot2 command"),
-            Self::TooManyRanges => write!(f, "the memory map and the modules have too many parts: pass fewer modules"),
+            Self::NoRoomForMemoryMap { list_bytes } => {
+                write!(
+                    f,
+                    "no {list_bytes} bytes below 4 GiB are free for a list of what is free: give the machine more"
+                )
+            }
             Self::Memory(error) => write!(f, "{error}"),
         }
     }
@@ -41,11 +47,5 @@ impl core::error::Error for BootError {}
 impl From<MemoryError> for BootError {
     fn from(error: MemoryError) -> Self {
         Self::Memory(error)
-    }
-}
-
-impl From<TooManyRanges> for BootError {
-    fn from(_: TooManyRanges) -> Self {
-        Self::TooManyRanges
     }
 }

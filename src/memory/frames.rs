@@ -200,12 +200,12 @@ impl Frames {
     /// The address of the next large frame that was never handed out, beyond which the cursor then stands.
     fn next_untouched_large(&mut self) -> Option<u64> {
         let cursor = self.large_cursor;
-        let address = self.ranges.iter().find_map(|range| {
-            let address = range.start.max(cursor).next_multiple_of(LARGE_PAGE_BYTES);
-            (address + LARGE_PAGE_BYTES <= range.end).then_some(address)
-        })?;
-        self.large_cursor = address + LARGE_PAGE_BYTES;
-        Some(address)
+        let address = self.ranges.above(cursor).find_map(|range| {
+            let address = range.start.max(cursor).checked_next_multiple_of(LARGE_PAGE_BYTES)?;
+            (address.checked_add(LARGE_PAGE_BYTES)? <= range.end).then_some(address)
+        });
+        self.large_cursor = address.map_or(NONE, |address| address + LARGE_PAGE_BYTES);
+        address
     }
 
     /// A frame outside of all large frames.
@@ -216,7 +216,7 @@ impl Frames {
             return Some(address);
         }
         let cursor = self.loose_cursor;
-        let address = self.ranges.iter().find_map(|range| next_loose(range.start, range.end, cursor));
+        let address = self.ranges.above(cursor).find_map(|range| next_loose(range.start, range.end, cursor));
         // Loose frames beyond the initial physical map are not worth a page table.
         let address = address.filter(|&address| address < MAPPED_AT_START);
         self.loose_cursor = address.map_or(NONE, |address| address + PAGE_BYTES);
@@ -292,7 +292,7 @@ impl Frames {
 
     /// Whether all 2 MiB from `address` on belong to one range, so that they are never loose.
     fn is_large_frame(&self, address: u64) -> bool {
-        self.ranges.iter().any(|range| range.start <= address && address + LARGE_PAGE_BYTES <= range.end)
+        self.ranges.contain(address..address + LARGE_PAGE_BYTES)
     }
 
     fn header(&mut self, chunk: u64) -> &mut ChunkHeader {

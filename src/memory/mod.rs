@@ -22,6 +22,7 @@ mod tests;
 
 use alloc::rc::Rc;
 use core::fmt;
+use core::ops::Range;
 
 use spin::Mutex;
 
@@ -185,6 +186,18 @@ pub fn physical_pointer<T>(address: u64) -> *mut T {
 pub unsafe fn physical_bytes(address: u64, bytes: u64) -> &'static [u8] {
     // SAFETY: the physical map covers the first 4 GiB at all times; the caller vouches for the contents.
     unsafe { core::slice::from_raw_parts((PHYSICAL_MAP + address) as *const u8, bytes as usize) }
+}
+
+/// The first `len` entries of a list of ranges at physical address `address`, below 4 GiB, all empty.
+///
+/// # Safety
+/// They are free memory, aligned for a word, that nothing else uses from now on.
+pub unsafe fn range_list(address: u64, len: usize) -> &'static mut [Range<u64>] {
+    let first = physical_pointer::<Range<u64>>(address);
+    // SAFETY: the physical map covers the first 4 GiB at all times; the caller gives us this part of it.
+    (0..len).for_each(|index| unsafe { first.add(index).write(0..0) });
+    // SAFETY: as above, and every entry has been written.
+    unsafe { core::slice::from_raw_parts_mut(first, len) }
 }
 
 /// Runs `change` on the frames and the tables.

@@ -19,9 +19,8 @@ struct Machine {
 impl Machine {
     fn new(bytes: u64, free: &[(u64, u64)]) -> Self {
         let mut memory = vec![u64::MAX; bytes as usize / 8];
-        let mut ranges = Ranges::new();
-        free.iter().for_each(|&(start, end)| ranges.add(start..end).unwrap());
-        let frames = Frames::new(ranges, PhysicalMap::fixed(memory.as_mut_ptr() as u64));
+        let ranges: Vec<_> = free.iter().map(|&(start, end)| start..end).collect();
+        let frames = Frames::new(Ranges::of(&ranges), PhysicalMap::fixed(memory.as_mut_ptr() as u64));
         Self { frames, _memory: memory }
     }
 }
