@@ -13,7 +13,8 @@ impl Engine {
     pub(super) fn enter(&mut self, wrapper: u64, code: u64, values: &mut [[u64; 2]]) -> bool {
         let enter = self.code.base() + self.code.trampolines.enter as u64;
         let abandon = self.code.base() + self.code.trampolines.abandon as u64;
-        self.platform.activation.set(self.code.range(), self.platform.stack.guard.clone(), abandon);
+        let stack = self.platform.stack.guard.start..self.platform.stack.usable.end;
+        self.platform.activation.set(self.code.range(), stack, abandon);
         (self.platform.arm)(self.platform.activation);
         let context: *mut Self = self;
         self.platform.state.write(cell::CONTEXT, context as u64);

@@ -46,6 +46,7 @@ impl Engine {
         let allocator = StateAllocator::new();
         ensure(&mut *platform.state, &allocator)?;
         platform.state.write(cell::STACK_TOP, platform.stack.usable.end);
+        write_base(&mut *platform.state, cell::FIRST_MEMORY, base);
         let program =
             Program { memories: vec![MemorySlot { cells: cell::FIRST_MEMORY, maximum: None }], ..Program::default() };
         Ok(Self {
@@ -130,9 +131,7 @@ impl Engine {
         for index in imported..self.program.modules[module].memories.len() {
             let id = self.program.linkages[module].memories[index];
             let slot = self.program.memories[id.0 as usize];
-            if let MemoryBase::At(base) = self.platform.memories[id.0 as usize].memory.base() {
-                self.platform.state.write(slot.cells + memory::BASE, base);
-            }
+            write_base(&mut *self.platform.state, slot.cells, self.platform.memories[id.0 as usize].memory.base());
             let pages = self.program.modules[module].memories[index].initial;
             let bytes = pages.saturating_mul(WASM_PAGE_BYTES);
             let what = "the program's linear memory";
@@ -256,6 +255,14 @@ impl Engine {
             ConstantValue::Bits(bits) => bits,
             ConstantValue::Function(index) => u128::from(funcref(self.program.resolve(module, index))),
         })
+    }
+}
+
+/// Tells compiled code where the memory with the words at `cells` is. The first one has a place from the start: code of a
+/// module without memory can reach it, too, through the libc.
+fn write_base(state: &mut dyn StateMemory, cells: usize, base: MemoryBase) {
+    if let MemoryBase::At(address) = base {
+        state.write(cells + memory::BASE, address);
     }
 }
 

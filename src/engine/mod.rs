@@ -5,6 +5,7 @@
 //! `program`, `translate`, `compile` and `code` lead from bytes to machine code; `tier`, `choices`, `promotion`,
 //! `specialise` and `learn` decide and remember; `reserve` watches memory. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
 
+mod backtrace;
 mod choices;
 mod code;
 mod compile;
@@ -56,9 +57,10 @@ use tables::Elements;
 use tier::{Promotion, Thresholds, Tier};
 use translate::TranslateError;
 
+pub use backtrace::{Backtrace, TraceFrame};
 pub use run::Value;
 use trap::Pending;
-pub use trap::{Activation, Ending, Fault, TraceFrame, Trap, TrapKind};
+pub use trap::{Activation, Ending, Fault, Trap, TrapKind};
 
 /// What the face supplies.
 pub struct Platform {

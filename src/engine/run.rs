@@ -3,16 +3,17 @@
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
-use cranelift_codegen::ir::TrapCode;
 use wasmparser::{ExternalKind, FuncType, ValType};
 
+use super::backtrace::{Backtrace, Trace};
 use super::compile::Effort;
 use super::enter::read_word;
 use super::layout::cell;
 use super::program::{FuncId, GlobalSlot, PROGRAM};
 use super::promotion::environment;
+use super::seams::{MEMORY_RESERVATION_BYTES, MemoryBase};
 use super::translate::entry_wrapper;
-use super::trap::{Ending, Fault, Pending, TraceFrame, Trap, TrapKind};
+use super::trap::{Ending, Fault, FaultKind, Pending, Trap, TrapKind};
 use super::{Engine, EngineError};
 
 /// A WebAssembly value: the low bits, first word first; the rest is 0.
@@ -26,9 +27,6 @@ fn low_bits(value: Value, ty: ValType) -> Value {
         _ => [value[0], 0],
     }
 }
-
-/// Most calls that a backtrace shows.
-const BACKTRACE_DEPTH: usize = 32;
 
 impl Engine {
     /// Runs the program as a WASI command: its start function, then `_start`.
@@ -156,11 +154,34 @@ impl Engine {
 
     fn fault_trap(&self, fault: Fault) -> Trap {
         let backtrace = self.backtrace(self.innermost(&fault), fault.frame_pointer);
-        if self.platform.stack.guard.contains(&fault.address) {
-            return Trap { kind: TrapKind::StackOverflow, backtrace };
+        Trap { kind: self.fault_trap_kind(&fault), backtrace }
+    }
+
+    /// What a fault means. An access that reaches none of the program's memories and not its stack is our own bug.
+    fn fault_trap_kind(&self, fault: &Fault) -> TrapKind {
+        let stack = &self.platform.stack;
+        match fault.kind() {
+            FaultKind::Access(address) if stack.guard.contains(&address) => TrapKind::StackOverflow,
+            FaultKind::Access(address) if stack.usable.contains(&address) => TrapKind::StackOutOfMemory,
+            FaultKind::Access(address) if self.is_in_a_memory(address) => TrapKind::MemoryOutOfBounds,
+            FaultKind::Access(address) => TrapKind::WildAccess { address: Some(address) },
+            FaultKind::Protection => TrapKind::WildAccess { address: None },
+            FaultKind::Operation => {
+                let code = self.code.find(fault.pc).and_then(|placed| placed.trap(fault.pc));
+                code.map_or(TrapKind::WildAccess { address: None }, TrapKind::from_code)
+            }
         }
-        let code = self.code.find(fault.pc).and_then(|placed| placed.trap(fault.pc));
-        Trap { kind: TrapKind::from_code(code.unwrap_or(TrapCode::HEAP_OUT_OF_BOUNDS)), backtrace }
+    }
+
+    /// Whether `address` is in a linear memory or in the guard behind it.
+    fn is_in_a_memory(&self, address: u64) -> bool {
+        self.platform.memories.iter().any(|memory| {
+            let base = match memory.memory.base() {
+                MemoryBase::Zero => 0,
+                MemoryBase::At(base) => base,
+            };
+            (base..base + MEMORY_RESERVATION_BYTES).contains(&address)
+        })
     }
 
     /// The instruction that the program was at. A kernel makes no frame: the one that calls it, before the return address.
@@ -174,23 +195,25 @@ impl Engine {
 
     /// The active calls, from the instruction at `pc` and the chain of frames (saved frame pointer, return address)
     /// that starts at `frame`.
-    fn backtrace(&self, pc: Option<u64>, mut frame: u64) -> Vec<TraceFrame> {
-        let mut frames: Vec<TraceFrame> = pc.and_then(|pc| self.trace_frame(pc)).into_iter().collect();
+    fn backtrace(&self, pc: Option<u64>, mut frame: u64) -> Backtrace {
+        let mut trace = Trace::default();
+        let mut push = |pc| {
+            if self.code.find(pc).is_some_and(|placed| placed.function.is_some()) {
+                trace.push(pc);
+            }
+        };
+        pc.into_iter().for_each(&mut push);
         let word = |address| read_word(&self.platform.stack, address);
-        while frames.len() < BACKTRACE_DEPTH {
-            let (Some(caller), Some(returns_to)) = (word(frame), word(frame.wrapping_add(8))) else { break };
-            frames.extend(self.trace_frame(returns_to.wrapping_sub(1)));
+        while let (Some(caller), Some(returns_to)) = (word(frame), word(frame.wrapping_add(8))) {
+            push(returns_to.wrapping_sub(1));
             if caller <= frame {
                 break;
             }
             frame = caller;
         }
-        frames
-    }
-
-    fn trace_frame(&self, pc: u64) -> Option<TraceFrame> {
-        let placed = self.code.find(pc)?;
-        let name = self.program.info(placed.function?).name.clone();
-        Some(TraceFrame { function: name, offset: placed.module_offset(pc) })
+        trace.finish(|pc| {
+            let placed = self.code.find(pc)?;
+            Some((self.program.info(placed.function?).name.clone(), placed.module_offset(pc)))
+        })
     }
 }

@@ -37,6 +37,9 @@ pub trait StateMemory {
 /// Bytes in a WebAssembly page.
 pub const WASM_PAGE_BYTES: u64 = 65536;
 
+/// Address space of a linear memory and the guard behind it: a 32-bit index, a 32-bit offset, and the widest access.
+pub const MEMORY_RESERVATION_BYTES: u64 = (8 << 30) + WASM_PAGE_BYTES;
+
 /// Where compiled code finds linear memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryBase {
@@ -47,7 +50,7 @@ pub enum MemoryBase {
 }
 
 /// The program's linear memory: 4 GiB of address space of which the first `pages` are mapped, and an unmapped guard
-/// up to 8 GiB + 64 KiB.
+/// up to [`MEMORY_RESERVATION_BYTES`].
 pub trait LinearMemory {
     fn base(&self) -> MemoryBase;
 

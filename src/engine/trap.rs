@@ -1,12 +1,13 @@
 //! How a program ends: exits, traps by name, and backtraces in WebAssembly terms.
 
+use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cranelift_codegen::ir::TrapCode;
 
+use super::backtrace::Backtrace;
 use super::seams::Stop;
 use super::translate::trap_code;
 
@@ -47,16 +48,7 @@ impl From<Stop> for Pending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trap {
     pub kind: TrapKind,
-    /// Innermost first.
-    pub backtrace: Vec<TraceFrame>,
-}
-
-/// One call that was active.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceFrame {
-    pub function: String,
-    /// Offset in the module, as `wasm-objdump -d` shows it.
-    pub offset: Option<u32>,
+    pub backtrace: Backtrace,
 }
 
 /// The traps of the WebAssembly specification, and the engine's own.
@@ -72,6 +64,12 @@ pub enum TrapKind {
     IntegerOverflow,
     InvalidConversion,
     StackOverflow,
+    /// The machine has no memory left for the call stack, although the stack may grow.
+    StackOutOfMemory,
+    /// Compiled code accessed what is no memory of the program, here where the CPU says where: a bug of the engine.
+    WildAccess {
+        address: Option<u64>,
+    },
     /// A host function or the engine gave up, for this reason.
     Host(String),
 }
@@ -97,6 +95,13 @@ impl TrapKind {
 impl fmt::Display for TrapKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::WildAccess { address } => {
+                let address = address.map_or_else(|| "an unknown address".into(), |address| format!("{address:#x}"));
+                return write!(
+                    f,
+                    "access to {address}, outside of the program's memories: a bug in BareFlow, report it"
+                );
+            }
             Self::Unreachable => "unreachable",
             Self::MemoryOutOfBounds => "out of bounds memory access",
             Self::TableOutOfBounds => "out of bounds table access",
@@ -107,27 +112,15 @@ impl fmt::Display for TrapKind {
             Self::IntegerOverflow => "integer overflow",
             Self::InvalidConversion => "invalid conversion to integer",
             Self::StackOverflow => "call stack exhausted",
+            Self::StackOutOfMemory => "call stack exhausted: no memory is left for it, give the machine more RAM",
             Self::Host(reason) => reason,
         })
     }
 }
 
-/// One line per call, a recursion in one line.
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "trap: {}", self.kind)?;
-        let mut depth = 0;
-        for run in self.backtrace.chunk_by(|a, b| a == b) {
-            write!(f, "\n  {depth}: {}", run[0].function)?;
-            if let Some(offset) = run[0].offset {
-                write!(f, " @ {offset:#x}")?;
-            }
-            if run.len() > 1 {
-                write!(f, ", {} times", run.len())?;
-            }
-            depth += run.len();
-        }
-        Ok(())
+        write!(f, "trap: {}{}", self.kind, self.backtrace)
     }
 }
 
@@ -137,23 +130,47 @@ pub struct Fault {
     pub pc: u64,
     pub frame_pointer: u64,
     pub stack_pointer: u64,
-    /// The address that could not be accessed; 0 where the fault was not a memory access.
+    /// Number of the exception (Intel SDM volume 3, table 7-1).
+    pub vector: u64,
+    /// The address that could not be accessed, for a page fault.
     pub address: u64,
 }
 
-/// What an exception or signal handler must know of running code: which addresses are its, which guard its stack, where
+/// What the CPU could not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FaultKind {
+    /// Access this address.
+    Access(u64),
+    /// Access an address that it does not tell: nothing can be there.
+    Protection,
+    /// Anything else, such as to divide by zero.
+    Operation,
+}
+
+impl Fault {
+    pub(super) const fn kind(&self) -> FaultKind {
+        match self.vector {
+            14 => FaultKind::Access(self.address),
+            12 | 13 => FaultKind::Protection,
+            _ => FaultKind::Operation,
+        }
+    }
+}
+
+/// What an exception or signal handler must know of running code: which addresses are its, which its stack, where
 /// to go on when it faults, and room for one fault. Shared with a handler, hence atomics; there is one CPU, hence relaxed.
 #[derive(Default)]
 pub struct Activation {
     code_start: AtomicU64,
     code_end: AtomicU64,
-    guard_start: AtomicU64,
-    guard_end: AtomicU64,
+    stack_start: AtomicU64,
+    stack_end: AtomicU64,
     abandon: AtomicU64,
     faulted: AtomicBool,
     pc: AtomicU64,
     frame_pointer: AtomicU64,
     stack_pointer: AtomicU64,
+    vector: AtomicU64,
     address: AtomicU64,
 }
 
@@ -162,37 +179,40 @@ impl Activation {
         Self {
             code_start: AtomicU64::new(0),
             code_end: AtomicU64::new(0),
-            guard_start: AtomicU64::new(0),
-            guard_end: AtomicU64::new(0),
+            stack_start: AtomicU64::new(0),
+            stack_end: AtomicU64::new(0),
             abandon: AtomicU64::new(0),
             faulted: AtomicBool::new(false),
             pc: AtomicU64::new(0),
             frame_pointer: AtomicU64::new(0),
             stack_pointer: AtomicU64::new(0),
+            vector: AtomicU64::new(0),
             address: AtomicU64::new(0),
         }
     }
 
-    /// Says where code is, where the guard below its stack is, and where to go on after a fault.
-    pub fn set(&self, code: Range<u64>, guard: Range<u64>, abandon: u64) {
+    /// Says where code is, where its stack and the guard below are, and where to go on after a fault.
+    pub fn set(&self, code: Range<u64>, stack: Range<u64>, abandon: u64) {
         self.code_start.store(code.start, Ordering::Relaxed);
         self.code_end.store(code.end, Ordering::Relaxed);
-        self.guard_start.store(guard.start, Ordering::Relaxed);
-        self.guard_end.store(guard.end, Ordering::Relaxed);
+        self.stack_start.store(stack.start, Ordering::Relaxed);
+        self.stack_end.store(stack.end, Ordering::Relaxed);
         self.abandon.store(abandon, Ordering::Relaxed);
     }
 
     /// Called by the handler: if the fault is the code's, keeps it and returns where to go on. Functions of `library` run
-    /// on the program's stack: a fault in its guard is the program's, wherever it happens.
+    /// on the program's stack: a fault there or in the guard is the program's, wherever it happens.
     pub fn catch(&self, fault: Fault) -> Option<u64> {
         let code = self.code_start.load(Ordering::Relaxed)..self.code_end.load(Ordering::Relaxed);
-        let guard = self.guard_start.load(Ordering::Relaxed)..self.guard_end.load(Ordering::Relaxed);
-        if !code.contains(&fault.pc) && !guard.contains(&fault.address) {
+        let stack = self.stack_start.load(Ordering::Relaxed)..self.stack_end.load(Ordering::Relaxed);
+        let on_stack = matches!(fault.kind(), FaultKind::Access(address) if stack.contains(&address));
+        if !code.contains(&fault.pc) && !on_stack {
             return None;
         }
         self.pc.store(fault.pc, Ordering::Relaxed);
         self.frame_pointer.store(fault.frame_pointer, Ordering::Relaxed);
         self.stack_pointer.store(fault.stack_pointer, Ordering::Relaxed);
+        self.vector.store(fault.vector, Ordering::Relaxed);
         self.address.store(fault.address, Ordering::Relaxed);
         self.faulted.store(true, Ordering::Relaxed);
         Some(self.abandon.load(Ordering::Relaxed))
@@ -204,6 +224,7 @@ impl Activation {
             pc: self.pc.load(Ordering::Relaxed),
             frame_pointer: self.frame_pointer.load(Ordering::Relaxed),
             stack_pointer: self.stack_pointer.load(Ordering::Relaxed),
+            vector: self.vector.load(Ordering::Relaxed),
             address: self.address.load(Ordering::Relaxed),
         })
     }
@@ -214,10 +235,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_faults_inside_the_code_or_its_stack_guard_are_caught() {
+    fn only_faults_inside_the_code_or_on_its_stack_are_caught() {
         let activation = Activation::new();
         activation.set(0x1000..0x2000, 0x5000..0x6000, 0x1010);
-        let fault = |pc| Fault { pc, frame_pointer: 1, stack_pointer: 3, address: 2 };
+        let fault = |pc| Fault { pc, frame_pointer: 1, stack_pointer: 3, vector: 14, address: 2 };
         assert_eq!(activation.catch(fault(0xfff)), None);
         assert_eq!(activation.take(), None);
         assert_eq!(activation.catch(fault(0x1fff)), Some(0x1010));

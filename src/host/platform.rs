@@ -10,16 +10,14 @@ use super::mapping::{Access, Mapping};
 use super::{memory, signals};
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{
-    CallStack, CodeMemory, LinearMemory, MemoryBase, OutOfMemory, StateMemory, Ticks, WASM_PAGE_BYTES,
+    CallStack, CodeMemory, LinearMemory, MEMORY_RESERVATION_BYTES, MemoryBase, OutOfMemory, StateMemory, Ticks,
+    WASM_PAGE_BYTES,
 };
 use crate::engine::{Activation, Platform};
 
 /// Code and state lie in one reservation, so that they are near each other.
 const CODE_BYTES: usize = 256 << 20;
 const STATE_BYTES: usize = 1 << 30;
-
-/// 32-bit index, 32-bit offset, and the widest access.
-const LINEAR_BYTES: usize = (8 << 30) + WASM_PAGE_BYTES as usize;
 
 /// Memory that a growing program leaves to the compiler.
 const LEFT_BYTES: usize = 8 << 20;
@@ -144,7 +142,7 @@ struct HostMemory {
 
 impl HostMemory {
     fn new() -> io::Result<Self> {
-        Ok(Self { mapping: Mapping::reserve(LINEAR_BYTES)?, pages: 0 })
+        Ok(Self { mapping: Mapping::reserve(MEMORY_RESERVATION_BYTES as usize)?, pages: 0 })
     }
 }
 

@@ -54,17 +54,15 @@ fn ensure_signal_stack() {
     unsafe { libc::sigaltstack(&raw const new, ptr::null_mut()) };
 }
 
-extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn handle(signal: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a valid ucontext_t that nobody else uses during the handler.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
-    let is_access = signal == libc::SIGSEGV || signal == libc::SIGBUS;
-    // SAFETY: likewise a valid siginfo_t; for these two signals it holds an address.
-    let address = if is_access { unsafe { (*info).si_addr() as u64 } } else { 0 };
     let fault = Fault {
         pc: registers[libc::REG_RIP as usize] as u64,
         frame_pointer: registers[libc::REG_RBP as usize] as u64,
         stack_pointer: registers[libc::REG_RSP as usize] as u64,
-        address,
+        vector: registers[libc::REG_TRAPNO as usize] as u64,
+        address: registers[libc::REG_CR2 as usize] as u64,
     };
     match CURRENT.get().and_then(|activation| activation.catch(fault)) {
         Some(resume) => registers[libc::REG_RIP as usize] = resume as i64,

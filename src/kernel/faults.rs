@@ -5,7 +5,7 @@
 
 use spin::Mutex;
 
-use crate::arch::interrupts::{self, TrapFrame, vector};
+use crate::arch::interrupts::{self, TrapFrame};
 use crate::engine::{Activation, Fault};
 
 /// Reached by the exception handler.
@@ -28,6 +28,11 @@ fn catch(frame: &mut TrapFrame) -> bool {
 }
 
 fn fault(frame: &TrapFrame) -> Fault {
-    let address = if frame.vector == u64::from(vector::PAGE_FAULT) { frame.cr2 } else { 0 };
-    Fault { pc: frame.rip, frame_pointer: frame.rbp, stack_pointer: frame.rsp, address }
+    Fault {
+        pc: frame.rip,
+        frame_pointer: frame.rbp,
+        stack_pointer: frame.rsp,
+        vector: frame.vector,
+        address: frame.cr2,
+    }
 }

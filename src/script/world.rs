@@ -13,7 +13,7 @@ use super::{Action, Directive, Language, Pattern};
 use crate::engine::module::{FEATURES, Module, ModuleError};
 use crate::engine::program::PROGRAM;
 use crate::engine::seams::{HostFunction, Imports, Stop};
-use crate::engine::{Ending, Engine, EngineError, Options, Platform, Trap, TrapKind, Value};
+use crate::engine::{Backtrace, Ending, Engine, EngineError, Options, Platform, Trap, TrapKind, Value};
 use crate::profile::Profile;
 
 /// Makes the platform of an engine; called when there is no engine of the one before.
@@ -223,5 +223,5 @@ fn expect_trap(outcome: Outcome, expected: &str) -> Result<(), Failure> {
 /// A segment that does not fit counts as a trap in the specification.
 fn segment_trap(what: &str) -> Ending {
     let kind = if what == "data" { TrapKind::MemoryOutOfBounds } else { TrapKind::TableOutOfBounds };
-    Ending::Trap(Trap { kind, backtrace: Vec::new() })
+    Ending::Trap(Trap { kind, backtrace: Backtrace::default() })
 }
