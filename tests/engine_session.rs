@@ -53,9 +53,13 @@ const SECTORS: u64 = 256;
 
 impl Machine {
     fn new() -> Self {
+        Self::of(SECTORS)
+    }
+
+    fn of(sectors: u64) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("store.img");
-        let disk = FileDisk::create(&path, SECTORS).expect("the directory is writable");
+        let disk = FileDisk::create(&path, sectors).expect("the directory is writable");
         Store::format(disk, [3; 16]).expect("the disk is large enough");
         Self { _directory: directory, path, notes: Vec::new() }
     }
@@ -94,8 +98,8 @@ impl Machine {
     /// A boot that starts and is cut off before it saves.
     fn cut_off(&self) {
         let mut store = Store::open(self.disk()).expect("formatted");
-        store.load();
         store.begin_attempt().expect("the file is writable");
+        store.load();
     }
 }
 
@@ -279,18 +283,76 @@ fn a_shipped_profile_is_used_until_the_store_holds_one() {
     }
 }
 
+/// Two thousand functions of a few bytes, numbered from `first` on, and one that is called often, with something to
+/// specialise.
+fn many_functions(first: u32) -> Vec<u8> {
+    let numbers = first..first + 2000;
+    let functions: String = numbers
+        .clone()
+        .map(|n| format!("(func $f{n} (if (global.get 0) (then (global.set 0 (i32.const {n})))))"))
+        .collect();
+    let calls: String = numbers.map(|n| format!("(call $f{n})")).collect();
+    let text = format!(
+        r#"(module (global (mut i32) (i32.const 1)) (memory 1) {functions}
+          (func $step (param i32) (memory.fill (i32.const 0) (local.get 0) (i32.const 200)))
+          (func (export "_start") (local i32) {calls}
+            (loop $l (call $step (local.get 0)) (br_if $l (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 500))))))"#
+    );
+    wat::parse_str(text).expect("well-formed")
+}
+
 #[test]
-fn a_store_too_small_for_the_profile_says_so() {
-    let mut machine = Machine::new();
-    std::fs::remove_file(&machine.path).expect("it exists");
-    let functions: String =
-        (0..2000).map(|n| format!("(func $f{n} (if (global.get 0) (then (global.set 0 (i32.const {n})))))")).collect();
-    let calls: String = (0..2000).map(|n| format!("(call $f{n})")).collect();
-    let text = format!("(module (global (mut i32) (i32.const 1)) {functions} (func (export \"_start\") {calls}))");
-    let wasm = wat::parse_str(text).expect("well-formed");
-    let disk = FileDisk::create(&machine.path, 64).expect("the directory is writable");
-    Store::format(disk, [4; 16]).expect("large enough for a store");
-    let report = machine.boot(&wasm, options());
-    assert_eq!((report.event, report.store), ("exit", "failed"), "{:?}", machine.notes);
-    assert!(machine.noted("was not saved"), "{:?}", machine.notes);
+fn a_store_too_small_for_the_profile_keeps_what_is_used_most_and_says_what_it_left_out() {
+    let (mut machine, wasm) = (Machine::of(64), many_functions(0));
+    for boot in 1..=6 {
+        let report = machine.boot(&wasm, options());
+        assert_eq!((report.event, report.store), ("exit", "saved"), "{:?}", machine.notes);
+        assert_eq!(report.row.guards_passed, if boot > 1 { 500 } else { 0 }, "boot {boot}: {:?}", machine.notes);
+        assert!(machine.noted(" functions, those used least; a store of "), "{:?}", machine.notes);
+        assert!(!machine.noted("did not end"), "{:?}", machine.notes);
+    }
+}
+
+#[test]
+fn functions_of_earlier_builds_give_way_to_those_of_the_program() {
+    let mut machine = Machine::of(400);
+    for build in 0..9 {
+        let report = machine.boot(&many_functions(build * 2000), options());
+        assert_eq!((report.event, report.store), ("exit", "saved"), "{:?}", machine.notes);
+        assert_eq!(
+            machine.noted(" functions that the program no longer has; a store of "),
+            build >= 2,
+            "{build}: {:?}",
+            machine.notes
+        );
+        assert!(!machine.noted("used least"), "{:?}", machine.notes);
+    }
+}
+
+#[test]
+fn boots_that_end_without_saving_are_no_reason_for_distrust() {
+    let (mut machine, wasm) = (Machine::new(), program(""));
+    machine.boot(&wasm, options());
+    let unknown =
+        wat::parse_str(r#"(module (import "env" "nope" (func)) (func (export "_start")))"#).expect("well-formed");
+    for _ in 0..4 {
+        for refused in [&unknown[..], b"no module", b""] {
+            assert_eq!((machine.boot(refused, options()).row.exit_code), 126, "{:?}", machine.notes);
+            assert!(!machine.noted("did not end"), "{:?}", machine.notes);
+        }
+    }
+    assert_eq!(machine.boot(&wasm, options()).row.guards_passed, 1000, "{:?}", machine.notes);
+}
+
+#[test]
+fn a_generation_that_cannot_be_decoded_is_no_reason_for_distrust() {
+    let (mut machine, wasm) = (Machine::new(), program(""));
+    for _ in 0..5 {
+        // The newest generation is refused, whatever is learned from the one before.
+        Store::open(machine.disk()).expect("formatted").commit(b"no profile").expect("the file is writable");
+        let mut disk = machine.disk();
+        let report = machine.boot_on(Some(&mut disk), &wasm, options());
+        assert_eq!((report.event, report.store), ("exit", "saved"), "{:?}", machine.notes);
+        assert!(machine.noted("not a profile") && !machine.noted("did not end"), "{:?}", machine.notes);
+    }
 }

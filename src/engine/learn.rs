@@ -9,7 +9,7 @@ use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};
 use super::tier::{self, Tier};
 use super::translate::{Specialisation, scan};
 use super::{Engine, EngineError, Observed, SiteState, Statistics};
-use crate::profile::{FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord, ValueHistogram};
+use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord, ValueHistogram};
 
 /// Boots after which an observation counts half: long enough to keep what a program does rarely, short enough that a
 /// program that changed is forgotten within a few dozen boots.
@@ -162,6 +162,11 @@ impl Engine {
         profile.program = self.program.modules[PROGRAM].hash;
         profile.cpu = self.platform.cpu.bits();
         profile
+    }
+
+    /// What a profile knows the functions by, those of the libc included.
+    pub fn keys(&self) -> impl Iterator<Item = FunctionKey> {
+        self.program.defined().map(|(_, key)| key)
     }
 
     /// All functions. Not a list of them, for which there may be no memory.

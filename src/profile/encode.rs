@@ -13,11 +13,11 @@
 //! Bytes are untrusted. The checksum is compared before the body is parsed, and the parser reserves no more memory
 //! than the bytes at hand can fill, so that decoding takes memory proportional to the input.
 
+use super::fit::encoded_bytes;
 use super::{Profile, ValueHistogram};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use postcard::ser_flavors::Size;
 
 /// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread.
 pub const SCHEMA: u32 = 3;
@@ -26,19 +26,19 @@ const MAGIC: [u8; 8] = *b"BFPROFIL";
 const SCHEMA_AT: usize = 8;
 const CRC_AT: usize = 12;
 const LENGTH_AT: usize = 16;
-const HEADER_BYTES: usize = 24;
+pub(super) const HEADER_BYTES: usize = 24;
 
 impl Profile {
     /// The profile as bytes, for [`Profile::decode`]. Equal profiles have equal bytes. Fails only where there is no memory
     /// for them.
     pub fn encode(&self) -> Result<Vec<u8>, ProfileError> {
-        // Postcard fails on sequences of unknown length and when its output is full: records have no such sequence,
-        // and a vector grows.
-        let size = postcard::serialize_with_flavor(self, Size::default()).expect("records are always encodable");
+        let size = encoded_bytes(self) as usize;
         let mut bytes = Vec::new();
         let needed_bytes = (HEADER_BYTES + size) as u64;
         bytes.try_reserve_exact(HEADER_BYTES + size).map_err(|_| ProfileError::OutOfMemory { needed_bytes })?;
         bytes.resize(HEADER_BYTES, 0);
+        // Postcard fails on sequences of unknown length and when its output is full: records have no such sequence,
+        // and a vector grows.
         let mut bytes = postcard::to_extend(self, bytes).expect("records are always encodable");
         let body_bytes = (bytes.len() - HEADER_BYTES) as u64;
         bytes[..SCHEMA_AT].copy_from_slice(&MAGIC);

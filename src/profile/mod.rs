@@ -10,6 +10,7 @@
 
 mod age;
 mod encode;
+mod fit;
 mod histogram;
 mod history;
 mod merge;
@@ -18,4 +19,5 @@ mod record;
 mod testing;
 
 pub use encode::{ProfileError, SCHEMA};
+pub use fit::LeftOut;
 pub use record::*;

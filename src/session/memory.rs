@@ -1,12 +1,18 @@
 //! What a boot recalls from the store, and what it puts back.
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::engine::EngineError;
-use crate::profile::{BootRow, Profile};
-use crate::store::{BlockDevice, Store};
+use crate::profile::{BootRow, LeftOut, Profile};
+use crate::store::{self, BlockDevice, Store};
+
+/// What a boot leaves to be saved.
+pub struct Learned {
+    pub profile: Profile,
+    /// What had to be left out of it, for the store is too small.
+    pub left_out: Option<LeftOut>,
+}
 
 /// The store of this boot, if there is one, and what it held.
 pub struct Recalled<'d> {
@@ -14,7 +20,7 @@ pub struct Recalled<'d> {
     pub profile: Profile,
     generation: u64,
     profile_bytes: u64,
-    /// Boots in a row that started from this generation and did not save.
+    /// Boots in a row before this one that started from the newest generation and did not end.
     pub unclean_boots: u32,
 }
 
@@ -35,6 +41,8 @@ impl<'d> Recalled<'d> {
                 return recalled;
             }
         };
+        // Before anything is read: a store that brings reading down must be found out, too.
+        let begun = store.begin_attempt();
         let mut bytes = 0;
         let found = store.load_with(|payload| {
             bytes = payload.len() as u64;
@@ -42,13 +50,15 @@ impl<'d> Recalled<'d> {
         });
         note(&found.to_string());
         recalled.generation = found.generation;
-        recalled.unclean_boots = found.attempts;
         if let Some(profile) = found.payload {
             recalled.profile = profile;
             recalled.profile_bytes = bytes;
         }
-        match store.begin_attempt() {
-            Ok(_) => recalled.store = Some(store),
+        match begun {
+            Ok(unclean_boots) => {
+                recalled.unclean_boots = unclean_boots;
+                recalled.store = Some(store);
+            }
             Err(error) => note(&format!("{error}; this boot will not be remembered")),
         }
         recalled
@@ -81,20 +91,56 @@ impl<'d> Recalled<'d> {
         }
     }
 
+    /// Bytes that a profile to be saved may have.
+    pub fn room(&mut self) -> u64 {
+        self.store.as_mut().map_or(u64::MAX, Store::room)
+    }
+
     /// Commits what was `learned` as the next generation; what became of it.
-    pub fn save(&mut self, learned: Result<Profile, EngineError>, note: &mut dyn FnMut(&str)) -> &'static str {
+    pub fn save(&mut self, learned: Result<Learned, String>, note: &mut dyn FnMut(&str)) -> &'static str {
         let Some(store) = &mut self.store else { return "none" };
-        let bytes = learned.map_err(|error| error.to_string());
-        let bytes = bytes.and_then(|profile| profile.encode().map_err(|error| error.to_string()));
-        match bytes.and_then(|bytes| store.commit(&bytes).map_err(|error| error.to_string())) {
-            Ok(generation) => {
-                note(&format!("profile saved as generation {generation}"));
+        let saved = learned.and_then(|Learned { profile, left_out }| {
+            let bytes = profile.encode().map_err(|error| error.to_string())?;
+            let generation = store.commit(&bytes).map_err(|error| error.to_string())?;
+            Ok(format!("profile saved as generation {generation}{}", left_out.map_or_else(String::new, without)))
+        });
+        match saved {
+            Ok(line) => {
+                note(&line);
                 "saved"
             }
             Err(reason) => {
                 note(&format!("the profile was not saved: {reason}"));
+                self.end(note);
                 "failed"
             }
         }
     }
+
+    /// Writes down that this boot ended, although it saves nothing.
+    pub fn end(&mut self, note: &mut dyn FnMut(&str)) {
+        if let Some(Err(error)) = self.store.as_mut().map(Store::end_attempt) {
+            note(&format!("{error}; the next boots will count this one among those that did not end"));
+        }
+    }
+}
+
+/// What the profile was saved without, and what would help.
+fn without(left_out: LeftOut) -> String {
+    let LeftOut { gone, least_used, known, rows, whole_bytes } = left_out;
+    let mut parts = Vec::new();
+    if gone > 0 {
+        parts.push(format!("{gone} functions that the program no longer has"));
+    }
+    if least_used > 0 {
+        parts.push(format!("{least_used} of its {known} functions, those used least"));
+    }
+    if rows > 0 {
+        parts.push(format!("the rows of {rows} boots"));
+    }
+    let remedy = match store::disk_bytes_for(whole_bytes) {
+        Some(bytes) => format!("a store of {} KiB would hold all", bytes.div_ceil(1024)),
+        None => String::from("no store can hold all"),
+    };
+    format!(", without {}; {remedy}", parts.join(" and "))
 }

@@ -16,12 +16,9 @@ use serde::Serialize;
 use crate::engine::seams::Imports;
 use crate::engine::tier::Tier;
 use crate::engine::{Ending, Engine, EngineError, Options, Platform, Statistics};
-use crate::profile::{BootRow, Profile};
-use crate::store::BlockDevice;
-use memory::Recalled;
-
-/// Boots in a row that may end without saving before code above the baseline is distrusted.
-const MOST_UNCLEAN_BOOTS: u32 = 3;
+use crate::profile::BootRow;
+use crate::store::{BlockDevice, MOST_ATTEMPTS};
+use memory::{Learned, Recalled};
 
 /// What to run and how.
 pub struct Session {
@@ -85,8 +82,11 @@ impl Session {
         if let Some(bytes) = self.shipped {
             recalled.start_from(bytes, note);
         }
-        if recalled.unclean_boots >= MOST_UNCLEAN_BOOTS {
-            note("the last boots did not end; running without optimised code this time");
+        if recalled.unclean_boots >= MOST_ATTEMPTS {
+            note(&format!(
+                "the last {} boots did not end: the power went, or they hung; running without optimised code this time",
+                recalled.unclean_boots
+            ));
             self.options.highest = Tier::Baseline;
         }
         let mut row = recalled.row(&self.name);
@@ -95,7 +95,7 @@ impl Session {
         let engine = Engine::new(self.bytes, platform, imports, self.options, earlier);
         let mut engine = match engine {
             Ok(engine) => engine,
-            Err(error) => return failed(row, &error, note),
+            Err(error) => return failed(row, &error, &mut recalled, note),
         };
         engine.warm_up();
         row.ticks_boot = self.ticks_before + engine.now().saturating_sub(ticks_started);
@@ -105,10 +105,11 @@ impl Session {
         fill(&mut row, &statistics);
         let ending = match ending {
             Ok(ending) => ending,
-            Err(error) => return failed(row, &error, note),
+            Err(error) => return Report { statistics, ..failed(row, &error, &mut recalled, note) },
         };
         row.exit_code = ending.exit_code();
-        let store = recalled.save(learn(engine, boots, &row), note);
+        let room = recalled.room();
+        let store = recalled.save(learn(engine, boots, &row, room), note);
         let (event, reason) = match &ending {
             Ending::Exit(_) => ("exit", String::new()),
             Ending::Trap(trap) => ("trap", trap.to_string()),
@@ -120,20 +121,22 @@ impl Session {
     }
 }
 
-/// What is known after the boot of this row, in the memory that the program leaves.
-fn learn(mut engine: Engine, boots: Vec<BootRow>, row: &BootRow) -> Result<Profile, EngineError> {
+/// What is known after the boot of this row, as much of it as goes into `room` bytes, in the memory that the program leaves.
+fn learn(mut engine: Engine, boots: Vec<BootRow>, row: &BootRow, room: u64) -> Result<Learned, String> {
     engine.release();
-    engine.prepare_to_learn()?;
+    engine.prepare_to_learn().map_err(|error| error.to_string())?;
     let mut profile = engine.learned();
     profile.boots = boots;
     profile.push_boot(row.clone());
-    Ok(profile)
+    let left_out = profile.fit_into(room, || engine.keys()).map_err(|error| error.to_string())?;
+    Ok(Learned { profile, left_out })
 }
 
 /// The program did not start, or the engine could not go on; nothing is saved.
-fn failed(mut row: BootRow, error: &EngineError, note: &mut dyn FnMut(&str)) -> Report {
+fn failed(mut row: BootRow, error: &EngineError, recalled: &mut Recalled, note: &mut dyn FnMut(&str)) -> Report {
     let reason = error.to_string();
     note(&reason);
+    recalled.end(note);
     row.exit_code = 126;
     Report { event: "error", row, reason, store: "none", statistics: Statistics::default() }
 }

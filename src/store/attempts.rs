@@ -1,37 +1,84 @@
-//! Counting boots that started from a generation, so that one that never comes to a clean end is noticed.
+//! Counting boots that started from a generation, so that one that never comes to an end is noticed.
 //!
-//! The count names its generation by number and payload checksum: a commit ends it without writing anything, because
-//! the new generation has another name.
+//! The count names its generation, the newest that a header promises, by number and payload checksum: a commit ends it
+//! without writing anything, because the new generation has another name. A boot that ends without a commit says so with
+//! [`Store::end_attempt`].
 
-use super::layout::{ATTEMPTS_SECTOR, Attempts};
+use super::layout::{ATTEMPTS_SECTOR, Attempts, SlotHeader};
 use super::sector::Sector;
-use super::{BlockDevice, InUse, Store, StoreError};
+use super::{BlockDevice, Store, StoreError};
+use alloc::vec::Vec;
+
+/// Attempts without an end after which what they have in common is distrusted.
+pub const MOST_ATTEMPTS: u32 = 3;
+
+/// An attempt that has begun and of which no end was recorded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    record: Attempts,
+    /// Generations, newest first, that are not to be read this time: earlier attempts may have ended while reading them.
+    pub suspects: u32,
+}
 
 impl<D: BlockDevice> Store<D> {
-    /// Boots that started from the generation in use and did not end with a commit. What cannot be read counts as 0.
+    /// Boots in a row that started from the newest generation and did not end. What cannot be read counts as 0.
     pub fn attempts(&mut self) -> u32 {
-        let current = self.no_attempts();
-        let sector = Sector::read(&mut self.device, ATTEMPTS_SECTOR).ok();
-        let recorded = sector.as_ref().and_then(Attempts::decode);
-        recorded.filter(|recorded| Attempts { count: 0, ..*recorded } == current).map_or(0, |recorded| recorded.count)
+        let newest = self.newest();
+        self.recorded(newest).map_or(0, |recorded| recorded.count)
     }
 
-    /// Records that a boot starts from the generation in use, and returns how many have, this one included. To be
-    /// called before the program runs; the next [`Store::commit`] resets the count.
+    /// Records that a boot starts from the newest generation, and returns how many did before and did not end. To be called
+    /// before anything of it is read; ended by [`Store::commit`] or [`Store::end_attempt`].
     pub fn begin_attempt(&mut self) -> Result<u32, StoreError> {
-        self.ensure_loaded();
-        let count = self.attempts().saturating_add(1);
-        let record = Attempts { count, ..self.no_attempts() };
-        self.device.write(ATTEMPTS_SECTOR, record.encode().bytes())?;
-        self.device.flush()?;
-        Ok(count)
+        let newest = self.newest();
+        let earlier = self.recorded(newest);
+        let before = earlier.map_or(0, |earlier| earlier.count);
+        let count = before.saturating_add(1);
+        let record = Attempts { count, reading: count >= MOST_ATTEMPTS, ..self.no_attempts(newest) };
+        self.write_attempts(&record)?;
+        let suspects = if earlier.is_some_and(|earlier| earlier.reading) { before / MOST_ATTEMPTS } else { 0 };
+        self.begun = Some(Begun { record, suspects });
+        Ok(before)
     }
 
-    fn no_attempts(&self) -> Attempts {
-        let (generation, payload_crc) = match self.in_use {
-            InUse::Slot { header, .. } => (header.generation, header.payload_crc),
-            InUse::Nothing | InUse::Unknown => (0, 0),
-        };
-        Attempts { store: self.superblock.id, generation, payload_crc, count: 0 }
+    /// Records that the boot ended, although it did not commit: nothing it started from is to blame for anything.
+    pub fn end_attempt(&mut self) -> Result<(), StoreError> {
+        match self.begun.take() {
+            Some(begun) => self.write_attempts(&Attempts { count: 0, reading: false, ..begun.record }),
+            None => Ok(()),
+        }
+    }
+
+    /// Records that the attempt came through reading the store: if it does not end, that was not why.
+    pub(super) fn reading_ended(&mut self) -> Result<(), StoreError> {
+        match &mut self.begun {
+            Some(begun) if begun.record.reading => {
+                begun.record.reading = false;
+                let record = begun.record;
+                self.write_attempts(&record)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn newest(&mut self) -> Option<SlotHeader> {
+        self.newest_first(&mut Vec::new()).first().map(|(_, header)| *header)
+    }
+
+    /// What the attempts sector says about `newest`.
+    fn recorded(&mut self, newest: Option<SlotHeader>) -> Option<Attempts> {
+        let name = self.no_attempts(newest);
+        let sector = Sector::read(&mut self.device, ATTEMPTS_SECTOR).ok()?;
+        Attempts::decode(&sector).filter(|recorded| Attempts { count: 0, reading: false, ..*recorded } == name)
+    }
+
+    fn write_attempts(&mut self, record: &Attempts) -> Result<(), StoreError> {
+        self.device.write(ATTEMPTS_SECTOR, record.encode().bytes())?;
+        Ok(self.device.flush()?)
+    }
+
+    fn no_attempts(&self, newest: Option<SlotHeader>) -> Attempts {
+        let (generation, payload_crc) = newest.map_or((0, 0), |header| (header.generation, header.payload_crc));
+        Attempts { store: self.superblock.id, generation, payload_crc, count: 0, reading: false }
     }
 }

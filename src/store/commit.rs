@@ -32,6 +32,7 @@ impl<D: BlockDevice> Store<D> {
         }
         self.write_header(slot, &header)?;
         self.in_use = InUse::Slot { slot, header };
+        self.begun = None;
         Ok(generation)
     }
 
@@ -50,10 +51,20 @@ impl<D: BlockDevice> Store<D> {
         Ok((slot, generation.ok_or(StoreError::NoGenerationLeft)?))
     }
 
-    /// Whether `bytes` fit into `slot`, also when the disk was cut short.
-    fn check_size(&self, slot: usize, bytes: u64) -> Result<(), StoreError> {
+    /// Bytes that the payload of the next commit may have; 0 if there can be none.
+    pub fn room(&mut self) -> u64 {
+        self.ensure_loaded();
+        self.next().map_or(0, |(slot, _)| self.slot_bytes(slot))
+    }
+
+    /// Bytes of a payload that fit into `slot`, also when the disk was cut short.
+    fn slot_bytes(&self, slot: usize) -> u64 {
         let sectors_left = self.device.sectors().saturating_sub(self.superblock.payload_sector(slot));
-        let capacity = self.superblock.payload_bytes().min(sectors_left.saturating_mul(SECTOR_BYTES as u64));
+        self.superblock.payload_bytes().min(sectors_left.saturating_mul(SECTOR_BYTES as u64))
+    }
+
+    fn check_size(&self, slot: usize, bytes: u64) -> Result<(), StoreError> {
+        let capacity = self.slot_bytes(slot);
         if bytes > capacity {
             return Err(StoreError::PayloadTooLarge { bytes, capacity });
         }

@@ -80,6 +80,8 @@ pub enum Note {
     DiskCutShort { sectors: u64, formatted: u64 },
     /// What slot `slot` holds was not used.
     PassedOver { slot: usize, fault: Fault },
+    /// That the store was read could not be written down: should the boot not end, reading is suspected.
+    AttemptUnknown(StoreError),
 }
 
 /// Why what a slot holds is not used.
@@ -99,6 +101,8 @@ pub enum Fault {
     PayloadDamaged { generation: u64, stored: u32, computed: u32 },
     /// The payload is intact, but the reader cannot use it, for this reason.
     Rejected { generation: u64, reason: String },
+    /// Boots in a row did not end, the last of them perhaps while it read this.
+    Suspected { generation: u64 },
 }
 
 impl fmt::Display for Note {
@@ -108,6 +112,7 @@ impl fmt::Display for Note {
                 write!(f, "the disk has {sectors} sectors and had {formatted} when it was formatted")
             }
             Self::PassedOver { slot, fault } => write!(f, "slot {slot}: {fault}"),
+            Self::AttemptUnknown(error) => write!(f, "{error}"),
         }
     }
 }
@@ -126,6 +131,9 @@ impl fmt::Display for Fault {
                 write!(f, "generation {generation} has checksum {computed:#010x}, its header says {stored:#010x}")
             }
             Self::Rejected { generation, reason } => write!(f, "generation {generation}: {reason}"),
+            Self::Suspected { generation } => {
+                write!(f, "generation {generation} is not read this time: boots that read it did not get further")
+            }
         }
     }
 }

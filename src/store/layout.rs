@@ -95,6 +95,14 @@ impl Superblock {
     }
 }
 
+/// Bytes of the smallest disk whose store takes a payload of `payload_bytes`; none if no store does.
+pub fn disk_bytes_for(payload_bytes: u64) -> Option<u64> {
+    let slot_sectors = payload_bytes.div_ceil(SECTOR_BYTES as u64).checked_add(BLOCK_SECTORS)?;
+    let slot_sectors = slot_sectors.max(LEAST_SLOT_SECTORS).checked_next_multiple_of(BLOCK_SECTORS)?;
+    let sectors = FIRST_SLOT_SECTOR + SLOTS as u64 * slot_sectors;
+    (slot_sectors <= MOST_SLOT_SECTORS).then_some(sectors * SECTOR_BYTES as u64)
+}
+
 /// First sector of a slot: says which generation it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotHeader {
@@ -129,7 +137,7 @@ impl SlotHeader {
     }
 }
 
-/// The attempts sector: how many boots started from one generation since it was committed.
+/// The attempts sector: how many boots in a row started from one generation and did not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempts {
     pub store: StoreId,
@@ -137,6 +145,8 @@ pub struct Attempts {
     pub generation: u64,
     pub payload_crc: u32,
     pub count: u32,
+    /// The last of them may have come to its end while it read the store.
+    pub reading: bool,
 }
 
 impl Attempts {
@@ -147,6 +157,7 @@ impl Attempts {
             .with(16, &self.store)
             .with(32, &self.payload_crc.to_le_bytes())
             .with(36, &self.count.to_le_bytes())
+            .with(40, &u32::from(self.reading).to_le_bytes())
             .sealed()
     }
 
@@ -158,6 +169,7 @@ impl Attempts {
             generation: sector.u64(8),
             payload_crc: sector.u32(32),
             count: sector.u32(36),
+            reading: sector.u32(40) != 0,
         })
     }
 }

@@ -21,9 +21,11 @@ mod sector;
 #[cfg(test)]
 mod tests;
 
+use attempts::Begun;
+pub use attempts::MOST_ATTEMPTS;
 pub use device::*;
 pub use error::{Fault, Note, StoreError};
-pub use layout::StoreId;
+pub use layout::{StoreId, disk_bytes_for};
 pub use recover::Recovered;
 
 use layout::{SLOTS, SlotHeader, Superblock};
@@ -36,6 +38,7 @@ pub struct Store<D: BlockDevice> {
     superblock: Superblock,
     /// The generation that [`Store::load_with`] chose or [`Store::commit`] wrote last; no commit touches its slot.
     in_use: InUse,
+    begun: Option<Begun>,
 }
 
 /// What later commits must leave alone.
@@ -64,7 +67,7 @@ impl<D: BlockDevice> Store<D> {
         device.flush()?;
         device.write(layout::SUPERBLOCK_SECTOR, superblock.encode().bytes())?;
         device.flush()?;
-        Ok(Self { device, superblock, in_use: InUse::Nothing })
+        Ok(Self { device, superblock, in_use: InUse::Nothing, begun: None })
     }
 
     /// Finds the store on `device`. Reads one sector and writes nothing.
@@ -73,7 +76,7 @@ impl<D: BlockDevice> Store<D> {
             return Err(StoreError::TooSmall { sectors: device.sectors(), needed: layout::LEAST_SECTORS });
         }
         let sector = Sector::read(&mut device, layout::SUPERBLOCK_SECTOR)?;
-        Ok(Self { device, superblock: Superblock::decode(&sector)?, in_use: InUse::Unknown })
+        Ok(Self { device, superblock: Superblock::decode(&sector)?, in_use: InUse::Unknown, begun: None })
     }
 
     /// The bytes that tell this store from others.

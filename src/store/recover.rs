@@ -15,8 +15,6 @@ pub struct Recovered<T> {
     pub generation: u64,
     /// The newest payload that is whole and that the reader accepts.
     pub payload: Option<T>,
-    /// Boots that started from this generation before and did not end with a commit.
-    pub attempts: u32,
     /// Why something newer was passed over, or why there is nothing. Empty when all is well.
     pub notes: Vec<Note>,
 }
@@ -43,8 +41,13 @@ impl<D: BlockDevice> Store<D> {
         let mut notes = Vec::from_iter(self.cut_short());
         self.in_use = InUse::Nothing;
         let mut payload = None;
-        for (slot, header) in self.newest_first(&mut notes) {
-            match self.read_generation(slot, &header, &mut read) {
+        let suspects = self.begun.map_or(0, |begun| begun.suspects);
+        for (rank, (slot, header)) in (0..).zip(self.newest_first(&mut notes)) {
+            let found = match rank < suspects {
+                true => Err(Fault::Suspected { generation: header.generation }),
+                false => self.read_generation(slot, &header, &mut read),
+            };
+            match found {
                 Ok(found) => {
                     self.in_use = InUse::Slot { slot, header };
                     payload = Some(found);
@@ -53,7 +56,10 @@ impl<D: BlockDevice> Store<D> {
                 Err(fault) => notes.push(Note::PassedOver { slot, fault }),
             }
         }
-        Recovered { generation: self.generation(), payload, attempts: self.attempts(), notes }
+        if let Err(error) = self.reading_ended() {
+            notes.push(Note::AttemptUnknown(error));
+        }
+        Recovered { generation: self.generation(), payload, notes }
     }
 
     /// Number of the generation in use; 0 when there is none or none was loaded.

@@ -55,7 +55,7 @@ fn show(file: &Path) -> Result<()> {
     let mut store = open(file)?;
     let found = store.load_with(Profile::decode);
     println!("{found}");
-    println!("boots since then that saved nothing: {}", found.attempts);
+    println!("boots from it in a row that did not end: {}", store.attempts());
     if let Some(profile) = found.payload {
         println!("boots recorded: {}, functions known: {}", profile.last_boot(), profile.functions.len());
     }
