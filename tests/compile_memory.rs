@@ -88,7 +88,7 @@ fn compile(wasm: &'static [u8], tier: Tier, free: u64) -> (u64, Result<(), Strin
     let lowest = tier.min(Tier::Optimised);
     let options = Options { promotion: Promotion::Boots, lowest, highest: tier, ..Options::default() };
     let mut platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
-    platform.free_memory = free_memory;
+    (platform.free_memory, platform.reserve_bytes) = (free_memory, 0);
     let mut engine = Engine::new(wasm, platform, Box::new(NoImports), options, Profile::default()).expect("it starts");
     LIMIT.store(bytes_now().saturating_add(free), Ordering::Relaxed);
     let mut refused = Ok(());

@@ -9,6 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, TypeRef};
 
+use super::census::bytes_to_start;
 use super::code::CodeSpace;
 use super::compile::Compiler;
 use super::constant::{ConstantValue, evaluate};
@@ -84,6 +85,7 @@ impl Engine {
     /// Adds the module `bytes`, linked to what is there; its number. On an error its segments may have been written in
     /// part, as the specification has it, but nothing refers to it.
     pub fn add_module(&mut self, bytes: &'static [u8]) -> Result<usize, EngineError> {
+        self.check_room_for(bytes)?;
         let module = Module::decode(bytes)?;
         let number = self.program.modules.len();
         let (linkage, added) = self.link(number, &module)?;
@@ -106,6 +108,15 @@ impl Engine {
         self.initialise_data(number)?;
         self.check_reserve(|| format!("loading a module of {} bytes", bytes.len()))?;
         Ok(number)
+    }
+
+    /// Fails where reading `bytes` would take more memory than there is.
+    fn check_room_for(&self, bytes: &[u8]) -> Result<(), EngineError> {
+        let needed = bytes_to_start(bytes);
+        if needed <= self.bytes_to_compile_in() {
+            return Ok(());
+        }
+        Err(EngineError::OutOfMemory { what: "reading and linking a module", bytes: needed })
     }
 
     /// Later modules can import the exports of module `number` from `name`.

@@ -243,16 +243,14 @@ impl Engine {
     }
 
     fn place_table(&mut self, ty: &TableType) -> TableSlot {
-        let initial = ty.initial as u32;
-        let most = ty.maximum.map_or(u32::MAX, |maximum| u32::try_from(maximum).unwrap_or(u32::MAX));
-        let capacity = most.min(initial.saturating_add(TABLE_GROWTH));
+        let capacity = table_capacity(ty);
         TableSlot {
             length_cell: self.allocator.allocate(8),
             entries: self.allocator.allocate(capacity as usize * table_entry::BYTES),
             capacity,
             maximum: ty.maximum,
             element_type: ty.element_type,
-            fixed_length: (ty.maximum == Some(ty.initial)).then_some(initial),
+            fixed_length: (ty.maximum == Some(ty.initial)).then_some(ty.initial as u32),
         }
     }
 
@@ -271,6 +269,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Entries that a table has room for.
+pub fn table_capacity(ty: &TableType) -> u32 {
+    let most = ty.maximum.map_or(u32::MAX, |maximum| u32::try_from(maximum).unwrap_or(u32::MAX));
+    most.min((ty.initial as u32).saturating_add(TABLE_GROWTH))
 }
 
 fn differs(wanted: &dyn core::fmt::Debug, offered: &dyn core::fmt::Debug) -> Unlinked {

@@ -6,6 +6,7 @@
 //! `specialise` and `learn` decide and remember; `reserve` watches memory. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
 
 mod backtrace;
+mod census;
 mod choices;
 mod code;
 mod compile;

@@ -20,7 +20,7 @@ use crate::profile::{FunctionRecord, SiteRecord, ValueCount, ValueHistogram};
 const BESIDE_A_BLOCK: usize = 64;
 
 impl Engine {
-    /// Memory that compiling may take.
+    /// Memory that reading a module or compiling may take.
     pub(super) fn bytes_to_compile_in(&self) -> u64 {
         (self.platform.free_memory)().saturating_sub(self.platform.reserve_bytes)
     }
