@@ -7,7 +7,7 @@ mod random;
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::module::{Module, ModuleError};
-use bareflow::engine::seams::{HostFunction, Imports, Stop};
+use bareflow::engine::seams::{HostFunction, Imports, OutOfMemory, StateMemory, Stop};
 use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Ending, Engine, EngineError, Options, TrapKind};
 use bareflow::host;
@@ -255,4 +255,47 @@ fn sizes_at_the_limits_are_refused_or_work() {
     }
     let many_tables = format!("(module {})", "(table 9000000 funcref)".repeat(90));
     assert!(!named(compile(&many_tables)));
+}
+
+/// State memory with room for `capacity` bytes only.
+struct Small {
+    memory: Box<dyn StateMemory>,
+    capacity: usize,
+}
+
+impl StateMemory for Small {
+    fn base(&self) -> u64 {
+        self.memory.base()
+    }
+
+    fn ensure(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        if len > self.capacity { Err(OutOfMemory) } else { self.memory.ensure(len) }
+    }
+
+    fn read(&self, offset: usize) -> u64 {
+        self.memory.read(offset)
+    }
+
+    fn write(&mut self, offset: usize, value: u64) {
+        self.memory.write(offset, value);
+    }
+}
+
+#[test]
+fn a_function_with_too_many_counters_leaves_room_for_smaller_ones() {
+    let copies = "(memory.copy (i32.const 0) (i32.const 9) (i32.const 8))".repeat(5_000);
+    let text = format!(
+        r#"(module (memory 1) (func (export "large") {copies})
+          (func (export "small") (result i32) (memory.copy (i32.const 0) (i32.const 9) (i32.const 8)) (i32.const 7)))"#
+    );
+    let mut platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
+    platform.state = Box::new(Small { memory: platform.state, capacity: 100 << 10 });
+    let bytes = leaked(&wat::parse_str(&text).expect("well-formed"));
+    let mut engine = Engine::new(bytes, platform, Box::new(Nothing), Options::default(), Profile::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    for _ in 0..2 {
+        let Ok(Err(Ending::Trap(trap))) = engine.invoke("large", &[]) else { panic!("it has no room") };
+        assert!(trap.to_string().contains("not enough memory for globals, tables and counters"), "{trap}");
+        assert!(matches!(engine.invoke("small", &[]), Ok(Ok(results)) if results == [7]));
+    }
 }

@@ -9,6 +9,7 @@ use super::Engine;
 use super::expansion::{Expand, Expansions};
 use super::layout::site;
 use super::program::FuncId;
+use super::room::{self, NoRoom};
 use super::specialise::{ExactPath, KernelId};
 use super::tier::{self, Tier};
 use super::translate::Specialisation;
@@ -44,24 +45,29 @@ impl Choices {
 
 impl Engine {
     /// What `id` is to be specialised for; sites need at least `minimum` recorded calls.
-    pub(super) fn choices(&mut self, id: FuncId, minimum: u64) -> Choices {
+    pub(super) fn choices(&mut self, id: FuncId, minimum: u64) -> Result<Choices, NoRoom> {
         if self.options.highest < Tier::Specialised {
-            return Choices::default();
+            return Ok(Choices::default());
         }
         let body = self.kernel_for(id, &ValueHistogram::default());
         if body.is_some() {
-            return Choices { body, ..Choices::default() };
+            return Ok(Choices { body, ..Choices::default() });
         }
         let callees = self.expansions(id);
-        Choices { body, sites: self.site_choices(id, minimum, &callees), callees }
+        Ok(Choices { body, sites: self.site_choices(id, minimum, &callees)?, callees })
     }
 
-    fn site_choices(&mut self, id: FuncId, minimum: u64, expansions: &Expansions) -> Vec<Option<Specialisation>> {
-        let records = self.site_records(id);
-        let state = &self.functions[id.0 as usize];
-        let earlier = state.earlier.as_ref().map_or(&[][..], |record| &record.sites);
-        let first = state.observed.map_or(0, |observed| observed.first_site);
-        let mut choices = Vec::with_capacity(records.len());
+    fn site_choices(
+        &mut self,
+        id: FuncId,
+        minimum: u64,
+        expansions: &Expansions,
+    ) -> Result<Vec<Option<Specialisation>>, NoRoom> {
+        let records = self.site_records(id)?;
+        let earlier = self.known(id).map_or(&[][..], |record| &record.sites);
+        let first = self.functions[id.0 as usize].observed.map_or(0, |observed| observed.first_site);
+        let mut choices = Vec::new();
+        room::reserve(&mut choices, records.len(), "what a function is specialised for")?;
         for (index, mut record) in records.into_iter().enumerate() {
             if let Some(earlier) = earlier.get(index) {
                 record.merge(earlier);
@@ -72,7 +78,7 @@ impl Engine {
                 SiteKind::Target => self.target(&record, minimum),
             });
         }
-        choices
+        Ok(choices)
     }
 
     fn sizes(

@@ -9,7 +9,6 @@ use core::ops::Range;
 use cranelift_codegen::ir::TrapCode;
 use iced_x86::IcedError;
 
-use super::EngineError;
 use super::compile::{MachineCode, Relocation, RelocationKind, Symbol};
 use super::cpu::CpuFeatures;
 use super::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
@@ -19,6 +18,7 @@ use super::program::FuncId;
 use super::seams::CodeMemory;
 use super::specialise::{KernelId, keeping_registers, kernel};
 use super::trampoline::{self, Trampolines};
+use super::{EngineError, room};
 
 /// Alignment of functions: a cache line.
 const FUNCTION_ALIGN: usize = 64;
@@ -165,6 +165,7 @@ impl CodeSpace {
         for id in code.relocations.iter().filter_map(|relocation| relocation.target.kernel()) {
             self.kernel(id)?;
         }
+        room::reserve(&mut self.placed, 1, "the list of machine code")?;
         let offset = self.reserve(code.bytes.len())?;
         let address = self.base() + offset as u64;
         for relocation in &code.relocations {
@@ -243,7 +244,7 @@ impl CodeSpace {
 }
 
 fn no_room(bytes: usize) -> EngineError {
-    EngineError::OutOfMemory { what: "machine code", bytes: bytes as u64 }
+    EngineError::OutOfMemory { what: "code memory", bytes: bytes as u64 }
 }
 
 /// The code of kernel `id`: where it is called rarely, a call of the kernel between what keeps all registers.

@@ -9,11 +9,13 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, Function, LibCall, TrapCode, UserExternalNameRef};
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{Context, FinalizedMachReloc, FinalizedRelocTarget};
+use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 
+use super::EngineError;
 use super::cpu::CpuFeatures;
 use super::program::FuncId;
+use super::room::{self, NoRoom};
 use super::specialise::KernelId;
 use super::translate::{TRAMPOLINE_NOTE, namespace};
 
@@ -104,13 +106,10 @@ impl Compiler {
     }
 
     /// Compiles the function that `build` makes, with the effort that it asks for.
-    pub fn compile<E>(
+    pub fn compile(
         &mut self,
-        build: impl FnOnce(&mut Function, &mut FunctionBuilderContext) -> Result<Effort, E>,
-    ) -> Result<MachineCode, E>
-    where
-        E: From<CodegenError>,
-    {
+        build: impl FnOnce(&mut Function, &mut FunctionBuilderContext) -> Result<Effort, EngineError>,
+    ) -> Result<MachineCode, EngineError> {
         self.context.clear();
         let effort = build(&mut self.context.func, &mut self.builder)?;
         let isa = if effort == Effort::Least { &self.quick } else { &self.optimising };
@@ -121,23 +120,31 @@ impl Compiler {
         let Some(code) = self.context.compiled_code() else { unreachable!("compile succeeded") };
         let function = &self.context.func;
         let is_large = function.dfg.num_insts() + function.dfg.num_blocks() > LARGE;
-        let code = MachineCode {
-            bytes: code.code_buffer().to_vec(),
-            relocations: code.buffer.relocs().iter().map(|reloc| relocation(function, reloc)).collect(),
-            traps: code.buffer.traps().iter().map(|trap| (trap.offset, trap.code)).collect(),
-            locations: code.buffer.get_srclocs_sorted().iter().map(|at| (at.start, at.loc.bits())).collect(),
-        };
+        let code = machine_code(function, code);
         if is_large {
             // The memory that is reused would stay as large.
             self.release();
         }
-        Ok(code)
+        Ok(code?)
     }
 
     /// Gives back the memory that is reused.
     pub fn release(&mut self) {
         (self.context, self.builder) = (Context::new(), FunctionBuilderContext::new());
     }
+}
+
+fn machine_code(function: &Function, code: &CompiledCode) -> Result<MachineCode, NoRoom> {
+    let what = "machine code";
+    let mut bytes = Vec::new();
+    room::reserve(&mut bytes, code.code_buffer().len(), what)?;
+    bytes.extend_from_slice(code.code_buffer());
+    Ok(MachineCode {
+        bytes,
+        relocations: room::collect(code.buffer.relocs().iter().map(|reloc| relocation(function, reloc)), what)?,
+        traps: room::collect(code.buffer.traps().iter().map(|trap| (trap.offset, trap.code)), what)?,
+        locations: room::collect(code.buffer.get_srclocs_sorted().iter().map(|at| (at.start, at.loc.bits())), what)?,
+    })
 }
 
 fn isa(cpu: CpuFeatures, pinned_base: bool, effort: &[(&str, &str)]) -> Result<OwnedTargetIsa, CodegenError> {

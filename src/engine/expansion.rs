@@ -51,9 +51,9 @@ impl Engine {
     pub(super) fn expansions(&mut self, id: FuncId) -> Expansions {
         let everything = self.is_of_mathematics(id);
         let mut expansions = Expansions::new();
-        let mut next = self.hot_callees(id);
-        next.retain(|callee| everything || self.program.info(*callee).libc.is_some());
-        while let Some(callee) = next.pop() {
+        let is_wanted = |callee: &FuncId| everything || self.program.info(*callee).libc.is_some();
+        let mut next: BTreeSet<FuncId> = self.hot_callees(id).filter(is_wanted).collect();
+        while let Some(callee) = next.pop_last() {
             let expand = if everything { Some(Expand::Body) } else { self.expansion(callee) };
             let Some(expand) = expand.filter(|_| !expansions.contains_key(&callee)) else { continue };
             expansions.insert(callee, expand);
@@ -72,16 +72,14 @@ impl Engine {
     }
 
     /// The functions that the body of `id` calls, those that do its instructions included, as often as it does.
-    pub(super) fn callees_of(&self, id: FuncId) -> Vec<FuncId> {
+    pub(super) fn callees_of(&self, id: FuncId) -> impl Iterator<Item = FuncId> + '_ {
         let observed = self.functions[id.0 as usize].observed;
         let sites = observed.map_or(&[][..], |observed| &self.sites[observed.first_site..][..observed.site_count]);
-        callees(&self.program, id).into_iter().chain(sites.iter().filter_map(|site| site.callee)).collect()
+        callees(&self.program, id).chain(sites.iter().filter_map(|site| site.callee))
     }
 
-    fn hot_callees(&self, id: FuncId) -> Vec<FuncId> {
-        let mut called = self.callees_of(id);
-        called.retain(|callee| *callee != id && self.is_hot_libc_function(*callee));
-        called
+    fn hot_callees(&self, id: FuncId) -> impl Iterator<Item = FuncId> + '_ {
+        self.callees_of(id).filter(move |callee| *callee != id && self.is_hot_libc_function(*callee))
     }
 
     /// What can stand in place of calls of `id`, if it is the libc's.

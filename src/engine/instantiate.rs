@@ -128,8 +128,10 @@ impl Engine {
 
     fn add_functions(&mut self, added: Vec<FunctionInfo>) -> Result<(), EngineError> {
         self.code.add_entries(self.program.functions.len() as u32, added.len() as u32)?;
+        room::reserve(&mut self.functions, added.len(), "functions")?;
+        room::reserve(&mut self.program.functions, added.len(), "functions")?;
         for info in added {
-            let earlier = info.key.and_then(|key| self.earlier.find(key)).cloned();
+            let earlier = info.key.and_then(|key| self.earlier.position(key).ok());
             let counters = self.allocator.allocate(function::END);
             self.functions.push(FunctionState { counters, earlier, ..FunctionState::default() });
             self.program.functions.push(info);

@@ -181,6 +181,11 @@ impl StateAllocator {
         offset
     }
 
+    /// Takes back what was allocated since [`Self::end`] was `end`.
+    pub const fn take_back(&mut self, end: usize) {
+        self.next = end;
+    }
+
     /// Bytes allocated so far.
     pub const fn end(&self) -> usize {
         self.next

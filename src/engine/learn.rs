@@ -1,19 +1,24 @@
 //! What a boot learns: counters placed, records made of them, statistics summed.
 
 use alloc::vec::Vec;
+use core::mem::size_of;
 
 use super::expansion::Expand;
 use super::instantiate::ensure;
 use super::layout::{function, sample_period, site};
 use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};
+use super::room::{self, NoRoom};
 use super::tier::{self, Tier};
-use super::translate::{Specialisation, scan};
+use super::translate::{Shape, Specialisation, scan};
 use super::{Engine, EngineError, Observed, SiteState, Statistics};
-use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord, ValueHistogram};
+use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteRecord, ValueCount, ValueHistogram};
 
 /// Boots after which an observation counts half: long enough to keep what a program does rarely, short enough that a
 /// program that changed is forgotten within a few dozen boots.
 const HALF_LIFE_BOOTS: u32 = 8;
+
+/// What there may be no memory for.
+const COUNTED: &str = "what is counted in a function";
 
 impl Engine {
     /// Finds what is to be counted in `id` and makes room for it, once.
@@ -21,7 +26,21 @@ impl Engine {
         if self.functions[id.0 as usize].observed.is_some() {
             return Ok(());
         }
-        let shape = scan(&self.program, id);
+        let shape = scan(&self.program, id)?;
+        self.check_room_to_count(&shape)?;
+        let kinds = room::collect(shape.sites.iter().map(|site| site.kind), COUNTED)?;
+        let observed = self.place_counters(&shape)?;
+        let state = &mut self.functions[id.0 as usize];
+        state.observed = Some(observed);
+        if let Some(record) = state.earlier.and_then(|index| self.earlier.functions.get_mut(index)) {
+            record.fit(shape.blocks, &kinds);
+        }
+        Ok(())
+    }
+
+    fn place_counters(&mut self, shape: &Shape) -> Result<Observed, EngineError> {
+        let state_before = self.allocator.end();
+        room::reserve(&mut self.sites, shape.sites.len(), COUNTED)?;
         let observed = Observed {
             blocks: self.allocator.allocate(8 * shape.blocks),
             block_count: shape.blocks,
@@ -41,31 +60,42 @@ impl Engine {
                 guards_failed: 0,
             });
         }
-        ensure(&mut *self.platform.state, &self.allocator)?;
+        if let Err(error) = ensure(&mut *self.platform.state, &self.allocator) {
+            // Smaller functions may still fit.
+            self.allocator.take_back(state_before);
+            self.sites.truncate(observed.first_site);
+            return Err(error);
+        }
         for site in &self.sites[observed.first_site..] {
             self.platform.state.write(site.offset + site::UNTIL_SAMPLE as usize, site.next_sample);
         }
-        let state = &mut self.functions[id.0 as usize];
-        state.observed = Some(observed);
-        if let Some(record) = &mut state.earlier {
-            let kinds: Vec<SiteKind> = shape.sites.iter().map(|site| site.kind).collect();
-            record.fit(shape.blocks, &kinds);
-        }
-        Ok(())
+        Ok(observed)
+    }
+
+    /// Fails where counting what `shape` says would take more memory than there is, values of its sites included.
+    fn check_room_to_count(&self, shape: &Shape) -> Result<(), NoRoom> {
+        const BYTES_OF_SITE: usize =
+            size_of::<SiteState>() + ValueHistogram::SLOTS * size_of::<ValueCount>() + site::BYTES;
+        let bytes = (shape.sites.len() * BYTES_OF_SITE + shape.blocks * size_of::<u64>()) as u64;
+        if bytes <= self.bytes_to_compile_in() { Ok(()) } else { Err(NoRoom { what: COUNTED, bytes }) }
+    }
+
+    /// What earlier boots saw of `id`, unless it was taken to learn from.
+    pub(super) fn known(&self, id: FuncId) -> Option<&FunctionRecord> {
+        self.earlier.functions.get(self.functions[id.0 as usize].earlier?)
     }
 
     /// How often each block ran, in earlier boots and in this one.
-    pub(super) fn block_counts(&self, id: FuncId) -> Vec<u64> {
-        let state = &self.functions[id.0 as usize];
-        let Some(observed) = state.observed else { return Vec::new() };
-        let mut counts = self.words(observed.blocks, observed.block_count);
-        let earlier = state.earlier.as_ref().map_or(&[][..], |record| &record.blocks);
+    pub(super) fn block_counts(&self, id: FuncId) -> Result<Vec<u64>, NoRoom> {
+        let Some(observed) = self.functions[id.0 as usize].observed else { return Ok(Vec::new()) };
+        let mut counts = self.words(observed.blocks, observed.block_count)?;
+        let earlier = self.known(id).map_or(&[][..], |record| &record.blocks);
         counts.iter_mut().zip(earlier).for_each(|(count, earlier)| *count = count.saturating_add(*earlier));
-        counts
+        Ok(counts)
     }
 
-    fn words(&self, offset: usize, count: usize) -> Vec<u64> {
-        (0..count).map(|index| self.platform.state.read(offset + 8 * index)).collect()
+    fn words(&self, offset: usize, count: usize) -> Result<Vec<u64>, NoRoom> {
+        room::collect((0..count).map(|index| self.platform.state.read(offset + 8 * index)), COUNTED)
     }
 
     /// Calls of `id` in this boot, those included that did without its code.
@@ -85,10 +115,10 @@ impl Engine {
     }
 
     /// What the sites of `id` saw in this boot.
-    pub(super) fn site_records(&mut self, id: FuncId) -> Vec<SiteRecord> {
+    pub(super) fn site_records(&mut self, id: FuncId) -> Result<Vec<SiteRecord>, NoRoom> {
         self.collect_sites(id);
         let state = &self.functions[id.0 as usize];
-        let Some(observed) = state.observed else { return Vec::new() };
+        let Some(observed) = state.observed else { return Ok(Vec::new()) };
         let sites = self.sites[observed.first_site..][..observed.site_count].iter().enumerate();
         let record = |(index, site): (usize, &SiteState)| SiteRecord {
             kind: site.kind,
@@ -99,7 +129,7 @@ impl Engine {
             guards_failed: site.guards_failed,
             chosen: state.choices.values_at(index),
         };
-        sites.map(record).collect()
+        room::collect(sites.map(record), COUNTED)
     }
 
     /// Moves the cells of the sites of `id` into histograms and sums, and adds to the calls of libc functions those that did
@@ -147,18 +177,13 @@ impl Engine {
     /// The profile after this boot: what was known, which goes into it, aged, and what this boot saw. Rows of boots are the
     /// caller's.
     pub fn learned(&mut self) -> Profile {
+        self.ids().for_each(|id| self.collect_sites(id));
+        self.ids().for_each(|id| self.assume_unmeasured_blocks(id));
         let mut profile = core::mem::take(&mut self.earlier);
-        let boots_before = profile.boots_observed;
         profile.age(HALF_LIFE_BOOTS);
         profile.boots_observed = profile.boots_observed.saturating_add(ONE_BOOT);
-        self.ids().for_each(|id| self.collect_sites(id));
         self.ids().for_each(|id| self.make_fit(id, &mut profile));
         profile.add(self.ids().filter_map(|id| self.seen(id)));
-        for id in self.ids() {
-            if let Some(record) = self.program.info(id).key.and_then(|key| profile.find_mut(key)) {
-                self.assume_unmeasured_blocks(id, record, boots_before);
-            }
-        }
         profile.program = self.program.modules[PROGRAM].hash;
         profile.cpu = self.platform.cpu.bits();
         profile
@@ -179,13 +204,13 @@ impl Engine {
         let Some(observed) = self.functions[id.0 as usize].observed else { return };
         let Some(known) = self.program.info(id).key.and_then(|key| profile.find_mut(key)) else { return };
         let sites = &self.sites[observed.first_site..][..observed.site_count];
-        let kinds: Vec<SiteKind> = sites.iter().map(|site| site.kind).collect();
+        let Ok(kinds) = room::collect(sites.iter().map(|site| site.kind), COUNTED) else { return };
         known.fit(observed.block_count, &kinds);
         known.code_bytes = 0;
         known.sites.iter_mut().for_each(|site| site.chosen.clear());
     }
 
-    /// What this boot saw of `id`; none if it was never compiled.
+    /// What this boot saw of `id`; none if it was never compiled, or if there is no memory for it.
     fn seen(&mut self, id: FuncId) -> Option<FunctionRecord> {
         let key = self.program.info(id).key?;
         let state = &self.functions[id.0 as usize];
@@ -201,25 +226,29 @@ impl Engine {
             generic_calls,
             generic_ticks,
             code_bytes,
-            blocks: self.words(observed.blocks, observed.block_count),
-            sites: self.site_records(id),
+            blocks: self.words(observed.blocks, observed.block_count).ok()?,
+            sites: self.site_records(id).ok()?,
         })
     }
 
     /// Blocks are counted in the baseline only. A function that ran above it is taken to have run its blocks as often as
     /// in an average boot before, or it would cool down for being fast.
-    fn assume_unmeasured_blocks(&self, id: FuncId, record: &mut FunctionRecord, boots_before: u64) {
+    fn assume_unmeasured_blocks(&mut self, id: FuncId) {
         let state = &self.functions[id.0 as usize];
-        let Some(earlier) = state.earlier.as_ref().filter(|earlier| earlier.blocks.len() == record.blocks.len()) else {
-            return;
-        };
-        if self.calls_of(id) == 0 || state.tier <= Some(Tier::Baseline) {
+        if state.tier <= Some(Tier::Baseline) || self.calls_of(id) == 0 {
             return;
         }
-        let boots = u128::from(boots_before.max(ONE_BOOT));
-        for (count, earlier) in record.blocks.iter_mut().zip(&earlier.blocks) {
+        let (Some(observed), Some(index)) = (state.observed, state.earlier) else { return };
+        let Some(known) = self.earlier.functions.get(index).map(|record| &record.blocks) else { return };
+        if known.len() != observed.block_count {
+            return;
+        }
+        let boots = u128::from(self.earlier.boots_observed.max(ONE_BOOT));
+        let cells = (observed.blocks..).step_by(size_of::<u64>());
+        for (cell, earlier) in cells.zip(known) {
             let average = (u128::from(*earlier) * u128::from(ONE_BOOT)).div_ceil(boots);
-            *count = count.saturating_add(u64::try_from(average).unwrap_or(u64::MAX));
+            let count = self.platform.state.read(cell);
+            self.platform.state.write(cell, count.saturating_add(u64::try_from(average).unwrap_or(u64::MAX)));
         }
     }
 

@@ -45,7 +45,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::libc::Heap;
-use crate::profile::{FunctionRecord, Profile, SiteKind, ValueHistogram};
+use crate::profile::{Profile, SiteKind, ValueHistogram};
 use choices::Choices;
 use code::CodeSpace;
 use compile::{CodegenError, Compiler};
@@ -284,8 +284,8 @@ struct FunctionState {
     tier: Option<Tier>,
     /// What is counted in it; none before its first call.
     observed: Option<Observed>,
-    /// What earlier boots saw of it.
-    earlier: Option<FunctionRecord>,
+    /// Where among their records is what earlier boots saw of it.
+    earlier: Option<usize>,
     /// What its newest code is specialised for.
     choices: Choices,
     /// Where its newest code is, and its size.

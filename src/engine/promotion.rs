@@ -8,6 +8,7 @@ use super::compile::Effort;
 use super::expansion::{Expand, Expansions};
 use super::layout::function;
 use super::program::{FuncId, Program};
+use super::room::{self, NoRoom};
 use super::seams::MemoryBase;
 use super::tier::{LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
 use super::translate::{CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, host_wrapper, translate};
@@ -41,7 +42,7 @@ impl Engine {
     fn try_promotion(&mut self, id: FuncId) -> Result<(), EngineError> {
         let minimum = self.options.thresholds.specialise / 2;
         let before = self.functions[id.0 as usize].tier;
-        let choices = self.choices(id, minimum);
+        let choices = self.choices(id, minimum)?;
         let state = &self.functions[id.0 as usize];
         let unchanged = before > Some(Tier::Baseline) && state.choices == choices;
         if unchanged || self.options.highest == Tier::Baseline {
@@ -57,7 +58,7 @@ impl Engine {
         let environment = environment(&self.program, &self.platform, &self.compiler);
         let code = self.compiler.compile(|function, context| {
             host_wrapper(environment, id, function, context);
-            Ok::<_, EngineError>(Effort::Least)
+            Ok(Effort::Least)
         })?;
         let address = self.code.place(code, Some(id))?;
         self.code.patch_entry(id, address, true)?;
@@ -70,7 +71,7 @@ impl Engine {
         self.observe(id)?;
         // Where the two contradict each other, the highest wins: it is lowered when code above it is distrusted.
         let tier = wanted.max(self.options.lowest).min(self.options.highest).min(Tier::Optimised);
-        let choices = if tier == Tier::Baseline { Choices::default() } else { self.choices(id, minimum) };
+        let choices = if tier == Tier::Baseline { Choices::default() } else { self.choices(id, minimum)? };
         let tier = if choices.are_generic() { tier } else { Tier::Specialised };
         for callee in choices.callees.keys() {
             self.observe(*callee)?;
@@ -79,7 +80,7 @@ impl Engine {
         if choices.body.is_some() {
             self.end_generic_calls(id);
         }
-        let plan = self.plan(id, tier, &choices, &choices.callees);
+        let plan = self.plan(id, tier, &choices, &choices.callees)?;
         let environment = environment(&self.program, &self.platform, &self.compiler);
         let code = self.compiler.compile(|function, context| {
             translate(environment, id, &plan, function, context).map_err(EngineError::from)
@@ -105,53 +106,52 @@ impl Engine {
         self.functions[id.0 as usize].generic_calls.get_or_insert(calls);
     }
 
-    fn plan(&self, id: FuncId, tier: Tier, choices: &Choices, expansions: &Expansions) -> Plan {
+    fn plan(&self, id: FuncId, tier: Tier, choices: &Choices, expansions: &Expansions) -> Result<Plan, NoRoom> {
         let state = &self.functions[id.0 as usize];
         let Some(observed) = state.observed else { unreachable!("a function is observed before it is compiled") };
         let flight = self.options.promotion == Promotion::Flight && self.options.highest > Tier::Baseline;
         let more_to_learn = tier == Tier::Baseline || (observed.site_count > 0 && choices.body.is_none());
         let rounds = self.options.thresholds.optimise.saturating_mul(LOOP_ROUNDS_PER_CALL);
         let sites = self.sites[observed.first_site..][..observed.site_count].iter().enumerate();
-        Plan {
+        let sites = sites.map(|(index, site)| SitePlan {
+            state: site.offset,
+            number: (observed.first_site + index) as u32,
+            probe: if tier == Tier::Baseline { Probe::Full } else { Probe::Sampled },
+            specialisation: choices.site(index).cloned(),
+        });
+        Ok(Plan {
             tier,
             calls: state.counters + function::CALLS,
             threshold: (flight && more_to_learn).then_some(state.counters + function::THRESHOLD),
             promote_at_rounds: flight.then_some(rounds),
             blocks: observed.blocks,
-            block_counts: self.block_counts(id),
+            block_counts: self.block_counts(id)?,
             memory_bytes: self.bytes_to_compile_in(),
-            sites: sites
-                .map(|(index, site)| SitePlan {
-                    state: site.offset,
-                    number: (observed.first_site + index) as u32,
-                    probe: if tier == Tier::Baseline { Probe::Full } else { Probe::Sampled },
-                    specialisation: choices.site(index).cloned(),
-                })
-                .collect(),
+            sites: room::collect(sites, "the plan of a function")?,
             body: choices.body,
-            callees: self.callee_plans(id, expansions),
-        }
+            callees: self.callee_plans(id, expansions)?,
+        })
     }
 
-    fn callee_plans(&self, id: FuncId, expansions: &Expansions) -> BTreeMap<FuncId, CalleePlan> {
-        let called: BTreeSet<FuncId> = self.callees_of(id).into_iter().collect();
+    fn callee_plans(&self, id: FuncId, expansions: &Expansions) -> Result<BTreeMap<FuncId, CalleePlan>, NoRoom> {
+        let called: BTreeSet<FuncId> = self.callees_of(id).collect();
         let expanded = called.into_iter().filter_map(|callee| Some((callee, *expansions.get(&callee)?)));
-        expanded.map(|(callee, expand)| (callee, self.callee_plan(callee, expand, expansions))).collect()
+        expanded.map(|(callee, expand)| Ok((callee, self.callee_plan(callee, expand, expansions)?))).collect()
     }
 
-    fn callee_plan(&self, id: FuncId, expand: Expand, expansions: &Expansions) -> CalleePlan {
+    fn callee_plan(&self, id: FuncId, expand: Expand, expansions: &Expansions) -> Result<CalleePlan, NoRoom> {
         let how = match expand {
             Expand::Kernel(kernel) => Expansion::Kernel(kernel),
-            Expand::Body => Expansion::Body(self.body_plan(id, expansions)),
-            Expand::BodyForConstants => Expansion::BodyForConstants(self.body_plan(id, expansions)),
+            Expand::Body => Expansion::Body(self.body_plan(id, expansions)?),
+            Expand::BodyForConstants => Expansion::BodyForConstants(self.body_plan(id, expansions)?),
         };
-        CalleePlan { calls: self.functions[id.0 as usize].counters + function::CALLS, how }
+        Ok(CalleePlan { calls: self.functions[id.0 as usize].counters + function::CALLS, how })
     }
 
     /// How the body of `id` is translated in place of a call.
-    fn body_plan(&self, id: FuncId, expansions: &Expansions) -> Box<Plan> {
+    fn body_plan(&self, id: FuncId, expansions: &Expansions) -> Result<Box<Plan>, NoRoom> {
         let below = self.expansions_below(id, expansions);
-        Box::new(self.plan(id, Tier::Specialised, &Choices::default(), below))
+        Ok(Box::new(self.plan(id, Tier::Specialised, &Choices::default(), below)?))
     }
 }
 

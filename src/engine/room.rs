@@ -38,7 +38,10 @@ pub fn collect<T>(elements: impl Iterator<Item = T>, what: &'static str) -> Resu
     let mut vector = Vec::new();
     reserve(&mut vector, elements.size_hint().0, what)?;
     for element in elements {
-        push(&mut vector, element, what)?;
+        if vector.len() == vector.capacity() {
+            reserve(&mut vector, 1, what)?;
+        }
+        vector.push(element);
     }
     Ok(vector)
 }

@@ -145,7 +145,7 @@ impl Engine {
         let ty = self.program.function_type(id);
         let code = self.compiler.compile(|function, context| {
             entry_wrapper(environment, ty, function, context);
-            Ok::<_, EngineError>(Effort::Least)
+            Ok(Effort::Least)
         })?;
         let address = self.code.place(code, None)?;
         self.wrappers.insert(signature, address);

@@ -7,7 +7,7 @@ use core::mem::replace;
 
 use super::program::{FuncId, FunctionKind, LIBC};
 use super::translate::callees;
-use super::{Engine, tier};
+use super::{Engine, room, tier};
 
 impl Engine {
     /// Compiles every function that its record calls hot.
@@ -34,7 +34,9 @@ impl Engine {
                 && !replace(&mut visited[id.0 as usize], true)
                 && self.is_worth_it(id)
             {
-                path.push((id, callees(&self.program, id)));
+                // Where there is no memory to list them they are compiled when they are called.
+                let called = callees(&self.program, id).filter(|callee| !visited[callee.0 as usize]);
+                path.push((id, room::collect(called, "the calls of a function").unwrap_or_default()));
             }
             let Some((id, rest)) = path.last_mut() else { return };
             let id = *id;
@@ -55,7 +57,6 @@ impl Engine {
     }
 
     pub(super) fn is_hot(&self, id: FuncId) -> bool {
-        let record = self.functions[id.0 as usize].earlier.as_ref();
-        record.is_some_and(|record| tier::is_hot(record, self.earlier.boots_observed, &self.options.thresholds))
+        self.known(id).is_some_and(|record| tier::is_hot(record, self.earlier.boots_observed, &self.options.thresholds))
     }
 }

@@ -64,7 +64,8 @@ impl Profile {
         });
     }
 
-    fn position(&self, key: FunctionKey) -> Result<usize, usize> {
+    /// Where the record of the function `key` is, or would be.
+    pub fn position(&self, key: FunctionKey) -> Result<usize, usize> {
         self.functions.binary_search_by_key(&key, |function| function.key)
     }
 }

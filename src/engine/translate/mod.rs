@@ -48,7 +48,7 @@ use extent::Extent;
 use hold::Held;
 use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, note_signature, runtime_signature};
 
-pub use scan::{callees, scan};
+pub use scan::{Shape, callees, scan};
 pub use symbols::{TRAMPOLINE_NOTE, namespace};
 pub use wrapper::{entry_wrapper, host_wrapper};
 

@@ -5,6 +5,7 @@ use core::ops::Range;
 use wasmparser::Operator;
 
 use crate::engine::program::{FIRST_MEMORY, FuncId, FunctionKind, LIBC, Linkage, Program};
+use crate::engine::room::{self, NoRoom};
 use crate::libc::SizeSite;
 use crate::profile::SiteKind;
 
@@ -24,15 +25,17 @@ pub struct SiteShape {
 }
 
 /// Scans the body of `id`; it was validated.
-pub fn scan(program: &Program, id: FuncId) -> Shape {
+pub fn scan(program: &Program, id: FuncId) -> Result<Shape, NoRoom> {
     let mut shape = Shape::default();
     for (module, operator) in operators(program, id) {
         if counts_block(&operator) {
             shape.blocks += 1;
         }
-        shape.sites.extend(site_of(program, module, &operator));
+        if let Some(site) = site_of(program, module, &operator) {
+            room::push(&mut shape.sites, site, "the calls of a function")?;
+        }
     }
-    shape
+    Ok(shape)
 }
 
 /// A loop that calls the libc and nothing else.
@@ -107,14 +110,13 @@ fn calls_libc(program: &Program, module: usize, operator: &Operator<'_>) -> Opti
 }
 
 /// The functions that `id` calls directly, as often as it names them.
-pub fn callees(program: &Program, id: FuncId) -> Vec<FuncId> {
-    let callee = |(module, operator)| match operator {
+pub fn callees(program: &Program, id: FuncId) -> impl Iterator<Item = FuncId> + '_ {
+    operators(program, id).filter_map(|(module, operator)| match operator {
         Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
             Some(program.resolve(module, function_index))
         }
         _ => None,
-    };
-    operators(program, id).filter_map(callee).collect()
+    })
 }
 
 /// The operators of the body of `id`, each with the number of its module.
