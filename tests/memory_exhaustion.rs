@@ -7,14 +7,16 @@ use bareflow::engine::Options;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::host;
 use bareflow::host::memory::{self, ReservedHeap};
-use bareflow::profile::Profile;
+use bareflow::profile::{FunctionKey, FunctionRecord, Profile};
 use bareflow::session::{Report, Session};
 use bareflow::store::{BlockDevice, BlockError, SECTOR_BYTES, Store};
 use bareflow::wasi::{Clock, Console, Entropy, Input, Stream, Wasi, WriteFailed};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::cell::RefCell;
+use std::panic;
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[global_allocator]
 static HEAP: ReservedHeap<Failing> = ReservedHeap(Failing);
@@ -59,6 +61,8 @@ enum Refusing {
     Nothing,
     Only(u64),
     AllFrom(u64),
+    /// All of at least a megabyte.
+    Large,
 }
 
 thread_local! {
@@ -70,13 +74,14 @@ thread_local! {
 struct Failing;
 
 impl Failing {
-    fn refuses(&self) -> bool {
+    fn refuses(&self, size: usize) -> bool {
         let number = REQUESTS.get();
         REQUESTS.set(number + 1);
         match REFUSING.get() {
             Refusing::Nothing => false,
             Refusing::Only(refused) => number == refused,
             Refusing::AllFrom(first) => number >= first,
+            Refusing::Large => size >= 1 << 20,
         }
     }
 }
@@ -85,7 +90,7 @@ impl Failing {
 unsafe impl GlobalAlloc for Failing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
-        if self.refuses() { std::ptr::null_mut() } else { unsafe { System.alloc(layout) } }
+        if self.refuses(layout.size()) { std::ptr::null_mut() } else { unsafe { System.alloc(layout) } }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -95,7 +100,7 @@ unsafe impl GlobalAlloc for Failing {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: as above.
-        if self.refuses() { std::ptr::null_mut() } else { unsafe { System.realloc(pointer, layout, new_size) } }
+        if self.refuses(new_size) { std::ptr::null_mut() } else { unsafe { System.realloc(pointer, layout, new_size) } }
     }
 }
 
@@ -179,6 +184,15 @@ impl Entropy for Stopped {
     }
 }
 
+/// All boots here have one reserve: one at a time. And a panic is told without refusals.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |info| undisturbed(|| tell(info))));
+    guard
+}
+
 /// A boot, and what was said.
 struct Boot {
     report: Report,
@@ -240,6 +254,7 @@ fn store(bytes: &'static [u8]) -> Disk {
 
 /// Goes through the points that `refusing` makes refusals of.
 fn refuse(refusing: fn(u64) -> Refusing) {
+    let _alone = alone();
     let bytes = wat::parse_str(PROGRAM).expect("well-formed").leak();
     let disk = store(bytes);
     let (well, requests) = check(bytes, &disk, Refusing::Nothing);
@@ -262,4 +277,27 @@ fn a_boot_that_is_refused_one_request_ends_well_or_says_so() {
 #[test]
 fn a_boot_that_is_refused_all_requests_from_one_on_says_so() {
     refuse(Refusing::AllFrom);
+}
+
+#[test]
+fn a_profile_that_there_is_no_memory_to_read_is_not_overwritten() {
+    let _alone = alone();
+    let bytes = wat::parse_str(PROGRAM).expect("well-formed").leak();
+    let record = |hash| FunctionRecord {
+        key: FunctionKey { hash, ordinal: 0 },
+        blocks: vec![hash << 32; 40],
+        ..FunctionRecord::default()
+    };
+    let profile = Profile { functions: (1..=10_000).map(record).collect(), ..Profile::default() };
+    let mut disk = Disk(vec![0; 16 << 20]);
+    let mut store = Store::format(&mut disk, [5; 16]).expect("the disk is large enough");
+    store.commit(&profile.encode().expect("there is memory")).expect("it fits");
+    let before = disk.clone();
+    let Boot { report, notes, output, .. } = boot(bytes, &mut disk, Refusing::Large);
+    assert_eq!((report.event, report.store, &output[..]), ("exit", "none", &b"Done\n"[..]), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("no memory for ") && note.contains(" bytes")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("will not be remembered")), "{notes:?}");
+    assert!(disk.0 == before.0, "the store was written to");
+    let report = boot(bytes, &mut disk, Refusing::Nothing).report;
+    assert_eq!((report.row.generation, report.store), (1, "saved"));
 }

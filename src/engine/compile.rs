@@ -111,7 +111,14 @@ impl Compiler {
         build: impl FnOnce(&mut Function, &mut FunctionBuilderContext) -> Result<Effort, EngineError>,
     ) -> Result<MachineCode, EngineError> {
         self.context.clear();
-        let effort = build(&mut self.context.func, &mut self.builder)?;
+        let effort = match build(&mut self.context.func, &mut self.builder) {
+            Ok(effort) => effort,
+            Err(error) => {
+                // What was begun would be taken for a part of the next function.
+                self.release();
+                return Err(error);
+            }
+        };
         let isa = if effort == Effort::Least { &self.quick } else { &self.optimising };
         match self.context.compile(&**isa, &mut ControlPlane::default()) {
             Ok(_) => {}

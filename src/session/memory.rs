@@ -49,6 +49,11 @@ impl<'d> Recalled<'d> {
             Profile::decode(payload)
         });
         note(&found.to_string());
+        if found.lacked_memory() {
+            // What there is no memory for is worth more than what this boot could save over it.
+            note("this boot will not be remembered: what the store holds must not be lost");
+            return recalled;
+        }
         recalled.generation = found.generation;
         if let Some(profile) = found.payload {
             recalled.profile = profile;

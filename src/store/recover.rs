@@ -19,6 +19,17 @@ pub struct Recovered<T> {
     pub notes: Vec<Note>,
 }
 
+impl<T> Recovered<T> {
+    /// Whether something was passed over that may be whole: there was no memory to read it.
+    pub fn lacked_memory(&self) -> bool {
+        let unreadable = |note: &Note| match note {
+            Note::PassedOver { fault: Fault::PayloadUnreadable { error, .. }, .. } => Some(error.clone()),
+            _ => None,
+        };
+        self.notes.iter().filter_map(unreadable).any(|error| matches!(error, StoreError::OutOfMemory { .. }))
+    }
+}
+
 impl<T> fmt::Display for Recovered<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.generation {

@@ -193,6 +193,20 @@ mod tests {
     }
 
     #[test]
+    fn takes_no_more_memory_than_is_free() {
+        let (mut content, mut quota) = (scratch(), Quota::new(1 << 20));
+        quota.watch(|| 100);
+        assert_eq!((quota.room(), content.set_len(101, &mut quota)), (100, Err(Errno::Nospc)));
+        assert_eq!(content.set_len(60, &mut quota), Ok(()));
+        // It would have to move, and both would be there for a moment.
+        assert_eq!((content.set_len(101, &mut quota), content.len()), (Err(Errno::Nospc), 60));
+        assert_eq!(quota.room(), 100);
+        quota.watch(|| 0);
+        assert_eq!(content.write(0, b"inside", &mut quota), Ok(6), "inside the file nothing is needed");
+        assert_eq!(content.write(60, b"x", &mut quota), Err(Errno::Nospc));
+    }
+
+    #[test]
     fn a_given_file_never_changes() {
         let (mut content, mut quota) = (Content::Given(Cow::Borrowed(b"given")), Quota::new(9));
         assert_eq!(content.write(0, b"x", &mut quota), Err(Errno::Rofs));
