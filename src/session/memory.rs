@@ -52,6 +52,9 @@ impl<'d> Recalled<'d> {
         if found.lacked_memory() {
             // What there is no memory for is worth more than what this boot could save over it.
             note("this boot will not be remembered: what the store holds must not be lost");
+            recalled.store = begun.is_ok().then_some(store);
+            recalled.end(note);
+            recalled.store = None;
             return recalled;
         }
         recalled.generation = found.generation;
