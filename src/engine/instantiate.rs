@@ -172,7 +172,8 @@ impl Engine {
             let initial = self.program.modules[module].tables[index].initial;
             self.platform.state.write(slot.length_cell, initial);
             let signature_word = slot.entries + table_entry::SIGNATURE as usize;
-            for entry in 0..slot.capacity as usize {
+            // Those behind are written when the table grows.
+            for entry in 0..initial as usize {
                 self.platform.state.write(signature_word + entry * table_entry::BYTES, table_entry::NULL_WORD);
             }
         }
