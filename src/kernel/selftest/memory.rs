@@ -6,8 +6,17 @@ use alloc::{format, vec};
 use super::Verdict;
 use crate::arch::probe::{self, Attempt, RETURN, succeeds};
 use crate::kernel::System;
-use crate::memory::layout::{CODE_BASE, LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_GUARD_END, LINEAR_STRIDE, STATE_BASE};
+use crate::memory::layout::{
+    CODE_BASE, LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_GUARD_END, LINEAR_STRIDE, STATE_BASE, STATE_BYTES,
+};
 use crate::memory::{self, Linear, MemoryError, Regions, heap as kernel_heap};
+
+/// Asks for more memory than there is, which must fail and leave all of it free.
+fn fails_whole(ask: impl FnOnce() -> bool) -> Result<(), Verdict> {
+    let free = memory::statistics().free;
+    expect(ask(), "more was granted than there is")?;
+    expect(memory::statistics().free == free, "a failed request took memory")
+}
 
 /// Turns a failed expectation into a verdict.
 fn expect(holds: bool, what: &str) -> Result<(), Verdict> {
@@ -42,6 +51,7 @@ pub fn heap(_: &mut System) -> Result<Verdict, Verdict> {
     let kept = kernel_heap::mapped_bytes();
     expect(kept <= 32 << 20, "the heap kept more than 32 MiB when all was free")?;
     expect(memory::statistics().free + kept + (1 << 20) >= before, "frames were lost")?;
+    fails_whole(|| Vec::<u8>::new().try_reserve_exact(before as usize).is_err())?;
     Ok(format!("{} MiB allocated and freed in {} MiB; {} MiB kept", allocated >> 20, before >> 20, kept >> 20))
 }
 
@@ -178,6 +188,8 @@ pub fn state(system: &mut System) -> Result<Verdict, Verdict> {
     words.clone().for_each(|offset| state.write(offset, offset as u64));
     expect(words.clone().all(|offset| state.read(offset) == offset as u64), "state was lost")?;
     expect(state.ensure(usize::MAX).is_err(), "more state was granted than there is room for")?;
+    let free = memory::statistics().free as usize;
+    fails_whole(|| state.ensure(free.min(STATE_BYTES as usize)).is_err())?;
     Ok(format!("{} MiB of state at {:#x}", BYTES >> 20, state.base()))
 }
 
