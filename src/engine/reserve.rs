@@ -63,7 +63,8 @@ impl Engine {
         let refused = |bytes| EngineError::OutOfMemory { what: "what this boot learned", bytes };
         let list = (self.earlier.functions.len() + new_records) * size_of::<FunctionRecord>();
         self.earlier.functions.try_reserve_exact(new_records).map_err(|_| refused(list as u64))?;
-        if bytes as u64 > (self.platform.free_memory)() {
+        // One that is large is refused while there still is some, and that cannot be reported.
+        if bytes as u64 + self.platform.reserve_bytes / 2 > (self.platform.free_memory)() {
             return Err(refused(bytes as u64));
         }
         Ok(())
