@@ -83,20 +83,18 @@ build_page_tables:
     mov dword ptr [boot_top_table + 8 * 511], offset boot_high_pointers + 3
     ret
 
-# Turns on paging, long mode, no-execute, write protection in ring 0, and SSE.
+# Turns on paging, long mode, no-execute, write protection in ring 0, and SSE, and nothing else: whatever the firmware had
+# set (57-bit addresses, process identifiers, protection keys, caches off) is not. The kernel completes it.
 enable_paging:
     mov eax, offset boot_top_table
     mov cr3, eax
-    mov eax, cr4
-    or eax, (1 << 5) | (1 << 9) | (1 << 10)         # PAE, OSFXSR, OSXMMEXCPT
+    mov eax, (1 << 5) | (1 << 9) | (1 << 10)        # PAE, OSFXSR, OSXMMEXCPT
     mov cr4, eax
     mov ecx, 0xc0000080                             # EFER
-    rdmsr
-    or eax, (1 << 8) | (1 << 11)                    # LME, NXE
+    mov eax, (1 << 8) | (1 << 11)                   # LME, NXE
+    xor edx, edx
     wrmsr
-    mov eax, cr0
-    and eax, 0x9ffffff3                             # no CD, NW, TS, EM: caches on, SSE allowed
-    or eax, (1 << 31) | (1 << 16) | (1 << 5) | (1 << 1) | 1     # PG, WP, NE, MP, PE
+    mov eax, (1 << 31) | (1 << 16) | (1 << 5) | (1 << 4) | (1 << 1) | 1     # PG, WP, NE, ET, MP, PE
     mov cr0, eax
     ret
 
@@ -160,6 +158,8 @@ long_mode:
     mov fs, eax
     mov gs, eax
     mov ss, eax
+    push 2                                          # no flag set
+    popfq
     pop rsi                                         # ticks at entry
     mov edi, ebp                                    # boot information
     lea rsp, [{KERNEL_STACK} + {KERNEL_STACK_BYTES}]

@@ -88,7 +88,7 @@ impl Machine {
             Session { name: "sample".into(), bytes: wasm.to_vec().leak(), options, shipped, ticks_before: 1000 };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         self.notes.clear();
-        session.run(platform, Box::new(Exit), disk, |_| (), &mut |note| self.notes.push(note.into()))
+        session.run(platform, Box::new(Exit), disk, |_| 0, &mut |note| self.notes.push(note.into()))
     }
 
     fn noted(&self, words: &str) -> bool {

@@ -5,7 +5,7 @@
 //! | print and read over a wire | [`serial`] | [`serial::Serial`] |
 //! | print on the screen | [`console`] | [`console::Console`], [`tee::Tee`] |
 //! | read what is typed | [`keyboard`] | [`keyboard::Keyboard`] |
-//! | route interrupts, count time slices | [`pic`], [`timer`] | [`pic::Irq`] |
+//! | route interrupts, count time slices | [`pic`], [`local_apic`], [`timer`] | [`pic::Irq`] |
 //! | tell the time | [`clock`], [`rtc`] | [`clock::Clock`] |
 //! | find devices | [`pci`] | [`pci::Device`] |
 //! | keep data | [`ata`] | [`ata::Disk`] |
@@ -17,21 +17,24 @@
 //! trait, so that it runs against a fake device in an ordinary test; only the implementations of those traits touch
 //! ports. Drivers have inherent methods and know no layer above; the top layer adapts them to the seams.
 //!
-//! The only statics are those an interrupt handler must reach: the tick counter and the scancode buffer.
+//! The only statics are those an interrupt handler must reach: the tick counter and the two buffers of input.
 
 pub mod ata;
 pub mod clock;
 pub mod console;
 pub mod entropy;
 pub mod keyboard;
+pub mod local_apic;
 pub mod pci;
 pub mod pic;
 pub mod power;
+mod ring;
 pub mod rtc;
 pub mod serial;
 pub mod tee;
 pub mod timer;
 
+use crate::arch::interrupts;
 use pic::Irq;
 
 /// Serves a hardware interrupt of [`pic::VECTORS`]: its device first, then the interrupt controllers. Registered for all
@@ -39,12 +42,14 @@ use pic::Irq;
 pub fn handle_interrupt(vector: u8) {
     let Some(irq) = Irq::from_vector(vector) else { return };
     if pic::is_spurious(irq) {
+        interrupts::count_unexpected(vector);
         return pic::end_spurious(irq);
     }
     match irq {
         Irq::Timer => timer::on_interrupt(),
         Irq::Keyboard => keyboard::on_interrupt(),
-        _ => {}
+        Irq::Serial => serial::on_interrupt(),
+        _ => interrupts::count_unexpected(vector),
     }
     pic::end_of_interrupt(irq);
 }

@@ -30,7 +30,8 @@ pub enum Irq {
     /// Not a device: the second controller is attached here.
     Cascade = 2,
     Line3 = 3,
-    Line4 = 4,
+    /// The first serial port, and the third.
+    Serial = 4,
     Line5 = 5,
     Line6 = 6,
     /// Also what the first controller reports when a request vanished before it was served.
@@ -52,7 +53,7 @@ impl Irq {
         Irq::Keyboard,
         Irq::Cascade,
         Irq::Line3,
-        Irq::Line4,
+        Irq::Serial,
         Irq::Line5,
         Irq::Line6,
         Irq::Line7,

@@ -118,7 +118,7 @@ impl Engine {
             self.statistics.first_instruction.get_or_insert(started);
         }
         let abandoned = self.enter(wrapper, self.code.entry(id), values);
-        let elapsed = self.platform.ticks.now() - started;
+        let elapsed = self.platform.ticks.now().saturating_sub(started);
         let compiling = self.statistics.ticks_compile - compiling_before;
         self.statistics.ticks_program += elapsed.saturating_sub(compiling);
         if !abandoned {

@@ -19,7 +19,7 @@ impl Engine {
         let started = self.platform.ticks.now();
         let result = self.compile_entered(id).and_then(|code| self.check_reserve(|| self.compiling(id)).map(|()| code));
         let now = self.platform.ticks.now();
-        self.statistics.ticks_compile += now - started;
+        self.statistics.ticks_compile += now.saturating_sub(started);
         self.statistics.first_instruction.get_or_insert(now);
         result.unwrap_or_else(|error| {
             self.abandon(Pending::Trap(TrapKind::Host(error.to_string())));
@@ -93,7 +93,7 @@ impl Engine {
         let started = self.platform.ticks.now();
         self.promote_function(id);
         self.end_where_the_reserve_is_opened(|engine| engine.compiling(id));
-        self.statistics.ticks_compile += self.platform.ticks.now() - started;
+        self.statistics.ticks_compile += self.platform.ticks.now().saturating_sub(started);
         0
     }
 

@@ -21,7 +21,7 @@ impl Engine {
         for root in roots {
             self.warm_up_from(root, &mut visited);
         }
-        self.statistics.ticks_compile += self.platform.ticks.now() - started;
+        self.statistics.ticks_compile += self.platform.ticks.now().saturating_sub(started);
     }
 
     /// Compiles the hot functions that `root` reaches through hot ones, in post-order.

@@ -8,13 +8,13 @@ use super::terminal::Terminal;
 use super::{BootInformation, FirmwareMemory};
 use crate::arch::interrupts;
 use crate::drivers::ata::{self, ChannelPorts};
-use crate::drivers::clock::Clock;
+use crate::drivers::clock::{Clock, RateSource};
 use crate::drivers::console::{Console, VgaText};
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::pci::{self, ConfigPorts};
-use crate::drivers::power::{RootTable, SoftOff};
+use crate::drivers::power::{PowerTimer, RootTable, SoftOff};
 use crate::drivers::serial::Serial;
-use crate::drivers::{entropy, pic};
+use crate::drivers::{entropy, local_apic, pic};
 use crate::memory::layout::PHYSICAL_MAP;
 use crate::store::{BlockDevice, BlockError};
 use crate::wasi::{self, SEED_BYTES, SeededEntropy};
@@ -33,8 +33,11 @@ impl Devices {
     /// Brings up what the machine has and lets interrupts in. Called once.
     pub fn start(boot: &BootInformation) -> Self {
         pic::initialize();
+        // SAFETY: interrupts are off, and nothing else knows of the local APIC.
+        unsafe { local_apic::initialize(&FirmwareMemory) };
         let mut problems = Vec::new();
-        // SAFETY: from here on only exceptions and panics, which end the machine, use COM1 besides this.
+        // SAFETY: called once, after the interrupt controllers were set up. From here on only exceptions and panics, which
+        // end the machine, use COM1 besides this.
         let serial = unsafe { Serial::open_com1() };
         let address = (PHYSICAL_MAP + VgaText::PHYSICAL_ADDRESS) as usize;
         // SAFETY: the physical map covers the screen, GRUB was told to leave text mode, and nobody else writes to it.
@@ -42,9 +45,15 @@ impl Devices {
         // SAFETY: called once, after the interrupt controllers were set up.
         let keyboard = unsafe { Keyboard::open() };
         let keyboard = keyboard.map_err(|error| problems.push(error.to_string())).ok();
-        let clock = Clock::start();
+        let tables = find_tables(boot);
+        // SAFETY: see `find_tables`.
+        let power_timer = tables.as_ref().ok().and_then(|root| unsafe { PowerTimer::find(*root, &FirmwareMemory) });
+        let clock = Clock::start(power_timer);
+        if clock.source() == RateSource::Assumed {
+            problems.push("no timer tells how fast the clock runs: sleeping takes longer than asked".to_string());
+        }
         let disks = find_disks(clock.hz(), &mut problems);
-        let soft_off = find_soft_off(boot).map_err(|error| problems.push(error)).ok();
+        let soft_off = tables.and_then(find_soft_off).map_err(|error| problems.push(error)).ok();
         interrupts::enable();
         Self { terminal: Terminal::new(serial, screen, keyboard), clock, disks, soft_off, problems }
     }
@@ -59,10 +68,14 @@ fn find_disks(tick_hz: u64, problems: &mut Vec<String>) -> Vec<AtaDisk> {
     found.into_iter().filter_map(usable).map(AtaDisk).collect()
 }
 
-fn find_soft_off(boot: &BootInformation) -> Result<SoftOff, String> {
+/// The machine's own root table, as the loader says; firmware keeps its tables where [`FirmwareMemory`] reaches.
+fn find_tables(boot: &BootInformation) -> Result<RootTable, String> {
     let bytes = boot.acpi_root_pointer().ok_or("the loader found no ACPI tables")?;
-    let root = RootTable::from_root_pointer(bytes).map_err(|error| error.to_string())?;
-    // SAFETY: the loader says where the machine's root table is; firmware keeps its tables where `FirmwareMemory` reaches.
+    RootTable::from_root_pointer(bytes).map_err(|error| error.to_string())
+}
+
+fn find_soft_off(root: RootTable) -> Result<SoftOff, String> {
+    // SAFETY: see `find_tables`.
     unsafe { SoftOff::find(root, &FirmwareMemory) }.map_err(|error| error.to_string())
 }
 

@@ -94,13 +94,15 @@ fn assert_long_mode() -> Result<(), BootError> {
 }
 
 fn describe(system: &System) {
-    let ticks = ticks::now() - system.ticks_at_entry;
+    let ticks = ticks::now().saturating_sub(system.ticks_at_entry);
     let mode = cpu::long_mode();
     say(format_args!("up after {ticks} ticks"));
     let memory = memory::statistics();
     say(format_args!("long mode: EFER.LMA={} CS.L={}", u8::from(mode.active), u8::from(mode.code_is_64_bit)));
     say(format_args!("cpu: {}", system.features));
     say(format_args!("memory: {} of {} MiB free", memory.free >> 20, memory.total >> 20));
+    let clock = &system.devices.clock;
+    say(format_args!("clock: {} MHz, told by {}", clock.hz() / 1_000_000, clock.source()));
     say(format_args!("command line: {}", system.boot.command_line()));
     for module in system.boot.modules() {
         say(format_args!("module: {} bytes, {:?}", module.bytes.len(), module.command_line));

@@ -9,7 +9,7 @@ use core::cell::RefCell;
 use super::devices::{AtaDisk, program_entropy};
 use super::terminal::{Streams, Terminal};
 use super::{BootInformation, Module, System, TimeStampCounter, faults, options, sampler};
-use crate::arch::{ExitCode, ticks};
+use crate::arch::{ExitCode, interrupts, ticks};
 use crate::drivers::clock::Clock;
 use crate::drivers::power;
 use crate::engine::cpu::CpuFeatures;
@@ -28,7 +28,7 @@ const PROFILE_SUFFIX: &str = ".bfprof";
 
 /// Runs the first module as the program and switches the machine off.
 pub fn run(system: System) -> ! {
-    let System { ticks_at_entry, boot, mut regions, devices, .. } = system;
+    let System { ticks_at_entry, boot, mut regions, devices, verbose, .. } = system;
     let terminal = Rc::new(RefCell::new(devices.terminal));
     let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
     devices.problems.iter().for_each(|problem| say(problem));
@@ -43,12 +43,16 @@ pub fn run(system: System) -> ! {
     };
     let mut disks = devices.disks;
     let disk = choose_disk(&mut disks);
-    let session = Session { ticks_before: ticks::now() - ticks_at_entry, ..session };
+    let session = Session { ticks_before: ticks::now().saturating_sub(ticks_at_entry), ..session };
     let ticks_per_sample = sampler::start(devices.clock.hz());
-    let samples = |engine: &mut Engine| {
+    let said_before = terminal.borrow().ticks_writing();
+    let ended = |engine: &mut Engine| {
         sampler::stop().for_each(|(place, count)| engine.add_sample(place, count.saturating_mul(ticks_per_sample)));
+        terminal.borrow().ticks_writing().saturating_sub(said_before)
     };
-    let report = session.run(platform, imports, disk, samples, &mut |line: &str| say(line));
+    let report = session.run(platform, imports, disk, ended, &mut |line: &str| say(line));
+    let lost_input = terminal.borrow().lost_input();
+    say_what_was_missed(lost_input, verbose, &say);
     say(&report.summary());
     terminal.borrow_mut().report(&report.line());
     let code = match (report.event, report.row.exit_code) {
@@ -58,6 +62,17 @@ pub fn run(system: System) -> ! {
         _ => ExitCode::NoProgram,
     };
     power::off(devices.soft_off.as_ref(), code)
+}
+
+/// Says what came and was not taken.
+fn say_what_was_missed(lost_input: u64, verbose: bool, say: &dyn Fn(&str)) {
+    if lost_input > 0 {
+        say(&format!("{lost_input} bytes or keys of input came faster than they were read, and were lost"));
+    }
+    let (interrupts, vector) = interrupts::unexpected();
+    if verbose && interrupts > 0 {
+        say(&format!("{interrupts} interrupts came that nobody asked for, the last one at vector {vector}"));
+    }
 }
 
 /// The session for the first module, and what it may import.

@@ -22,7 +22,7 @@ enum Test {
 /// A line for people.
 type Verdict = alloc::string::String;
 
-const TESTS: [(&str, Test); 25] = [
+const TESTS: [(&str, Test); 28] = [
     ("divide", Test::Fatal(|_| probe::divide_by_zero())),
     ("undefined", Test::Fatal(|_| probe::undefined_instruction())),
     ("page-fault", Test::Fatal(|_| _ = probe::read(0x10))),
@@ -36,6 +36,8 @@ const TESTS: [(&str, Test); 25] = [
     ("out-of-memory", Test::Fatal(|_| memory::exhaust_heap())),
     ("permissions", Test::Verdict(checks::permissions)),
     ("interrupts", Test::Verdict(checks::interrupts)),
+    ("unexpected", Test::Verdict(devices::unexpected_interrupts)),
+    ("modes", Test::Verdict(checks::modes)),
     ("heap", Test::Verdict(memory::heap)),
     ("frames", Test::Verdict(memory::frames)),
     ("linear", Test::Verdict(memory::linear)),
@@ -45,6 +47,7 @@ const TESTS: [(&str, Test); 25] = [
     ("regions", Test::Verdict(memory::regions)),
     ("script", Test::Verdict(script::script)),
     ("keyboard", Test::Verdict(devices::keyboard)),
+    ("serial", Test::Verdict(devices::serial)),
     ("timer", Test::Verdict(devices::timer)),
     ("disk", Test::Verdict(devices::disk)),
     ("power-off", Test::Fatal(devices::power_off)),

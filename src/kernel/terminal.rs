@@ -6,6 +6,7 @@ use core::fmt::{self, Write};
 
 use uart_16550::backend::PioBackend;
 
+use crate::arch::ticks;
 use crate::drivers::console::{Colour, Console, VgaText};
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::serial::Serial;
@@ -18,17 +19,31 @@ pub struct Terminal {
     keyboard: Option<Keyboard>,
     /// The last byte written did not end a line.
     in_line: bool,
+    /// Ticks that writing took.
+    ticks_writing: u64,
 }
 
 impl Terminal {
     pub fn new(serial: Option<Serial<PioBackend>>, screen: Console<VgaText>, keyboard: Option<Keyboard>) -> Self {
-        Self { serial, screen, keyboard, in_line: false }
+        Self { serial, screen, keyboard, in_line: false, ticks_writing: 0 }
     }
 
     /// Writes `bytes` to both outputs.
     pub fn write_bytes(&mut self, bytes: &[u8]) {
+        let started = ticks::now();
         self.write_serial(bytes);
         self.screen.write_bytes(bytes);
+        self.ticks_writing += ticks::now().saturating_sub(started);
+    }
+
+    /// Ticks that writing to both outputs has taken.
+    pub fn ticks_writing(&self) -> u64 {
+        self.ticks_writing
+    }
+
+    /// What was typed or sent while too much was waiting already: keyboard codes and bytes.
+    pub fn lost_input(&self) -> u64 {
+        self.keyboard.as_ref().map_or(0, Keyboard::lost) + self.serial.as_ref().map_or(0, Serial::lost)
     }
 
     /// Writes a line of the kernel's own to both outputs, at the start of a line.
@@ -54,6 +69,11 @@ impl Terminal {
             Some(key) => u8::try_from(key).ok(),
             None => self.serial.as_mut().and_then(Serial::try_read),
         }
+    }
+
+    /// Bytes that came over the serial line and wait to be read.
+    pub fn serial_waiting(&self) -> usize {
+        self.serial.as_ref().map_or(0, Serial::waiting)
     }
 
     fn end_line(&mut self) {

@@ -14,13 +14,14 @@
 //! than the bytes at hand can fill, so that decoding takes memory proportional to the input.
 
 use super::fit::encoded_bytes;
-use super::{Profile, ValueHistogram};
+use super::{Profile, ValueHistogram, earlier};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread.
-pub const SCHEMA: u32 = 3;
+/// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread, unless
+/// [`earlier`] knows them.
+pub const SCHEMA: u32 = 4;
 
 const MAGIC: [u8; 8] = *b"BFPROFIL";
 const SCHEMA_AT: usize = 8;
@@ -51,9 +52,10 @@ impl Profile {
 
     /// Reads what [`Profile::encode`] wrote. Whatever the bytes, the result is a well-formed profile or an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-        let body = checked_body(bytes)?;
+        let (schema, body) = checked_body(bytes)?;
         let malformed = |error: postcard::Error| ProfileError::Malformed { reason: alloc::format!("{error}") };
-        let (profile, rest) = postcard::take_from_bytes::<Self>(body).map_err(malformed)?;
+        let profile = if schema == SCHEMA { postcard::take_from_bytes(body) } else { earlier::take_from_bytes(body) };
+        let (profile, rest): (Self, _) = profile.map_err(malformed)?;
         if !rest.is_empty() {
             return Err(ProfileError::Malformed { reason: alloc::format!("{} bytes too many", rest.len()) });
         }
@@ -78,8 +80,8 @@ impl Profile {
     }
 }
 
-/// The body, if the header vouches for it.
-fn checked_body(bytes: &[u8]) -> Result<&[u8], ProfileError> {
+/// The schema and the body, if the header vouches for it.
+fn checked_body(bytes: &[u8]) -> Result<(u32, &[u8]), ProfileError> {
     let (magic, rest) = bytes.split_first_chunk().ok_or(ProfileError::NotAProfile)?;
     if *magic != MAGIC {
         return Err(ProfileError::NotAProfile);
@@ -90,7 +92,7 @@ fn checked_body(bytes: &[u8]) -> Result<&[u8], ProfileError> {
     let (stored, checked) = rest.split_first_chunk().ok_or_else(too_short)?;
     let (length, body) = checked.split_first_chunk().ok_or_else(too_short)?;
     let (schema, stored) = (u32::from_le_bytes(*schema), u32::from_le_bytes(*stored));
-    if schema != SCHEMA {
+    if ![SCHEMA, earlier::SCHEMA].contains(&schema) {
         return Err(ProfileError::UnknownSchema { found: schema });
     }
     let body_bytes = u64::from_le_bytes(*length);
@@ -101,7 +103,7 @@ fn checked_body(bytes: &[u8]) -> Result<&[u8], ProfileError> {
     if computed != stored {
         return Err(ProfileError::Checksum { stored, computed });
     }
-    Ok(body)
+    Ok((schema, body))
 }
 
 /// Why bytes are not a profile that this version can use.
@@ -129,7 +131,8 @@ impl fmt::Display for ProfileError {
                 write!(f, "profile has schema {found}, newer than {SCHEMA}: read it with a newer BareFlow")
             }
             Self::UnknownSchema { found } => {
-                write!(f, "profile has schema {found}, this BareFlow reads {SCHEMA} only: record the profile anew")
+                let earliest = earlier::SCHEMA;
+                write!(f, "profile has schema {found}, this BareFlow reads {earliest} to {SCHEMA}: record it anew")
             }
             Self::Length { needed_bytes, bytes } => {
                 write!(f, "profile has {bytes} bytes where it needs {needed_bytes}: copy or export it again")
@@ -178,7 +181,8 @@ mod tests {
             blocks: vec![1, 2, 3],
             sites: vec![site],
         };
-        let row = BootRow { boot: 1, program: "concordance".into(), exit_code: -1, ..BootRow::default() };
+        let row =
+            BootRow { boot: 1, program: "concordance".into(), exit_code: -1, ticks_console: 9, ..BootRow::default() };
         Profile { program: 7, cpu: 3, boots_observed: 1917, functions: vec![function], boots: vec![row] }
     }
 
@@ -230,7 +234,19 @@ mod tests {
         bytes[SCHEMA_AT] = SCHEMA as u8 + 1;
         assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: SCHEMA + 1 }));
         let message = ProfileError::UnknownSchema { found: SCHEMA + 1 }.to_string();
-        assert_eq!(message, "profile has schema 4, newer than 3: read it with a newer BareFlow");
+        assert_eq!(message, "profile has schema 5, newer than 4: read it with a newer BareFlow");
+    }
+
+    #[test]
+    fn profile_of_the_earlier_schema_is_read() {
+        let mut profile = sample();
+        let mut bytes = with_body(&earlier::body(profile.clone()));
+        bytes[SCHEMA_AT] = earlier::SCHEMA as u8;
+        profile.boots[0].ticks_console = 0;
+        assert_eq!(Profile::decode(&bytes), Ok(profile));
+        bytes[SCHEMA_AT] = earlier::SCHEMA as u8 - 1;
+        let message = Profile::decode(&bytes).expect_err("nobody reads it").to_string();
+        assert_eq!(message, "profile has schema 2, this BareFlow reads 3 to 4: record it anew");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod age;
+mod earlier;
 mod encode;
 mod fit;
 mod histogram;

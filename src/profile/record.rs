@@ -111,6 +111,8 @@ pub struct BootRow {
     /// The program's run, compiling excluded.
     pub ticks_program: u64,
     pub ticks_compile: u64,
+    /// Of the program's run, writing to serial line and screen; 0 where the operating system does that.
+    pub ticks_console: u64,
     pub functions_total: u64,
     pub functions_called: u64,
     /// Functions whose newest code is of this tier.

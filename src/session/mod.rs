@@ -68,13 +68,14 @@ impl Report {
 
 impl Session {
     /// Recalls what `disk` knows, runs the program, and saves what was learned. `note` is told what happens as it
-    /// happens; `samples` adds the timer's samples to the engine once the program ended.
+    /// happens; `ended`, called once the program has, adds the timer's samples to the engine, and tells how many ticks went
+    /// into writing what the program wrote.
     pub fn run(
         mut self,
         platform: Platform,
         imports: Box<dyn Imports>,
         disk: Option<&mut dyn BlockDevice>,
-        samples: impl FnOnce(&mut Engine),
+        ended: impl FnOnce(&mut Engine) -> u64,
         note: &mut dyn FnMut(&str),
     ) -> Report {
         let ticks_started = platform.ticks.now();
@@ -100,7 +101,7 @@ impl Session {
         engine.warm_up();
         row.ticks_boot = self.ticks_before + engine.now().saturating_sub(ticks_started);
         let ending = engine.run();
-        samples(&mut engine);
+        row.ticks_console = ended(&mut engine);
         let statistics = engine.statistics();
         fill(&mut row, &statistics);
         let ending = match ending {

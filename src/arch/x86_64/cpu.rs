@@ -1,13 +1,17 @@
 //! What the CPU is and which of its features are switched on.
 //!
-//! Key type: [`Features`]. SSE and long mode come from `boot/entry.s`; AVX and AVX-512 state is enabled here, as far
-//! as CPUID offers it.
+//! Key type: [`Features`]. Firmware and loaders leave modes of their own behind, so registers are set as a whole, never
+//! added to: by `boot/entry.s` what long mode and SSE need, here the rest. AVX and AVX-512 state is enabled as far as
+//! CPUID offers it and the CPU then says so.
 
 use core::fmt;
 
 use raw_cpuid::{CpuId, CpuIdReaderNative};
 use x86_64::instructions::segmentation::{CS, Segment};
-use x86_64::registers::control::{Cr4, Cr4Flags, Efer, EferFlags};
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
+use x86_64::registers::debug::Dr7;
+use x86_64::registers::mxcsr::{self, MxCsr};
+use x86_64::registers::rflags::{self, RFlags};
 use x86_64::registers::xcontrol::{XCr0, XCr0Flags};
 
 use super::vector_state;
@@ -27,9 +31,10 @@ pub struct Features {
     pub vector_state_bytes: u32,
 }
 
-/// Enables the vector registers that CPUID offers and tells what there is.
+/// Sets the CPU's modes, enables the vector registers that CPUID offers, and tells what there is.
 pub fn enable_features() -> Features {
     let cpuid = CpuId::new();
+    set_modes(&cpuid);
     let vectors = enable_vector_state(&cpuid);
     let extended = cpuid.get_extended_processor_and_feature_identifiers();
     Features {
@@ -41,10 +46,42 @@ pub fn enable_features() -> Features {
     }
 }
 
+/// Sets what firmware may have changed and compiled code relies on: control registers, flags, how floating-point numbers
+/// are rounded and which of their exceptions interrupt, and that no breakpoint is set.
+fn set_modes(cpuid: &CpuId<CpuIdReaderNative>) {
+    let cr0 = Cr0Flags::PAGING
+        | Cr0Flags::WRITE_PROTECT
+        | Cr0Flags::NUMERIC_ERROR
+        | Cr0Flags::EXTENSION_TYPE
+        | Cr0Flags::MONITOR_COPROCESSOR
+        | Cr0Flags::PROTECTED_MODE_ENABLE;
+    // SAFETY: paging and protection stay as they are; caches are on, and the registers of x87 and SSE can be used.
+    unsafe { Cr0::write_raw(cr0.bits()) };
+    let mut cr4 = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION | Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE;
+    if cpuid.get_feature_info().is_some_and(|features| features.has_mce()) {
+        cr4 |= Cr4Flags::MACHINE_CHECK_EXCEPTION;
+    }
+    // SAFETY: `boot/entry.s` has left out 57-bit addresses, which could not be changed now; the tables in use have neither
+    // global pages, process identifiers nor protection keys, which may so be turned off.
+    unsafe { Cr4::write_raw(cr4.bits()) };
+    let efer = EferFlags::LONG_MODE_ENABLE | EferFlags::LONG_MODE_ACTIVE | EferFlags::NO_EXECUTE_ENABLE;
+    // SAFETY: long mode and no-execute pages stay as they are. Without fast FXSAVE, interrupts save all registers.
+    unsafe { Efer::write_raw(efer.bits()) };
+    // SAFETY: the interrupt flag stays; string instructions go up, as Rust expects, and alignment is not checked.
+    unsafe { rflags::write_raw((rflags::read() & RFlags::INTERRUPT_FLAG).bits()) };
+    // SAFETY: nothing is kept in x87 registers. All exceptions are masked after it, and results have full precision.
+    unsafe { core::arch::asm!("fninit", options(nomem, nostack)) };
+    mxcsr::write(MxCsr::default());
+    /// No breakpoint; the bit that is always set.
+    const NO_BREAKPOINTS: u64 = 1 << 10;
+    Dr7::write_raw(NO_BREAKPOINTS);
+}
+
 /// The state components of AVX-512, which are enabled together (Intel SDM volume 1, section 13.3).
 const AVX512_STATE: XCr0Flags = XCr0Flags::OPMASK.union(XCr0Flags::ZMM_HI256).union(XCr0Flags::HI16_ZMM);
 
-/// Sets XCR0 to the vector components that this CPU has. Without XSAVE, x87 and SSE are all there is.
+/// Sets XCR0 to the vector components that this CPU has. Without XSAVE, or where that cannot be set or takes more than
+/// interrupts can save, x87 and SSE are all there is.
 fn enable_vector_state(cpuid: &CpuId<CpuIdReaderNative>) -> XCr0Flags {
     let legacy = XCr0Flags::X87 | XCr0Flags::SSE;
     if !cpuid.get_feature_info().is_some_and(|features| features.has_xsave()) {
@@ -65,8 +102,14 @@ fn enable_vector_state(cpuid: &CpuId<CpuIdReaderNative>) -> XCr0Flags {
     // SAFETY: the CPU offers every component in `wanted`, and they depend on nothing that is left out.
     unsafe { XCr0::write(wanted) };
     // EBX is the size for what XCR0 enables at this moment, hence the second look.
-    vector_state::use_xsave(core::arch::x86_64::__cpuid_count(0xd, 0).ebx);
-    wanted
+    let area_bytes = core::arch::x86_64::__cpuid_count(0xd, 0).ebx;
+    if XCr0::read() == wanted && vector_state::use_xsave(area_bytes) {
+        return wanted;
+    }
+    vector_state::use_fxsave();
+    // SAFETY: nothing uses XSAVE from here on; without this bit, CPUID tells everybody that there is no AVX.
+    unsafe { Cr4::update(|flags| flags.remove(Cr4Flags::OSXSAVE)) };
+    legacy
 }
 
 fn name(cpuid: &CpuId<CpuIdReaderNative>) -> [u8; 48] {

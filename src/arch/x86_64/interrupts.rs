@@ -6,13 +6,13 @@
 //! interrupted code may hold.
 //!
 //! Key types: [`TrapFrame`], [`Handler`], [`FaultHook`]. Neighbours: `drivers` registers the handlers of its
-//! interrupt lines; the engine's hook turns faults in compiled code into WebAssembly traps; what nobody handles goes
-//! to [`super::dump`].
+//! interrupt lines; the engine's hook turns faults in compiled code into WebAssembly traps; exceptions that nobody
+//! handles go to [`super::dump`], and interrupts that nobody asked for are counted.
 
 use core::arch::global_asm;
 use core::mem;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use spin::Once;
 use x86_64::VirtAddr;
@@ -88,6 +88,11 @@ const HOOKED: [u8; 5] = [
 /// One [`Handler`] per vector; null where there is none.
 static HANDLERS: [AtomicPtr<()>; 256] = [const { AtomicPtr::new(ptr::null_mut()) }; 256];
 
+/// Interrupts that nobody asked for.
+static UNEXPECTED: AtomicU64 = AtomicU64::new(0);
+/// The vector of the last one.
+static LAST_UNEXPECTED: AtomicU64 = AtomicU64::new(0);
+
 /// The [`FaultHook`]; null until set.
 static FAULT_HOOK: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
@@ -99,6 +104,17 @@ pub fn set_handler(vector: u8, handler: Handler) {
 /// Registers the hook that is asked first about #DE, #UD, #SS, #GP and #PF.
 pub fn set_fault_hook(hook: FaultHook) {
     FAULT_HOOK.store(hook as *mut (), Ordering::Release);
+}
+
+/// Counts an interrupt that nobody asked for: firmware leaves devices behind that raise some.
+pub fn count_unexpected(vector: u8) {
+    LAST_UNEXPECTED.store(vector.into(), Ordering::Relaxed);
+    UNEXPECTED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many interrupts came that nobody asked for, and the vector of the last one.
+pub fn unexpected() -> (u64, u64) {
+    (UNEXPECTED.load(Ordering::Relaxed), LAST_UNEXPECTED.load(Ordering::Relaxed))
 }
 
 /// Lets maskable interrupts in.
@@ -191,6 +207,9 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
     }
     let handler = HANDLERS[usize::from(vector)].load(Ordering::Acquire);
     if handler.is_null() {
+        if vector >= vector::FIRST_INTERRUPT {
+            return count_unexpected(vector);
+        }
         dump::exception(frame);
     }
     // SAFETY: non-null entries were stored by `set_handler`, from a `Handler`.

@@ -6,6 +6,10 @@
 use core::arch::{asm, naked_asm};
 
 use x86_64::instructions::tables::{lidt, sidt};
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
+use x86_64::registers::debug::Dr7;
+use x86_64::registers::mxcsr::{self, MxCsr};
+use x86_64::registers::rflags::{self, RFlags};
 
 use super::interrupts::{self, TrapFrame, vector};
 
@@ -41,6 +45,48 @@ pub fn read(address: u64) -> u8 {
 pub fn write(address: u64) {
     // SAFETY: changes nothing, or raises the exception that is the purpose.
     unsafe { asm!("lock or byte ptr [{}], 0", in(reg) address, options(nostack)) };
+}
+
+/// Raises four interrupts that no device does: one that the two 8259A report when a request has vanished each, one in the
+/// middle, and the one that a local APIC reports.
+pub fn unexpected_interrupts() {
+    // SAFETY: every vector has a gate, and what arrives there preserves all state.
+    unsafe { asm!("int 0x27", "int 0x2f", "int 0x70", "int 0xff", options(nostack)) };
+}
+
+/// CR0, CR4, EFER, MXCSR, the x87 control word, DR7, and the flags that compiled code relies on.
+pub fn modes() -> [u64; 7] {
+    let mut control_word = 0_u16;
+    // SAFETY: stores the word, and changes nothing.
+    unsafe { asm!("fnstcw [{}]", in(reg) &raw mut control_word, options(nostack)) };
+    let flags = rflags::read() & (RFlags::ALIGNMENT_CHECK | RFlags::NESTED_TASK | RFlags::DIRECTION_FLAG);
+    let [cr0, cr4, efer] = [Cr0::read_raw(), Cr4::read_raw(), Efer::read_raw()];
+    [cr0, cr4, efer, mxcsr::read().bits().into(), control_word.into(), Dr7::read_raw(), flags.bits()]
+}
+
+/// Leaves the CPU as firmware might: small numbers are zero and rounding is down; x87 rounds to single precision; reading
+/// the time is for ring 0 only, and so are SYSCALL off and alignment checks on; a breakpoint is set where nothing runs.
+pub fn spoil_modes() {
+    mxcsr::write(
+        MxCsr::from_bits_retain(0x1f80)
+            | MxCsr::FLUSH_TO_ZERO
+            | MxCsr::DENORMALS_ARE_ZEROS
+            | MxCsr::ROUNDING_CONTROL_NEGATIVE,
+    );
+    let control_word = 0x0440_u16;
+    // SAFETY: nothing computes with x87 registers until they are set up again.
+    unsafe { asm!("fldcw [{}]", in(reg) &raw const control_word, options(nostack)) };
+    // SAFETY: ring 0 may read the time all the same.
+    unsafe { Cr4::update(|flags| flags.insert(Cr4Flags::TIMESTAMP_DISABLE | Cr4Flags::DEBUGGING_EXTENSIONS)) };
+    // SAFETY: alignment is checked in ring 3 only.
+    unsafe { Cr0::update(|flags| flags.insert(Cr0Flags::ALIGNMENT_MASK)) };
+    // SAFETY: the instruction is not used.
+    unsafe { Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS)) };
+    // SAFETY: see above; no other flag changes.
+    unsafe { rflags::write(rflags::read() | RFlags::ALIGNMENT_CHECK) };
+    /// Breakpoint 0 on execution, at the address in DR0, which is 0 after a reset and never executed.
+    const BREAKPOINT: u64 = 1 << 10 | 1 << 1;
+    Dr7::write_raw(BREAKPOINT);
 }
 
 /// The return instruction: the shortest function.

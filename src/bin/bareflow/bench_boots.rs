@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// The columns of `boots.csv`: the fields of [`BootRow`], in its order.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 21] = [
     "boot",
     "generation",
     "program",
@@ -19,6 +19,7 @@ const COLUMNS: [&str; 20] = [
     "ticks_boot",
     "ticks_program",
     "ticks_compile",
+    "ticks_console",
     "functions_total",
     "functions_called",
     "functions_baseline",

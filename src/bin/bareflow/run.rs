@@ -124,7 +124,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let disk = disk.as_mut().map(|disk| disk as &mut dyn BlockDevice);
     let started = Moment::now(platform.ticks.now());
     let mut ended = started;
-    let ran = |engine: &mut Engine| ended = Moment::now(engine.now());
+    let ran = |engine: &mut Engine| {
+        ended = Moment::now(engine.now());
+        0
+    };
     let report = session.run(platform, Box::new(wasi), disk, ran, &mut note);
     if args.report {
         eprintln!("{}", report.line());

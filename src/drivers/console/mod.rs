@@ -1,7 +1,8 @@
 //! The text screen: 80 columns, 25 rows, 16 colours, a blinking cursor.
 //!
 //! [`Console`] interprets text (line feed, carriage return, tab, backspace, wrapping, scrolling) and keeps a copy of
-//! the cells, because reading video memory is slow; [`Screen`] takes the cells, [`vga::VgaText`] being the real one.
+//! the cells, because reading video memory is slow, and so is writing it: what a write has changed in the end is put
+//! there once. [`Screen`] takes the cells, [`vga::VgaText`] being the real one.
 //! Characters outside the screen's character set ([`code_page`]) show as `?`.
 
 mod code_page;
@@ -63,6 +64,10 @@ pub trait Screen {
 pub struct Console<S> {
     screen: S,
     cells: [Cell; CELLS],
+    /// What the screen has.
+    shown: [Cell; CELLS],
+    /// All cells may differ from what is shown.
+    scrolled: bool,
     row: usize,
     /// `COLUMNS` after a full row: the next character wraps, a line feed does not add an empty row.
     column: usize,
@@ -73,8 +78,10 @@ impl<S: Screen> Console<S> {
     /// Takes the screen and clears it: light grey on black.
     pub fn new(screen: S) -> Self {
         let colours = Colour::LightGrey as u8;
-        let mut console = Self { screen, cells: [Cell::new(b' ', colours); CELLS], row: 0, column: 0, colours };
-        console.clear();
+        let blank = [Cell::new(b' ', colours); CELLS];
+        let mut console = Self { screen, cells: blank, shown: blank, scrolled: false, row: 0, column: 0, colours };
+        (0..CELLS).for_each(|number| console.screen.put(number, blank[number]));
+        console.screen.move_cursor(0);
         console
     }
 
@@ -85,11 +92,10 @@ impl<S: Screen> Console<S> {
 
     /// Blanks the screen in the current colours and puts the cursor at the top left.
     pub fn clear(&mut self) {
-        for number in 0..CELLS {
-            self.set(number, Cell::new(b' ', self.colours));
-        }
+        self.cells.fill(Cell::new(b' ', self.colours));
+        self.scrolled = true;
         (self.row, self.column) = (0, 0);
-        self.show_cursor();
+        self.show();
     }
 
     /// Writes bytes that should be UTF-8; each invalid sequence shows as `?`.
@@ -100,7 +106,7 @@ impl<S: Screen> Console<S> {
                 self.print(code_page::UNKNOWN);
             }
         }
-        self.show_cursor();
+        self.show();
     }
 
     fn interpret(&mut self, character: char) {
@@ -131,19 +137,31 @@ impl<S: Screen> Console<S> {
     }
 
     fn scroll(&mut self) {
-        for number in 0..CELLS {
-            let below = self.cells.get(number + COLUMNS).copied();
-            self.set(number, below.unwrap_or(Cell::new(b' ', self.colours)));
-        }
+        self.cells.copy_within(COLUMNS.., 0);
+        self.cells[CELLS - COLUMNS..].fill(Cell::new(b' ', self.colours));
+        self.scrolled = true;
     }
 
     fn set(&mut self, number: usize, cell: Cell) {
         self.cells[number] = cell;
-        self.screen.put(number, cell);
+        if !self.scrolled {
+            self.put(number);
+        }
     }
 
-    fn show_cursor(&mut self) {
+    /// Brings the screen up to date.
+    fn show(&mut self) {
+        if core::mem::take(&mut self.scrolled) {
+            (0..CELLS).for_each(|number| self.put(number));
+        }
         self.screen.move_cursor(self.row * COLUMNS + self.column.min(COLUMNS - 1));
+    }
+
+    fn put(&mut self, number: usize) {
+        let cell = self.cells[number];
+        if core::mem::replace(&mut self.shown[number], cell) != cell {
+            self.screen.put(number, cell);
+        }
     }
 }
 
@@ -165,11 +183,13 @@ mod tests {
     struct Fake {
         cells: Vec<u16>,
         cursor: usize,
+        puts: usize,
     }
 
     impl Screen for Fake {
         fn put(&mut self, number: usize, cell: Cell) {
             self.cells[number] = cell.bits();
+            self.puts += 1;
         }
         fn move_cursor(&mut self, number: usize) {
             self.cursor = number;
@@ -177,7 +197,7 @@ mod tests {
     }
 
     fn after(text: &str) -> Console<Fake> {
-        let mut console = Console::new(Fake { cells: std::vec![0xffff; CELLS], cursor: 9999 });
+        let mut console = Console::new(Fake { cells: std::vec![0xffff; CELLS], cursor: 9999, puts: 0 });
         console.write_str(text).expect("never fails");
         console
     }
@@ -224,6 +244,19 @@ mod tests {
         assert_eq!(row(&console, ROWS - 2), "line 29");
         assert_eq!(row(&console, ROWS - 1), "");
         assert_eq!(console.screen.cursor, (ROWS - 1) * COLUMNS);
+    }
+
+    #[test]
+    fn a_write_that_scrolls_puts_what_has_changed_in_the_end() {
+        let mut console = after(&"x\n".repeat(ROWS));
+        let lines: String = (0..100).map(|line| format!("{line}\n")).collect();
+        let before = console.screen.puts;
+        console.write_bytes(lines.as_bytes());
+        // Two digits in each row but the last, which had the first number before anything scrolled.
+        assert_eq!(console.screen.puts - before, 2 * ROWS);
+        assert_eq!([row(&console, 0), row(&console, ROWS - 2)], ["76", "99"]);
+        console.clear();
+        assert!(console.screen.cells.iter().all(|&cell| cell == 0x0720));
     }
 
     #[test]

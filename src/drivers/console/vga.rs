@@ -1,14 +1,11 @@
 //! VGA text mode 3: cells in video memory at physical 0xb8000, the cursor in the CRT controller.
 //!
+//! Key type: [`VgaText`]. The cursor costs one port access where it stays within 256 cells: [`Cursor`].
 //! Source: IBM VGA reference, "CRT Controller Registers".
 
 use x86_64::instructions::port::Port;
 
 use super::{CELLS, Cell, Screen};
-
-/// Selects a CRT controller register (colour address range).
-const INDEX_PORT: u16 = 0x3d4;
-const DATA_PORT: u16 = 0x3d5;
 
 const CURSOR_START: u8 = 0x0a;
 const CURSOR_END: u8 = 0x0b;
@@ -21,6 +18,7 @@ const CURSOR_LINES: (u8, u8) = (13, 14);
 /// The screen of a machine that is in text mode.
 pub struct VgaText {
     cells: *mut u16,
+    cursor: Cursor<CrtController>,
 }
 
 // SAFETY: the pointer leads to video memory, which no CPU or thread owns; `&mut self` orders the accesses.
@@ -37,17 +35,7 @@ impl VgaText {
     /// text mode, and no other code uses the video memory, but to report what ends the machine, or ports 0x3d4 and
     /// 0x3d5.
     pub unsafe fn new(address: usize) -> Self {
-        let mut screen = Self { cells: core::ptr::with_exposed_provenance_mut(address) };
-        screen.set_register(CURSOR_START, CURSOR_LINES.0);
-        screen.set_register(CURSOR_END, CURSOR_LINES.1);
-        screen
-    }
-
-    fn set_register(&mut self, register: u8, value: u8) {
-        // SAFETY: `new` gave us the CRT controller; the four registers used here concern the cursor only.
-        unsafe { Port::<u8>::new(INDEX_PORT).write(register) };
-        // SAFETY: the write before selected the register.
-        unsafe { Port::<u8>::new(DATA_PORT).write(value) };
+        Self { cells: core::ptr::with_exposed_provenance_mut(address), cursor: Cursor::new(CrtController) }
     }
 }
 
@@ -60,8 +48,100 @@ impl Screen for VgaText {
     }
 
     fn move_cursor(&mut self, number: usize) {
-        let [low, high, ..] = number.to_le_bytes();
-        self.set_register(CURSOR_HIGH, high);
-        self.set_register(CURSOR_LOW, low);
+        self.cursor.move_to(number as u16);
+    }
+}
+
+/// The ports of the CRT controller.
+trait Ports {
+    /// Chooses the register that [`write`](Self::write) writes.
+    fn select(&mut self, register: u8);
+    fn write(&mut self, value: u8);
+}
+
+/// The cursor. Between moves, the low byte of its place is the register selected.
+struct Cursor<P> {
+    ports: P,
+    place: u16,
+}
+
+impl<P: Ports> Cursor<P> {
+    /// Shows the cursor in the first cell.
+    fn new(mut ports: P) -> Self {
+        let (start, end) = CURSOR_LINES;
+        for (register, value) in [(CURSOR_START, start), (CURSOR_END, end), (CURSOR_HIGH, 0), (CURSOR_LOW, 0)] {
+            ports.select(register);
+            ports.write(value);
+        }
+        Self { ports, place: 0 }
+    }
+
+    fn move_to(&mut self, place: u16) {
+        let ([low, high], [old_low, old_high]) = (place.to_le_bytes(), self.place.to_le_bytes());
+        if high != old_high {
+            self.ports.select(CURSOR_HIGH);
+            self.ports.write(high);
+            self.ports.select(CURSOR_LOW);
+        }
+        if low != old_low {
+            self.ports.write(low);
+        }
+        self.place = place;
+    }
+}
+
+/// The real controller (colour address range).
+struct CrtController;
+
+impl Ports for CrtController {
+    fn select(&mut self, register: u8) {
+        // SAFETY: `VgaText::new` gave us the CRT controller; the four registers used here concern the cursor only.
+        unsafe { Port::<u8>::new(0x3d4).write(register) };
+    }
+
+    fn write(&mut self, value: u8) {
+        // SAFETY: as above, with the register that was selected.
+        unsafe { Port::<u8>::new(0x3d5).write(value) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[derive(Default)]
+    struct Fake {
+        registers: [u8; 32],
+        selected: u8,
+        accesses: usize,
+    }
+
+    impl Ports for &mut Fake {
+        fn select(&mut self, register: u8) {
+            self.selected = register;
+            self.accesses += 1;
+        }
+        fn write(&mut self, value: u8) {
+            self.registers[usize::from(self.selected)] = value;
+            self.accesses += 1;
+        }
+    }
+
+    #[test]
+    fn cursor_moves_with_few_accesses() {
+        let mut fake = Fake::default();
+        let mut cursor = Cursor::new(&mut fake);
+        let accesses: Vec<usize> = [5, 5, 255, 256, 1999, 1920, 0]
+            .map(|place| {
+                let before = cursor.ports.accesses;
+                cursor.move_to(place);
+                let [low, high] = place.to_le_bytes();
+                assert_eq!(cursor.ports.registers[0x0e..0x10], [high, low], "{place}");
+                cursor.ports.accesses - before
+            })
+            .into();
+        assert_eq!(accesses, [1, 0, 1, 4, 4, 1, 4]);
+        assert_eq!(fake.registers[0x0a..0x0c], [13, 14]);
     }
 }

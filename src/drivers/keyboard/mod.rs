@@ -1,22 +1,21 @@
 //! The PS/2 keyboard: scancodes arrive by interrupt, characters are made from them when somebody asks.
 //!
 //! [`Keyboard::open`] sets up the controller ([`controller`]) and its interrupt line; the handler only moves a byte into
-//! a [`ring::Ring`]; [`Keyboard::read_key`] decodes with the `pc-keyboard` crate (US layout).
+//! a [`Ring`]; [`Keyboard::read_key`] decodes with the `pc-keyboard` crate (US layout).
 
 mod controller;
-mod ring;
 
 use pc_keyboard::layouts::Us104Key;
 use pc_keyboard::{DecodedKey, HandleControl, PS2Keyboard, ScancodeSet1};
 
 pub use controller::KeyboardError;
 use controller::{I8042, Ports as _};
-use ring::Ring;
 
 use super::pic::{self, Irq};
+use super::ring::Ring;
 
-/// Scancodes not yet decoded. Static because the handler has no other way to it.
-static SCANCODES: Ring = Ring::new();
+/// Scancodes not yet decoded: some hundred keys. Static because the handler has no other way to it.
+static SCANCODES: Ring<1024> = Ring::new();
 
 /// A keyboard whose controller is set up. There is one.
 pub struct Keyboard {
@@ -38,6 +37,11 @@ impl Keyboard {
     /// The next character typed, if there is one; keys without a character (arrows, F1) are passed over. Never waits.
     pub fn read_key(&mut self) -> Option<char> {
         core::iter::from_fn(|| SCANCODES.pop()).find_map(|scancode| self.decoder.push(scancode))
+    }
+
+    /// Scancodes that came while too many others were waiting.
+    pub fn lost(&self) -> u64 {
+        SCANCODES.lost()
     }
 }
 

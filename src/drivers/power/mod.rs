@@ -1,8 +1,8 @@
 //! Switching the machine off.
 //!
 //! [`SoftOff::find`] reads from the ACPI tables how this machine is switched off (state S5); [`off`] does it, and falls
-//! back to what `arch` can do without tables. The tables are found by [`tables`], the one value that is hidden in ACPI
-//! bytecode by [`s5`].
+//! back to what `arch` can do without tables. The tables, and the [`PowerTimer`] that they name, are found by
+//! [`tables`], the one value that is hidden in ACPI bytecode by [`s5`].
 //! Source: ACPI Specification 6.5, sections 4.8.3.2, 7.4.2 and 16.1.4.
 
 mod s5;
@@ -65,6 +65,32 @@ impl fmt::Display for PowerError {
 }
 
 impl core::error::Error for PowerError {}
+
+/// The power management timer: a counter of 24 or 32 bits that runs freely (ACPI Specification 6.5, section 4.8.3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PowerTimer {
+    port: u16,
+}
+
+impl PowerTimer {
+    /// Counts per second.
+    pub const HZ: u32 = 3_579_545;
+
+    /// Finds it in the FADT; `None` where there is none behind a port.
+    ///
+    /// # Safety
+    /// As for [`SoftOff::find`].
+    pub unsafe fn find(root: RootTable, memory: &impl PhysicalMemory) -> Option<Self> {
+        // SAFETY: passed on to the caller.
+        unsafe { tables::find_power_timer(root, memory) }
+    }
+
+    /// What it has counted to.
+    pub fn read(&self) -> u32 {
+        // SAFETY: the FADT names this port as the timer, and reading it has no effect.
+        unsafe { Port::<u32>::new(self.port).read() }
+    }
+}
 
 impl SoftOff {
     /// Reads the ACPI tables: control registers from the FADT, sleep types from the DSDT or an SSDT.

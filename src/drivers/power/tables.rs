@@ -8,7 +8,7 @@ use acpi::{AcpiError, AcpiHandler, AcpiTables, AmlTable, PhysicalMapping};
 use core::ptr::NonNull;
 
 use super::s5::{self, SleepTypes};
-use super::{PowerError, SoftOff};
+use super::{PowerError, PowerTimer, SoftOff};
 
 /// Real bytecode is some hundred kilobytes at most; a longer one is a damaged length.
 const MAX_BYTECODE_BYTES: usize = 16 << 20;
@@ -47,6 +47,15 @@ impl RootTable {
         let Some([.., a, b, c, d, e, f, g, h, _, _, _, _]) = valid(SECOND_VERSION_BYTES) else { return Err(bad) };
         Ok(Self { revision, address: u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) })
     }
+}
+
+/// # Safety
+/// See [`SoftOff::find`].
+pub(super) unsafe fn find_power_timer(root: RootTable, memory: &impl PhysicalMemory) -> Option<PowerTimer> {
+    // SAFETY: the caller vouches for the root table and for the access to its tables.
+    let tables = unsafe { AcpiTables::from_rsdt(Mapper(memory), root.revision, root.address as usize) }.ok()?;
+    let timer = tables.find_table::<Fadt>().ok()?.pm_timer_block().ok()??;
+    Some(PowerTimer { port: io_port(timer).ok()? })
 }
 
 /// # Safety

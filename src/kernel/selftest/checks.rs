@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Verdict;
 use crate::arch::probe::{self, Attempt, RETURN};
-use crate::arch::stacks;
+use crate::arch::{cpu, stacks};
 use crate::kernel::System;
 use crate::memory::{
     self,
@@ -81,4 +81,29 @@ pub fn interrupts(system: &mut System) -> Result<Verdict, Verdict> {
         return Err("the upper half of YMM0 was not preserved".into());
     }
     Ok(format!("{} bytes of vector state preserved", system.features.vector_state_bytes))
+}
+
+/// Modes as bad firmware might leave them are gone once the CPU has been set up again: numbers are as they should be.
+pub fn modes(system: &mut System) -> Result<Verdict, Verdict> {
+    let before = probe::modes();
+    probe::spoil_modes();
+    if probe::modes() == before {
+        return Err(format!("nothing could be spoilt of {before:x?}"));
+    }
+    let spoilt = numbers();
+    let features = cpu::enable_features();
+    let after = probe::modes();
+    if after != before || features != system.features {
+        return Err(format!("{after:x?} should be {before:x?}"));
+    }
+    // 1/3 to nearest, and the smallest number there is.
+    let right = [0x3fd5_5555_5555_5555, 1];
+    if numbers() == right && spoilt != right { Ok(format!("{after:x?}")) } else { Err(format!("{:x?}", numbers())) }
+}
+
+/// The bits of a quotient, and of a product that is too small for the ordinary format.
+fn numbers() -> [u64; 2] {
+    use core::hint::black_box;
+    let smallest = black_box(f64::MIN_POSITIVE) * black_box(f64::EPSILON);
+    [black_box(1.0_f64) / black_box(3.0), smallest].map(f64::to_bits)
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Verdict;
-use crate::arch::ExitCode;
+use crate::arch::{ExitCode, interrupts, probe};
 use crate::drivers::{power, timer};
 use crate::kernel::System;
 use crate::store::{BlockDevice, SECTOR_BYTES};
@@ -19,7 +19,7 @@ pub fn keyboard(system: &mut System) -> Result<Verdict, Verdict> {
     terminal.say(format_args!("type"));
     let mut typed = Vec::new();
     let start = clock.monotonic_ns();
-    while clock.monotonic_ns() - start < TYPING_NS {
+    while clock.monotonic_ns().saturating_sub(start) < TYPING_NS {
         let Some(byte) = terminal.read_byte() else { continue };
         terminal.write_bytes(&[byte]);
         if byte == b'\n' {
@@ -30,17 +30,41 @@ pub fn keyboard(system: &mut System) -> Result<Verdict, Verdict> {
     Err(format!("no Enter within {} s", TYPING_NS / 1_000_000_000))
 }
 
+/// Takes 2,000 bytes from the serial line by interrupt alone, as while a program computes, and then reads them.
+pub fn serial(system: &mut System) -> Result<Verdict, Verdict> {
+    const SENT_BYTES: usize = 2000;
+    let (terminal, clock) = (&mut system.devices.terminal, system.devices.clock);
+    terminal.say(format_args!("send"));
+    let start = clock.monotonic_ns();
+    while terminal.serial_waiting() < SENT_BYTES && clock.monotonic_ns().saturating_sub(start) < TYPING_NS {}
+    let waiting = terminal.serial_waiting();
+    let read: Vec<u8> = core::iter::from_fn(|| terminal.read_byte()).collect();
+    let right = (0..SENT_BYTES).map(|number| b'a' + (number % 23) as u8);
+    let line = format!("{waiting} of {SENT_BYTES} bytes came by themselves, {} were lost", terminal.lost_input());
+    if waiting == SENT_BYTES && read.into_iter().eq(right) { Ok(line) } else { Err(line) }
+}
+
 /// Counts timer interrupts over a tenth of a second.
 pub fn timer(system: &mut System) -> Result<Verdict, Verdict> {
     const WINDOW_NS: u64 = 100_000_000;
     let clock = system.devices.clock;
     timer::start(1000);
     let (start, before) = (clock.monotonic_ns(), timer::ticks());
-    while clock.monotonic_ns() - start < WINDOW_NS {}
+    while clock.monotonic_ns().saturating_sub(start) < WINDOW_NS {}
     let interrupts = timer::ticks() - before;
     timer::stop();
     let line = format!("{interrupts} interrupts in 100 ms at 1000 a second");
     if (95..=105).contains(&interrupts) { Ok(line) } else { Err(line) }
+}
+
+/// Interrupts that nobody asked for are counted, and the timer's still come.
+pub fn unexpected_interrupts(system: &mut System) -> Result<Verdict, Verdict> {
+    let (before, _) = interrupts::unexpected();
+    probe::unexpected_interrupts();
+    let (after, last) = interrupts::unexpected();
+    let line = format!("{} interrupts, the last one at vector {last}", after - before);
+    timer(system).map_err(|verdict| format!("{line}, and then {verdict}"))?;
+    if (after - before, last) == (4, 0xff) { Ok(line) } else { Err(line) }
 }
 
 /// Writes the last sectors of the first disk, has them flushed, and reads them back.

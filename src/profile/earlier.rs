@@ -1,0 +1,121 @@
+//! Profiles of the schema before the newest, read as today's: a store or a shipped profile outlives an update.
+//!
+//! Neighbour: [`super::encode`] checks what is read here.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::Deserialize;
+
+use super::{BootRow, FunctionRecord, Hash, Profile};
+
+/// The schema of these records.
+pub(super) const SCHEMA: u32 = 3;
+
+/// A [`Profile`] in the wire format of that schema, and what is left of `body`.
+pub(super) fn take_from_bytes(body: &[u8]) -> postcard::Result<(Profile, &[u8])> {
+    let (Earlier { program, cpu, boots_observed, functions, boots }, rest) = postcard::take_from_bytes(body)?;
+    let boots = boots.into_iter().map(BootRow::from).collect();
+    Ok((Profile { program, cpu, boots_observed, functions, boots }, rest))
+}
+
+/// [`Profile`], as it was.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct Earlier {
+    program: Hash,
+    cpu: u64,
+    boots_observed: u64,
+    functions: Vec<FunctionRecord>,
+    boots: Vec<Row>,
+}
+
+/// [`BootRow`] without `ticks_console`.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct Row {
+    boot: u64,
+    generation: u64,
+    program: String,
+    exit_code: i32,
+    ticks_boot: u64,
+    ticks_program: u64,
+    ticks_compile: u64,
+    functions_total: u64,
+    functions_called: u64,
+    functions_baseline: u64,
+    functions_optimised: u64,
+    functions_specialised: u64,
+    functions_compiled_this_boot: u64,
+    code_bytes: u64,
+    profile_bytes: u64,
+    guards_passed: u64,
+    guards_failed: u64,
+    libc_functions_total: u64,
+    libc_functions_compiled: u64,
+    libc_code_bytes: u64,
+}
+
+impl From<Row> for BootRow {
+    fn from(row: Row) -> Self {
+        Self {
+            boot: row.boot,
+            generation: row.generation,
+            program: row.program,
+            exit_code: row.exit_code,
+            ticks_boot: row.ticks_boot,
+            ticks_program: row.ticks_program,
+            ticks_compile: row.ticks_compile,
+            functions_total: row.functions_total,
+            functions_called: row.functions_called,
+            functions_baseline: row.functions_baseline,
+            functions_optimised: row.functions_optimised,
+            functions_specialised: row.functions_specialised,
+            functions_compiled_this_boot: row.functions_compiled_this_boot,
+            code_bytes: row.code_bytes,
+            profile_bytes: row.profile_bytes,
+            guards_passed: row.guards_passed,
+            guards_failed: row.guards_failed,
+            libc_functions_total: row.libc_functions_total,
+            libc_functions_compiled: row.libc_functions_compiled,
+            libc_code_bytes: row.libc_code_bytes,
+            ticks_console: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+impl From<BootRow> for Row {
+    fn from(row: BootRow) -> Self {
+        Self {
+            boot: row.boot,
+            generation: row.generation,
+            program: row.program,
+            exit_code: row.exit_code,
+            ticks_boot: row.ticks_boot,
+            ticks_program: row.ticks_program,
+            ticks_compile: row.ticks_compile,
+            functions_total: row.functions_total,
+            functions_called: row.functions_called,
+            functions_baseline: row.functions_baseline,
+            functions_optimised: row.functions_optimised,
+            functions_specialised: row.functions_specialised,
+            functions_compiled_this_boot: row.functions_compiled_this_boot,
+            code_bytes: row.code_bytes,
+            profile_bytes: row.profile_bytes,
+            guards_passed: row.guards_passed,
+            guards_failed: row.guards_failed,
+            libc_functions_total: row.libc_functions_total,
+            libc_functions_compiled: row.libc_functions_compiled,
+            libc_code_bytes: row.libc_code_bytes,
+        }
+    }
+}
+
+/// `profile` as this schema had it.
+#[cfg(test)]
+pub(super) fn body(profile: Profile) -> Vec<u8> {
+    let Profile { program, cpu, boots_observed, functions, boots } = profile;
+    let boots = boots.into_iter().map(Row::from).collect();
+    let earlier = Earlier { program, cpu, boots_observed, functions, boots };
+    postcard::to_allocvec(&earlier).expect("records are always encodable")
+}
