@@ -212,7 +212,7 @@ const REPEATS_TWO_LINES: &str = r#"(module
 #[test]
 fn a_program_reads_what_is_typed_on_the_serial_line_and_on_the_keyboard() {
     let program = wat::parse_str(REPEATS_TWO_LINES).unwrap_or_else(|error| panic!("{error}"));
-    let (_guest, mut running) = Guest::program_bytes("program.wasm", &program).words("stdin=console").start();
+    let (_guest, mut running) = Guest::program_bytes("program.wasm", &program).words("stdin=console verbose").start();
     let said = |running: &mut Running, text: &str| {
         running.wait_for(text, TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     };

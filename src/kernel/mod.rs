@@ -73,9 +73,9 @@ fn bring_up(boot_information: u32, ticks_at_entry: u64) -> Result<System, BootEr
     let regions = memory::initialise(boot.free_memory()?, features.gigabyte_pages)?;
     let verbose = boot.has_word("verbose");
     let devices = Devices::start(&boot);
-    let system = System { ticks_at_entry, features, boot, regions, devices, verbose };
+    let mut system = System { ticks_at_entry, features, boot, regions, devices, verbose };
     if verbose {
-        describe(&system);
+        describe(&mut system);
     }
     Ok(system)
 }
@@ -93,18 +93,20 @@ fn assert_long_mode() -> Result<(), BootError> {
     if mode.active && mode.code_is_64_bit { Ok(()) } else { Err(BootError::NotInLongMode(mode)) }
 }
 
-fn describe(system: &System) {
-    let ticks = ticks::now().saturating_sub(system.ticks_at_entry);
+/// Says what was found, by the drivers: the console of before would take the serial port from them.
+fn describe(system: &mut System) {
+    let System { ticks_at_entry, features, boot, devices, .. } = system;
+    let mut say = |line: core::fmt::Arguments| devices.terminal.say(line);
+    let ticks = ticks::now().saturating_sub(*ticks_at_entry);
     let mode = cpu::long_mode();
     say(format_args!("up after {ticks} ticks"));
     let memory = memory::statistics();
     say(format_args!("long mode: EFER.LMA={} CS.L={}", u8::from(mode.active), u8::from(mode.code_is_64_bit)));
-    say(format_args!("cpu: {}", system.features));
+    say(format_args!("cpu: {features}"));
     say(format_args!("memory: {} of {} MiB free", memory.free >> 20, memory.total >> 20));
-    let clock = &system.devices.clock;
-    say(format_args!("clock: {} MHz, told by {}", clock.hz() / 1_000_000, clock.source()));
-    say(format_args!("command line: {}", system.boot.command_line()));
-    for module in system.boot.modules() {
+    say(format_args!("clock: {} MHz, told by {}", devices.clock.hz() / 1_000_000, devices.clock.source()));
+    say(format_args!("command line: {}", boot.command_line()));
+    for module in boot.modules() {
         say(format_args!("module: {} bytes, {:?}", module.bytes.len(), module.command_line));
     }
 }
