@@ -28,7 +28,8 @@ const TIERS: [(Tier, Tier); 3] =
 fn on_small_stack(wasm: Vec<u8>, (lowest, highest): (Tier, Tier)) -> Result<u64, String> {
     let run = move || {
         let options = Options { promotion: Promotion::Boots, lowest, highest, ..Options::default() };
-        let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
+        let stack = "1M".parse().expect("a size");
+        let platform = host::platform_with_stack(CpuFeatures::detect(), stack).expect("address space can be reserved");
         let mut engine = Engine::new(wasm.leak(), platform, Box::new(NoImports), options, Profile::default())
             .map_err(|error| error.to_string())?;
         match engine.invoke("f", &[3]).map_err(|error| error.to_string())? {

@@ -63,6 +63,16 @@ fn an_exhausted_stack_is_a_trap() {
     traps("stack", "call stack exhausted", "recurse");
 }
 
+/// The stack may take what there is, but for what the compiler and saving need.
+#[test]
+fn a_stack_that_there_is_no_memory_for_is_a_trap() {
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let guest = Guest::program("traps", &["stack"]).store(&fresh_store(&folder)).memory_mib(64).words("stack=1G");
+    let boot = guest.run();
+    boot.expect_code(code::PROGRAM_TRAPPED).expect("\"store\":\"saved\"");
+    boot.expect("bareflow: trap: call stack exhausted: no memory is left for it, give the machine more RAM\n  0: ");
+}
+
 #[test]
 fn an_indirect_call_of_another_type_is_a_trap() {
     traps_in_main("indirect", "indirect call type mismatch");

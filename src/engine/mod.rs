@@ -31,6 +31,7 @@ mod run;
 pub mod seams;
 mod serve;
 pub mod specialise;
+mod stack;
 mod tables;
 pub mod tier;
 mod trampoline;
@@ -60,6 +61,7 @@ use translate::TranslateError;
 
 pub use backtrace::{Backtrace, TraceFrame};
 pub use run::Value;
+pub use stack::{StackSize, StackSizeError};
 use trap::Pending;
 pub use trap::{Activation, Ending, Fault, Trap, TrapKind};
 

@@ -44,10 +44,12 @@ impl Engine {
         format!("compiling {} ({} bytes)", self.program.info(id).name, self.program.body_bytes(id))
     }
 
-    /// Gives back what only a running program needs: its memories, its system with the files in it, the compiler's memory.
+    /// Gives back what only a running program needs: its memories, its stack, its system with the files in it, the compiler's
+    /// memory.
     /// Nothing may be run after.
     pub fn release(&mut self) {
         self.platform.memories.clear();
+        self.platform.stack.owner = Box::new(());
         self.imports = Box::new(NothingOffered);
         self.compiler.release();
     }

@@ -1,5 +1,7 @@
 //! What the engine needs from the face it runs on. Each face implements these once; tests use the host's.
 
+use alloc::boxed::Box;
+use core::any::Any;
 use core::ops::Range;
 
 /// Memory or address space ran out; nothing was changed.
@@ -70,12 +72,13 @@ pub trait Ticks {
 }
 
 /// The stack that compiled code runs on. Grows down from `usable.end`.
-#[derive(Clone, Debug)]
 pub struct CallStack {
-    /// Mapped addresses; `end` is 16-byte aligned.
+    /// Addresses behind which there is memory once they were accessed, as long as there is any. `end` is 16-byte aligned.
     pub usable: Range<u64>,
-    /// Unmapped addresses just below `usable`: a fault here is a stack overflow.
+    /// Addresses just below `usable` that are never mapped: a fault here is a stack overflow.
     pub guard: Range<u64>,
+    /// Gives back the memory when it is dropped.
+    pub owner: Box<dyn Any>,
 }
 
 /// Why a host function ends the program instead of returning.

@@ -9,4 +9,4 @@ pub mod qemu;
 mod signals;
 pub mod wasi;
 
-pub use platform::platform;
+pub use platform::{platform, platform_with_stack};

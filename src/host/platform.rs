@@ -13,7 +13,7 @@ use crate::engine::seams::{
     CallStack, CodeMemory, LinearMemory, MEMORY_RESERVATION_BYTES, MemoryBase, OutOfMemory, StateMemory, Ticks,
     WASM_PAGE_BYTES,
 };
-use crate::engine::{Activation, Platform};
+use crate::engine::{Activation, Platform, StackSize};
 
 /// Code and state lie in one reservation, so that they are near each other.
 const CODE_BYTES: usize = 256 << 20;
@@ -22,22 +22,26 @@ const STATE_BYTES: usize = 1 << 30;
 /// Memory that a growing program leaves to the compiler.
 const LEFT_BYTES: usize = 8 << 20;
 
-const STACK_BYTES: usize = 1 << 20;
 const STACK_GUARD_BYTES: usize = 1 << 20;
+const PAGE_BYTES: u64 = 4096;
 
 /// Everything that an engine needs from Linux. `cpu` limits the instructions used; it must be a subset of what this CPU
 /// has.
 pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
+    platform_with_stack(cpu, StackSize::default())
+}
+
+/// The same with a call stack of this size.
+pub fn platform_with_stack(cpu: CpuFeatures, stack: StackSize) -> io::Result<Platform> {
     signals::install();
     let near = Rc::new(Mapping::reserve(CODE_BYTES + STATE_BYTES)?);
-    let stack = HostStack::new()?;
     Ok(Platform {
         code: Box::new(HostCode::new(Rc::clone(&near))?),
         state: Box::new(HostState { near, ensured: 0 }),
         memory: Box::new(HostMemory::new()?),
         another_memory: Box::new(|| Ok(Box::new(HostMemory::new().map_err(|_| OutOfMemory)?))),
-        stack: stack.range,
-        ticks: Box::new(TimeStampCounter { _stack: stack.mapping }),
+        stack: call_stack(stack)?,
+        ticks: Box::new(TimeStampCounter),
         cpu,
         free_memory: memory::free,
         reserve_bytes: memory::RESERVE_BYTES as u64,
@@ -182,26 +186,17 @@ fn is_free(bytes: usize) -> bool {
     Mapping::reserve(bytes).is_ok_and(|mapping| mapping.protect(0, bytes, Access::ReadWrite).is_ok())
 }
 
-struct HostStack {
-    mapping: Mapping,
-    range: CallStack,
+/// A stack behind which Linux puts memory as it is used.
+fn call_stack(size: StackSize) -> io::Result<CallStack> {
+    let bytes = size.bytes().next_multiple_of(PAGE_BYTES) as usize;
+    let mapping = Mapping::reserve(STACK_GUARD_BYTES + bytes)?;
+    mapping.protect(STACK_GUARD_BYTES, bytes, Access::ReadWrite)?;
+    let guard = mapping.address() as u64;
+    let usable = guard + STACK_GUARD_BYTES as u64;
+    Ok(CallStack { usable: usable..usable + bytes as u64, guard: guard..usable, owner: Box::new(mapping) })
 }
 
-impl HostStack {
-    fn new() -> io::Result<Self> {
-        let mapping = Mapping::reserve(STACK_GUARD_BYTES + STACK_BYTES)?;
-        mapping.protect(STACK_GUARD_BYTES, STACK_BYTES, Access::ReadWrite)?;
-        let guard = mapping.address() as u64;
-        let usable = guard + STACK_GUARD_BYTES as u64;
-        let range = CallStack { usable: usable..usable + STACK_BYTES as u64, guard: guard..usable };
-        Ok(Self { mapping, range })
-    }
-}
-
-struct TimeStampCounter {
-    /// The platform's stack, which lives as long as the engine does.
-    _stack: Mapping,
-}
+struct TimeStampCounter;
 
 impl Ticks for TimeStampCounter {
     fn now(&self) -> u64 {

@@ -1,12 +1,13 @@
 //! Faults in compiled code become WebAssembly traps: the exception handler asks the engine's [`Activation`] and goes on
-//! where that says.
+//! where that says. Those of a call stack that grows are no faults: it gets memory.
 //!
 //! Neighbours: `arch::interrupts` calls the hook; the engine arms it before it runs code.
 
 use spin::Mutex;
 
-use crate::arch::interrupts::{self, TrapFrame};
+use crate::arch::interrupts::{self, TrapFrame, vector};
 use crate::engine::{Activation, Fault};
+use crate::memory;
 
 /// Reached by the exception handler.
 static ACTIVATION: Mutex<Option<&'static Activation>> = Mutex::new(None);
@@ -17,8 +18,12 @@ pub fn arm(activation: &'static Activation) {
     interrupts::set_fault_hook(catch);
 }
 
-/// The fault hook. The lock is free, unless the fault was in `arm`, which is not compiled code.
+/// The fault hook: what touched a new page of the call stack goes on with memory there. The lock is free, unless the fault
+/// was in `arm`, which is not compiled code.
 fn catch(frame: &mut TrapFrame) -> bool {
+    if frame.vector == u64::from(vector::PAGE_FAULT) && memory::back_call_stack(frame.cr2) {
+        return true;
+    }
     let activation = ACTIVATION.try_lock().and_then(|activation| *activation);
     let resume = activation.and_then(|activation| activation.catch(fault(frame)));
     if let Some(address) = resume {

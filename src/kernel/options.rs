@@ -1,14 +1,14 @@
 //! What the kernel's command line asks for.
 //!
-//! Pure. Key functions: [`engine_options`], [`reads_console`]. What makes no sense is said and passed over: a typing
+//! Pure. Key functions: [`engine_options`], [`stack_size`], [`reads_console`]. What makes no sense is said and passed over: a typing
 //! error must not keep a machine from booting. Neighbour: [`super::command_line`] splits the line.
 
 use alloc::format;
 use alloc::vec::Vec;
 
 use super::command_line::option;
-use crate::engine::Options;
 use crate::engine::tier::{Promotion, Thresholds};
+use crate::engine::{Options, StackSize};
 use crate::libc::Heap;
 
 /// How to run the program.
@@ -31,6 +31,15 @@ pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
         }
     }
     options
+}
+
+/// How large the program's call stack may become.
+pub fn stack_size(line: &str, say: &dyn Fn(&str)) -> StackSize {
+    let Some(text) = option(line, "stack") else { return StackSize::default() };
+    text.parse().unwrap_or_else(|error| {
+        say(&format!("stack={text} is {error}"));
+        StackSize::default()
+    })
 }
 
 /// Whether the program's standard input is what is typed, on the keyboard or over the serial line. Unless the command line
@@ -93,6 +102,18 @@ mod tests {
         assert_eq!(asked.promotion, Promotion::Flight);
         assert_eq!(said, ["promote=never is not known; it can be flight or boots"]);
         assert_eq!(options("heap=slow").1, ["heap=slow is not known; it can be fast or check"]);
+    }
+
+    #[test]
+    fn the_stack_is_as_large_as_asked_for() {
+        let said = RefCell::new(Vec::new());
+        let bytes = |line: &str| stack_size(line, &|text: &str| said.borrow_mut().push(text.to_string())).bytes();
+        assert_eq!(
+            ["", "stack=1M", "stack=64M", "stack=5", "stack=2G"].map(bytes),
+            [16, 1, 64, 16, 16].map(|size| size << 20)
+        );
+        let why = "is not a size from 64K to 1G, such as 16M";
+        assert_eq!(said.take(), ["stack=5", "stack=2G"].map(|word| format!("{word} {why}")));
     }
 
     #[test]

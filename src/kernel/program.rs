@@ -14,7 +14,7 @@ use crate::drivers::clock::Clock;
 use crate::drivers::power;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
-use crate::engine::{Activation, Engine, Platform};
+use crate::engine::{Activation, Engine, Platform, StackSize};
 use crate::memory::{MemoryError, RegionSource, reserve};
 use crate::session::Session;
 use crate::store::{BlockDevice, Store};
@@ -33,7 +33,8 @@ pub fn run(system: System) -> ! {
     let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
     devices.problems.iter().for_each(|problem| say(problem));
     let prepared = prepare(&boot, &terminal, devices.clock, &say);
-    let platform = platform(&mut regions).map_err(|error| error.to_string());
+    let platform =
+        platform(&mut regions, options::stack_size(boot.command_line(), &say)).map_err(|error| error.to_string());
     let (platform, (session, imports)) = match platform.and_then(|platform| Ok((platform, prepared?))) {
         Ok(prepared) => prepared,
         Err(problem) => {
@@ -125,8 +126,8 @@ fn choose_disk(disks: &mut [AtaDisk]) -> Option<&mut dyn BlockDevice> {
 }
 
 /// What an engine needs; refused while there is another engine.
-pub fn platform(regions: &mut RegionSource) -> Result<Platform, MemoryError> {
-    let regions = regions.take()?;
+pub fn platform(regions: &mut RegionSource, stack: StackSize) -> Result<Platform, MemoryError> {
+    let regions = regions.take(stack.bytes())?;
     let mut more_linear = regions.more_linear;
     Ok(Platform {
         stack: regions.call_stack.into(),

@@ -1,5 +1,6 @@
 //! The kernel's implementations of what the engine and the drivers ask of the face they run on.
 
+use alloc::boxed::Box;
 use core::ptr::NonNull;
 
 use crate::arch::ticks;
@@ -62,7 +63,7 @@ impl LinearMemory for Linear {
 
 impl From<CallStack> for seams::CallStack {
     fn from(stack: CallStack) -> Self {
-        Self { usable: stack.usable(), guard: stack.guard() }
+        Self { usable: stack.usable(), guard: stack.guard(), owner: Box::new(stack) }
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `16 GiB` | `+ 496 GiB` | [further linear memories](LINEAR_STRIDE), 16 GiB apart | RW, no-execute |
 //! | `0xffff_8000_0000_0000` | `+ 512 GiB` | [all physical memory](PHYSICAL_MAP) | RW, no-execute |
 //! | `0xffff_a000_0000_0000` | `+ 64 GiB` | [the kernel's heap](HEAP_BASE) | RW, no-execute |
-//! | `0xffff_b000_0000_0000` | `+ 2 MiB` | [the program's call stack](CALL_STACK_BASE), its lower half an unmapped guard | RW, no-execute |
+//! | `0xffff_b000_0000_0000` | `+ 1 GiB + 1 MiB` | [the program's call stack](CALL_STACK_BASE) at the end, an unmapped guard below it | RW, no-execute |
 //! | `0xffff_c000_0000_0000` | `+ 4 GiB` | [linear memory again](LINEAR_ALIAS), at an address that Rust may dereference | RW, no-execute |
 //! | `-2 GiB` | `+ 512 MiB` | [the kernel image](KERNEL_BASE) | text R-X, rodata R, data RW no-execute |
 //! | `-1.5 GiB` | `+ 512 MiB` | [compiled code](CODE_BASE), written through the physical map | R-X |
@@ -43,10 +43,13 @@ pub const PHYSICAL_MAP_BYTES: u64 = SLOT_BYTES;
 pub const HEAP_BASE: u64 = 0xffff_a000_0000_0000;
 pub const HEAP_BYTES: u64 = 64 * GIB;
 
-/// First byte of the guard; the usable part follows it.
+/// Of the stack and what it leaves of the addresses, the stack is the last part: it grows down from [`CALL_STACK_END`].
 pub const CALL_STACK_BASE: u64 = 0xffff_b000_0000_0000;
+pub const CALL_STACK_END: u64 = CALL_STACK_BASE + CALL_STACK_GUARD_BYTES + CALL_STACK_MOST_BYTES;
+/// The least of the addresses below the stack, never mapped: more than compiled code ever skips.
 pub const CALL_STACK_GUARD_BYTES: u64 = 1 << 20;
-pub const CALL_STACK_BYTES: u64 = 1 << 20;
+/// The largest stack that can be had.
+pub const CALL_STACK_MOST_BYTES: u64 = GIB;
 
 /// A second way to the pages at [`LINEAR_BASE`].
 pub const LINEAR_ALIAS: u64 = 0xffff_c000_0000_0000;

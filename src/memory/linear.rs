@@ -118,7 +118,7 @@ impl Linear {
 
     /// Grows to `end`, which lies in or at the end of the chunk after the last byte.
     fn grow_in_chunk(&mut self, memory: &mut Memory, end: u64) -> Result<(), MemoryError> {
-        let Memory { frames, space } = memory;
+        let Memory { frames, space, .. } = memory;
         if self.bytes.is_multiple_of(LARGE_PAGE_BYTES) {
             let frame = frames.allocate_large();
             self.tail = frame.map_or(Tail::SmallFrames, |frame| Tail::LargeFrame(frame.address()));
@@ -134,7 +134,7 @@ impl Linear {
 
     /// Unmaps the chunk that holds the last byte and frees what is behind it.
     fn unmap_last_chunk(&mut self, memory: &mut Memory) {
-        let Memory { frames, space } = memory;
+        let Memory { frames, space, .. } = memory;
         let start = (self.bytes - 1) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
         let in_part = !self.bytes.is_multiple_of(LARGE_PAGE_BYTES);
         // A chunk that is used in part has small pages whatever is behind it; of others the page says what is.

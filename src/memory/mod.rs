@@ -17,6 +17,7 @@ pub mod ranges;
 mod region;
 pub mod reserve;
 mod space;
+mod stack;
 #[cfg(test)]
 mod tests;
 
@@ -29,14 +30,16 @@ use spin::Mutex;
 pub use frames::{Frame, LargeFrame, Statistics};
 pub use image::image_range;
 pub use linear::{Linear, LinearPlaces};
-pub use region::{CallStack, CodeRegion, Region, StateRegion};
+pub use region::{CodeRegion, Region, StateRegion};
 pub use space::Access;
+pub use stack::{CallStack, back_call_stack};
 
 use frames::Frames;
 use layout::{LINEAR_ALIAS, LINEAR_BASE, PHYSICAL_MAP};
 use physical::PhysicalMap;
 use ranges::Ranges;
 use space::AddressSpace;
+use stack::StackPages;
 
 /// Why memory could not be had or arranged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,7 @@ impl core::error::Error for MemoryError {}
 pub(crate) struct Memory {
     frames: Frames,
     space: AddressSpace,
+    stack: StackPages,
 }
 
 /// Reached by the global heap. Never held while something is allocated on the heap.
@@ -96,7 +100,6 @@ pub struct Regions {
 /// Hands out the [`Regions`], to one user after another.
 #[derive(Debug)]
 pub struct RegionSource {
-    call_stack: CallStack,
     lease: Lease,
 }
 
@@ -105,8 +108,9 @@ pub struct RegionSource {
 struct Lease(Rc<()>);
 
 impl RegionSource {
-    /// The regions; refused until all that came from them before has been dropped.
-    pub fn take(&mut self) -> Result<Regions, MemoryError> {
+    /// The regions, with a call stack of at most `stack_bytes`; refused until all that came from them before has been
+    /// dropped.
+    pub fn take(&mut self, stack_bytes: u64) -> Result<Regions, MemoryError> {
         if Rc::strong_count(&self.lease.0) > 1 {
             return Err(MemoryError::RegionsInUse);
         }
@@ -115,7 +119,7 @@ impl RegionSource {
             state: StateRegion::new(self.lease.clone()),
             linear: Linear::new(0, self.lease.clone()),
             more_linear: LinearPlaces::new(self.lease.clone()),
-            call_stack: self.call_stack.clone(),
+            call_stack: CallStack::new(stack_bytes, self.lease.clone())?,
         })
     }
 }
@@ -132,8 +136,8 @@ pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<RegionSource, Me
     // SAFETY: the space maps the kernel image, in which code, data and stacks lie, and all physical memory that was
     // mapped before.
     unsafe { space.activate() };
-    *MEMORY.lock() = Some(Memory { frames, space });
-    Ok(RegionSource { call_stack: CallStack::map()?, lease: Lease::default() })
+    *MEMORY.lock() = Some(Memory { frames, space, stack: StackPages::default() });
+    Ok(RegionSource { lease: Lease::default() })
 }
 
 /// How much physical memory there is; zeros before [`initialise`].

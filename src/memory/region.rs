@@ -1,15 +1,10 @@
 //! Regions of the address space that grow by mapping frames behind their end.
 //!
-//! Key types: [`Region`], and what is built on it: [`CodeRegion`], [`StateRegion`], [`CallStack`].
+//! Key types: [`Region`], and what is built on it: [`CodeRegion`], [`StateRegion`].
 //! A code or state region gives back its memory when it is dropped.
 
-use core::ops::Range;
-
 use super::frames::Frames;
-use super::layout::{
-    CALL_STACK_BASE, CALL_STACK_BYTES, CALL_STACK_GUARD_BYTES, CODE_BASE, CODE_BYTES, LARGE_PAGE_BYTES, PAGE_BYTES,
-    STATE_BASE, STATE_BYTES,
-};
+use super::layout::{CODE_BASE, CODE_BYTES, LARGE_PAGE_BYTES, PAGE_BYTES, STATE_BASE, STATE_BYTES};
 use super::reserve::ENGINE_LEAVES;
 use super::space::{Access, Mapped, free_mapped};
 use super::{Lease, Memory, MemoryError, with_memory};
@@ -90,7 +85,7 @@ impl Region {
 
     /// Maps one page behind what is mapped, a large one if it ends before `end` and there is a frame; returns its bytes.
     fn map_next(&self, memory: &mut Memory, end: u64) -> Result<u64, MemoryError> {
-        let Memory { frames, space } = memory;
+        let Memory { frames, space, .. } = memory;
         let page = self.base + self.mapped;
         if page.is_multiple_of(LARGE_PAGE_BYTES)
             && end - self.mapped >= LARGE_PAGE_BYTES
@@ -167,7 +162,7 @@ fn frames_needed(bytes: u64) -> u64 {
 
 /// Unmaps the page that ends at `end` and frees its frame; returns its bytes.
 fn unmap_last(memory: &mut Memory, end: u64) -> u64 {
-    let Memory { frames, space } = memory;
+    let Memory { frames, space, .. } = memory;
     let large = matches!(space.mapped_at(frames, end - PAGE_BYTES), Some(Mapped::Large { .. }));
     let bytes = if large { LARGE_PAGE_BYTES } else { PAGE_BYTES };
     if let Some(mapped) = space.unmap(frames, end - bytes) {
@@ -251,30 +246,5 @@ impl StateRegion {
 impl Drop for StateRegion {
     fn drop(&mut self) {
         self.0.shrink(0);
-    }
-}
-
-/// The stack that compiled code runs on, mapped for good.
-#[derive(Clone, Debug)]
-pub struct CallStack(());
-
-impl CallStack {
-    const BASE: u64 = CALL_STACK_BASE + CALL_STACK_GUARD_BYTES;
-
-    /// Maps the whole stack; the guard below it is not.
-    pub(super) fn map() -> Result<Self, MemoryError> {
-        let mut region = Region::new(Self::BASE, CALL_STACK_BYTES, Access::ReadWrite, Fresh::Zeros, PAGE_BYTES);
-        region.ensure(CALL_STACK_BYTES, ENGINE_LEAVES)?;
-        Ok(Self(()))
-    }
-
-    /// Mapped addresses; the stack grows down from the end.
-    pub fn usable(&self) -> Range<u64> {
-        Self::BASE..Self::BASE + CALL_STACK_BYTES
-    }
-
-    /// Unmapped addresses just below.
-    pub fn guard(&self) -> Range<u64> {
-        CALL_STACK_BASE..Self::BASE
     }
 }

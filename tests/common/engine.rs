@@ -25,10 +25,11 @@ pub fn engine(wat: &str, options: Options, earlier: Profile) -> Engine {
     engine_on(CpuFeatures::detect(), wat, options, earlier)
 }
 
-/// The same with fewer CPU features.
+/// The same with fewer CPU features. The stack is a small one, so that overflowing it again and again takes little time.
 pub fn engine_on(cpu: CpuFeatures, wat: &str, options: Options, earlier: Profile) -> Engine {
     let bytes = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}")).leak();
-    let platform = host::platform(cpu).expect("address space can be reserved");
+    let stack = "1M".parse().expect("a size");
+    let platform = host::platform_with_stack(cpu, stack).expect("address space can be reserved");
     Engine::new(bytes, platform, Box::new(NoImports), options, earlier).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Tier};
-use bareflow::engine::{Engine, Options};
+use bareflow::engine::{Engine, Options, StackSize};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
@@ -40,6 +40,9 @@ pub struct Args {
     /// Tier to start every function in
     #[arg(long, value_enum, default_value = "baseline")]
     lowest: TierArg,
+    /// How large the program's call stack may become, from 64K to 1G
+    #[arg(long, value_name = "SIZE", default_value = "16M")]
+    stack: StackSize,
     /// Ends the program where it is found to misuse the heap: writes outside its blocks or to freed ones, double frees
     #[arg(long)]
     heap_check: bool,
@@ -114,7 +117,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         None => None,
     };
     let session = Session { name, bytes: bytes.leak(), options, shipped, ticks_before: 0 };
-    let platform = host::platform(CpuFeatures::detect()).context("cannot reserve address space")?;
+    let platform =
+        host::platform_with_stack(CpuFeatures::detect(), args.stack).context("cannot reserve address space")?;
     let with_store = disk.is_some();
     let mut note = |text: &str| {
         if with_store || !text.starts_with("there is no store") {

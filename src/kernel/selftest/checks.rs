@@ -10,7 +10,7 @@ use crate::arch::{cpu, stacks};
 use crate::kernel::System;
 use crate::memory::{
     self,
-    layout::{CODE_BASE, PHYSICAL_MAP, STATE_BASE},
+    layout::{CODE_BASE, PAGE_BYTES, PHYSICAL_MAP, STATE_BASE},
 };
 
 /// Something in the read-only data.
@@ -30,12 +30,18 @@ pub fn execute_heap() {
     probe::call_return(&raw const *byte as u64);
 }
 
+/// Of the call stack of an engine that runs nothing.
+const STACK_BYTES: u64 = 1 << 20;
+
 /// Tries every kind of access to every kind of memory.
 pub fn permissions(system: &mut System) -> Result<Verdict, Verdict> {
-    let mut regions = system.regions.take().map_err(|error| format!("{error}"))?;
+    let mut regions = system.regions.take(STACK_BYTES).map_err(|error| format!("{error}"))?;
     regions.code.write(0, &[RETURN]).map_err(|error| format!("{error}"))?;
     regions.state.ensure(1).map_err(|error| format!("{error}"))?;
     regions.state.write(0, u64::from(RETURN));
+    if !memory::back_call_stack(regions.call_stack.usable().start) {
+        return Err("the call stack gets no memory".into());
+    }
     let heap = Box::new(RETURN);
     let mut frame = memory::allocate_frame().map_err(|error| format!("{error}"))?;
     frame.bytes()[0] = RETURN;
@@ -49,6 +55,7 @@ pub fn permissions(system: &mut System) -> Result<Verdict, Verdict> {
         ("code", CODE_BASE, [true, false, true]),
         ("state", STATE_BASE, [true, true, false]),
         ("call stack", regions.call_stack.usable().start, [true, true, false]),
+        ("call stack, not used yet", regions.call_stack.usable().start + PAGE_BYTES, [false; 3]),
         ("call stack guard", regions.call_stack.guard().end - 1, [false; 3]),
         ("linear memory, empty", 0, [false; 3]),
     ];

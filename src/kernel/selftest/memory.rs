@@ -2,12 +2,13 @@
 
 use alloc::vec::Vec;
 use alloc::{format, vec};
+use core::ops::Range;
 
 use super::Verdict;
 use crate::arch::probe::{self, Attempt, RETURN, succeeds};
 use crate::kernel::System;
 use crate::memory::layout::{
-    CODE_BASE, LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_GUARD_END, LINEAR_STRIDE, STATE_BASE, STATE_BYTES,
+    CALL_STACK_END, CODE_BASE, LARGE_PAGE_BYTES, LINEAR_ALIAS, LINEAR_GUARD_END, LINEAR_STRIDE, STATE_BASE, STATE_BYTES,
 };
 use crate::memory::{self, Linear, MemoryError, Regions, heap as kernel_heap};
 
@@ -23,9 +24,12 @@ fn expect(holds: bool, what: &str) -> Result<(), Verdict> {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 
+/// Of the call stack of an engine that runs nothing.
+const STACK_BYTES: u64 = 1 << 20;
+
 /// The regions, of which nothing is in use yet.
 fn take(system: &mut System) -> Result<Regions, Verdict> {
-    system.regions.take().map_err(|error| format!("{error}"))
+    system.regions.take(STACK_BYTES).map_err(|error| format!("{error}"))
 }
 
 /// Allocates and frees several times as much as there is, of all sizes, and one block as large as half of it.
@@ -202,11 +206,17 @@ pub fn regions(system: &mut System) -> Result<Verdict, Verdict> {
     for round in 0..ROUNDS {
         let mut regions = take(system)?;
         let second = use_all(&mut regions, GROWTHS[round % GROWTHS.len()])?;
-        expect(matches!(system.regions.take(), Err(MemoryError::RegionsInUse)), "the regions were given twice")?;
+        expect(
+            matches!(system.regions.take(STACK_BYTES), Err(MemoryError::RegionsInUse)),
+            "the regions were given twice",
+        )?;
         drop(regions);
-        expect(matches!(system.regions.take(), Err(MemoryError::RegionsInUse)), "a second memory was overlooked")?;
+        expect(
+            matches!(system.regions.take(STACK_BYTES), Err(MemoryError::RegionsInUse)),
+            "a second memory was overlooked",
+        )?;
         drop(second);
-        for address in [0, LINEAR_STRIDE, LINEAR_ALIAS, CODE_BASE, STATE_BASE] {
+        for address in [0, LINEAR_STRIDE, LINEAR_ALIAS, CODE_BASE, STATE_BASE, CALL_STACK_END - 1] {
             expect(!succeeds(Attempt::Read, address), "what was dropped can still be read")?;
         }
         free.push(memory::statistics().free);
@@ -226,7 +236,18 @@ fn use_all(regions: &mut Regions, growth: [u64; 2]) -> Result<Option<Linear>, Ve
     regions.code.write(0, &[RETURN]).and_then(|()| state.ensure(1)).map_err(|error| format!("{error}"))?;
     expect(state.read(0) == 0, "new state is not zero")?;
     state.write(0, 1);
+    touch_ends(regions.call_stack.usable())?;
     Ok(second)
+}
+
+/// Puts memory behind the first and the last page of the call stack, and finds it zero.
+fn touch_ends(stack: Range<u64>) -> Result<(), Verdict> {
+    for address in [stack.end - 1, stack.start] {
+        expect(memory::back_call_stack(address), "the call stack gets no memory")?;
+        expect(!memory::back_call_stack(address), "the call stack got memory twice")?;
+        expect(probe::read(address) == 0, "new stack is not zero")?;
+    }
+    expect(!memory::back_call_stack(stack.start - 1), "the guard got memory")
 }
 
 /// Grows an empty memory in two steps, finds it zero, and fills it.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::{Verdict, say};
 use crate::engine::tier::{Promotion, Tier};
-use crate::engine::{EngineError, Options};
+use crate::engine::{EngineError, Options, StackSize};
 use crate::kernel::{System, program};
 use crate::memory::RegionSource;
 use crate::profile::Profile;
@@ -42,8 +42,10 @@ fn run(script: &Script<'static>, regions: &mut RegionSource, passed: &mut usize,
         ..Options::default()
     };
     let earlier = Profile::default();
-    let mut platforms =
-        || program::platform(regions).map_err(|_| EngineError::OutOfMemory { what: "one more engine", bytes: 0 });
+    let mut platforms = || {
+        program::platform(regions, StackSize::default())
+            .map_err(|_| EngineError::OutOfMemory { what: "one more engine", bytes: 0 })
+    };
     for part in &script.parts {
         let mut world = World::new(part.offered, &mut platforms, options, &earlier);
         for line in &part.lines {
