@@ -1,4 +1,4 @@
-//! Assembles the libc's WebAssembly text, and passes the kernel's link arguments.
+//! Assembles the libc's WebAssembly text, names the build, and passes the kernel's link arguments.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -7,6 +7,7 @@ fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     assemble_libc(Path::new(&root), Path::new(&out));
+    name_build(Path::new(&root));
     if env::var_os("CARGO_FEATURE_KERNEL").is_some() {
         kernel_link_arguments(&root);
     }
@@ -37,6 +38,40 @@ fn assemble(sources: &[PathBuf], without: &str, module: &Path) {
     let bytes = wat::parse_str(&text).unwrap_or_else(|error| panic!("src/libc/*.wat: {error}"));
     fs::write(module, bytes).expect("OUT_DIR can be written");
 }
+
+/// What a kernel and a command of one build are made of. Named by content, not by commit: what was changed and not committed
+/// is another build, and sources without a history have a name too.
+const SOURCES: [&str; 6] = ["Cargo.toml", "Cargo.lock", "build.rs", "linker.ld", "boot", "src"];
+
+fn name_build(root: &Path) {
+    let mut hash = FNV_OFFSET;
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={source}");
+        hash_source(&root.join(source), source, &mut hash);
+    }
+    println!("cargo:rustc-env=BAREFLOW_BUILD={:012x}", hash & 0xffff_ffff_ffff);
+}
+
+/// Takes in the file, or every file of the folder, at `path`, with its `name` below the checkout.
+fn hash_source(path: &Path, name: &str, hash: &mut u64) {
+    if !path.is_dir() {
+        let content = fs::read(path).unwrap_or_else(|error| panic!("cannot read {name}: {error}"));
+        name.bytes().chain(content).for_each(|byte| *hash = (*hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+        return;
+    }
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("cannot list {name}: {error}"));
+    let mut paths: Vec<_> =
+        entries.map(|entry| entry.expect("a folder of the checkout can be listed").path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = format!("{name}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        hash_source(&path, &name, hash);
+    }
+}
+
+// FNV-1a of 64 bits (draft-eastlake-fnv): enough to tell builds apart.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 fn kernel_link_arguments(root: &str) {
     println!("cargo:rerun-if-changed=linker.ld");

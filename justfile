@@ -45,9 +45,8 @@ _bench-libc-instructions *ARGS: _boot_packages _kernel
 
 # Make target/bareflow.iso, which boots the sample program on a real machine
 iso: _boot_packages programs _kernel _text
-    grub/make-iso.sh target/bareflow.iso {{ kernel }} '' \
-        --module {{ concordance }} concordance.wasm text.txt --module {{ text }} text.txt \
-        --module profiles/concordance.bfprof concordance.bfprof
+    printf '%s\n' '' 'concordance.wasm text.txt' text.txt concordance.bfprof | grub/make-iso.sh target/bareflow.iso \
+        {{ kernel }} {{ concordance }} {{ text }} profiles/concordance.bfprof
 
 # Build the kernel and the `bareflow` command
 build: _kernel _command

@@ -6,6 +6,9 @@
 
 #![no_std]
 
+/// The version, and a hash of the sources that the build is of: the same for both faces.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (build ", env!("BAREFLOW_BUILD"), ")");
+
 extern crate alloc;
 #[cfg(feature = "host")]
 extern crate std;

@@ -76,7 +76,7 @@ fn machine(folder: &Path, program: &Path) -> Result<Machine> {
     let kernel = root.join("target/release/kernel");
     ensure!(kernel.is_file(), "there is no kernel at {}: run `./just bench libc-instructions`", kernel.display());
     let image = folder.join("instructions.iso");
-    let modules = [Module { path: program.into(), words: vec!["instructions.wasm".into()] }];
+    let modules = [Module { path: program.into(), words: vec![b"instructions.wasm".to_vec()] }];
     iso::make(&root.join("grub/make-iso.sh"), &image, &kernel, "promote=boots", &modules)?;
     Ok(Machine { icount: true, store: Some(fresh_store(folder)?), ..Machine::new(image) })
 }

@@ -1,13 +1,15 @@
 //! A disk in a file: what QEMU sees as a raw disk, and what the host command reads and writes.
 //!
-//! Key type: [`FileDisk`]. Neighbours: `store` owns the seam.
+//! Key type: [`FileDisk`], which no other process uses meanwhile ([`lock`]). Neighbours: `store` owns the seam.
 
 use crate::store::{BlockDevice, BlockError, SECTOR_BYTES};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::string::ToString;
+
+const IN_USE: &str = "another process is using it: wait until that has ended, or use a store of its own for each";
 
 /// A raw disk image; an incomplete sector at its end does not count.
 #[derive(Debug)]
@@ -19,18 +21,21 @@ pub struct FileDisk {
 impl FileDisk {
     /// Opens an existing image for reading and writing.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::of(OpenOptions::new().read(true).write(true).open(path)?)
+        Self::of(lock(path)?)
     }
 
-    /// Opens an existing image for reading; writes fail.
+    /// Opens an existing image for reading, as others may at the same time; writes fail.
     pub fn open_read_only(path: &Path) -> io::Result<Self> {
-        Self::of(File::open(path)?)
+        let file = File::open(path)?;
+        locked(file.try_lock_shared())?;
+        Self::of(file)
     }
 
     /// Makes a new image of `sectors` zeroed sectors. An existing file is an error, not overwritten.
     pub fn create(path: &Path, sectors: u64) -> io::Result<Self> {
         let bytes = sectors.checked_mul(SECTOR_BYTES as u64).ok_or(io::ErrorKind::FileTooLarge)?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        locked(file.try_lock())?;
         file.set_len(bytes)?;
         Self::of(file)
     }
@@ -53,6 +58,23 @@ impl FileDisk {
             Some(end) if end <= self.sectors => Ok(first * SECTOR_BYTES as u64),
             _ => Err(failed("past the end of the disk")),
         }
+    }
+}
+
+/// Opens the image or device at `path` for reading and writing. Until the file is closed, no other process that asks by
+/// this function or [`FileDisk`] gets it.
+pub fn lock(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    locked(file.try_lock())?;
+    Ok(file)
+}
+
+/// What asking for a lock has shown. A file system without locks is no reason to refuse.
+fn locked(asked: Result<(), TryLockError>) -> io::Result<()> {
+    match asked {
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(io::ErrorKind::ResourceBusy, IN_USE)),
+        Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -99,6 +121,7 @@ mod tests {
         let mut disk = FileDisk::create(&path, 4).expect("the directory is writable");
         disk.write(2, &[7; 1024]).expect("sectors 2 and 3 exist");
         disk.flush().expect("the file system works");
+        drop(disk);
         let mut disk = FileDisk::open(&path).expect("it was just created");
         assert_eq!(disk.sectors(), 4);
         let mut buffer = [1; 2048];
@@ -142,6 +165,7 @@ mod tests {
         let mut store = Store::format(disk, [9; 16]).expect("large enough");
         assert_eq!(store.commit(b"first"), Ok(1));
         assert_eq!(store.commit(b"second"), Ok(2));
+        drop(store);
         let load = || Store::open(FileDisk::open(&path).expect("it exists")).map(|mut store| store.load());
         assert_eq!(load().expect("formatted").payload.as_deref(), Some(&b"second"[..]));
         let file = OpenOptions::new().write(true).open(&path).expect("it exists");
@@ -149,6 +173,24 @@ mod tests {
         assert_eq!(load().expect("formatted").payload.as_deref(), Some(&b"first"[..]));
         file.set_len(100).expect("the file system works");
         assert!(matches!(load(), Err(StoreError::TooSmall { sectors: 0, .. })));
+    }
+
+    #[test]
+    fn one_process_at_a_time_may_write_and_several_may_read() {
+        let (_directory, path) = directory();
+        let writer = FileDisk::create(&path, 1).expect("the directory is writable");
+        let refused = |disk: io::Result<FileDisk>| {
+            let error = disk.expect_err("it is in use");
+            assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::ResourceBusy, IN_USE.to_string()));
+        };
+        refused(FileDisk::open(&path));
+        refused(FileDisk::open_read_only(&path));
+        drop(writer);
+        let readers = [(); 2].map(|()| FileDisk::open_read_only(&path).expect("only read"));
+        refused(FileDisk::open(&path));
+        drop(readers);
+        drop(lock(&path).expect("nobody uses it any more"));
+        FileDisk::open(&path).expect("nobody uses it any more");
     }
 
     #[test]

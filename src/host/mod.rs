@@ -2,11 +2,14 @@
 //! the `bareflow` command.
 
 pub mod disk;
+pub mod folder;
 mod mapping;
 pub mod memory;
+pub mod output;
 mod platform;
 pub mod qemu;
 mod signals;
 pub mod wasi;
 
 pub use platform::{platform, platform_with_stack};
+pub use signals::end_at_broken_pipes;

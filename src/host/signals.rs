@@ -33,6 +33,13 @@ pub fn install() {
     });
 }
 
+/// Has a write to a pipe that nobody reads end this process, as it ends other commands; Rust's start-up code turns that
+/// off. For a process that has nothing to save or to clear away.
+pub fn end_at_broken_pipes() {
+    // SAFETY: the default action is one that any signal may have.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// Says that this thread is about to run code of `activation`.
 pub fn arm(activation: &'static Activation) {
     ensure_signal_stack();

@@ -3,18 +3,33 @@
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::output::{self, Output};
 use crate::wasi::{Clock, Console, Entropy, Input, Stream, WriteFailed};
 
-/// The process's own standard streams.
-pub struct StandardStreams;
+/// The process's own standard streams. Standard error is written at once, after what was written before it.
+pub struct StandardStreams {
+    output: Output,
+}
+
+impl StandardStreams {
+    pub fn new(output: Output) -> Self {
+        Self { output }
+    }
+}
 
 impl Console for StandardStreams {
     fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), WriteFailed> {
-        let written = match stream {
-            Stream::Stdout => std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush()),
-            Stream::Stderr => std::io::stderr().write_all(bytes),
-        };
-        written.map_err(|_| WriteFailed)
+        match stream {
+            Stream::Stdout => self.output.write(bytes),
+            Stream::Stderr => {
+                self.output.flush();
+                std::io::stderr().write_all(bytes).map_err(|error| output::reason(&error))
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.output.flush();
     }
 
     /// Reads past the standard library, whose buffer would hide from [`wait`] that there is input.

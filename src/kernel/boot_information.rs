@@ -5,6 +5,7 @@
 //!
 //! Key types: [`BootInformation`], [`Module`].
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -31,16 +32,19 @@ pub struct BootInformation {
     range: Range<u64>,
 }
 
-/// A file that the loader put into memory. The command line is empty if it is not UTF-8.
+/// Bytes before the command line in the payload of a module's tag: its start and end.
+const MODULE_ADDRESSES_BYTES: usize = 8;
+
+/// A file that the loader put into memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Module {
     pub bytes: &'static [u8],
-    pub command_line: &'static str,
+    pub command_line: &'static [u8],
 }
 
 impl Module {
     /// The words of the command line: a name by convention, then arguments.
-    pub fn words(&self) -> Vec<String> {
+    pub fn words(&self) -> Vec<Vec<u8>> {
         command_line::words(self.command_line)
     }
 }
@@ -61,19 +65,20 @@ impl BootInformation {
         Ok(Self { information, range })
     }
 
-    /// The kernel's command line; empty if there is none or if it is not UTF-8.
-    pub fn command_line(&self) -> &'static str {
-        forever(self.information.command_line_tag().and_then(|tag| tag.cmdline().ok()).unwrap_or_default())
+    /// The kernel's command line; empty if there is none. What is not UTF-8 in it is replaced.
+    pub fn command_line(&self) -> Cow<'static, str> {
+        let line = self.information.command_line_tag().map_or(&[][..], |tag| until_nul(tag.payload()));
+        String::from_utf8_lossy(line)
     }
 
     /// The value of the last `name=value` on the command line.
     pub fn option(&self, name: &str) -> Option<String> {
-        command_line::option(self.command_line(), name)
+        command_line::option(&self.command_line(), name)
     }
 
     /// Whether `word` stands alone on the command line.
     pub fn has_word(&self, word: &str) -> bool {
-        command_line::words(self.command_line()).iter().any(|other| other == word)
+        command_line::words(self.command_line().as_bytes()).iter().any(|other| other == word.as_bytes())
     }
 
     /// The modules, in the order of the loader's configuration.
@@ -84,7 +89,8 @@ impl BootInformation {
             // SAFETY: 32-bit addresses are in the initial physical map; the loader put the module there, and
             // `free_memory` leaves it out.
             let bytes = unsafe { physical_bytes(start, end - start) };
-            Module { bytes, command_line: forever(tag.cmdline().unwrap_or_default()) }
+            let command_line = tag.payload().get(MODULE_ADDRESSES_BYTES..).unwrap_or_default();
+            Module { bytes, command_line: until_nul(command_line) }
         })
     }
 
@@ -147,8 +153,9 @@ impl BootInformation {
     }
 }
 
-/// `text`, which lies in the loader's information, for as long as that is there.
-fn forever(text: &str) -> &'static str {
+/// The string in `bytes`, which lie in the loader's information, for as long as that is there.
+fn until_nul(bytes: &[u8]) -> &'static [u8] {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     // SAFETY: see `BootInformation::load`: the information is neither freed nor written to.
-    unsafe { &*(text as *const str) }
+    unsafe { &*(&raw const bytes[..end]) }
 }

@@ -1,58 +1,63 @@
 //! Command lines as GRUB passes them: words between spaces; a word with spaces in it stands in double quotes; a quote,
-//! an apostrophe or a backslash has a backslash before it.
+//! an apostrophe or a backslash has a backslash before it. And `%` with two hexadecimal digits is a byte, so that any
+//! byte passes through `grub.cfg`, GRUB and the specification's text; elsewhere `%` is itself. As for C, a word ends at
+//! its first NUL: `%00` is the empty word, of which GRUB would leave nothing.
 //!
-//! Pure. Key function: [`words`]. Neighbour: [`super::boot_information`] supplies the lines.
+//! Pure: any bytes are a command line. Key function: [`words`]. Neighbours: [`super::boot_information`] supplies the
+//! lines; `host::qemu::iso::line` writes them.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The words of `line`, without the quoting. A quote that does not close ends with the line.
-pub fn words(line: &str) -> Vec<String> {
+pub fn words(line: &[u8]) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let mut word: Option<Vec<u8>> = None;
     let mut quoted = false;
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => {
+    let mut rest = line;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'"' => {
                 quoted = !quoted;
                 word.get_or_insert_default();
             }
-            '\\' => word.get_or_insert_default().push(characters.next().unwrap_or('\\')),
-            _ if character.is_ascii_whitespace() && !quoted => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(character),
+            b'\\' => {
+                let (&literal, after) = rest.split_first().unwrap_or((&b'\\', rest));
+                word.get_or_insert_default().push(literal);
+                rest = after;
+            }
+            b' ' if !quoted => words.extend(word.take()),
+            b'%' => {
+                let (literal, after) = escape(rest).unwrap_or((b'%', rest));
+                word.get_or_insert_default().push(literal);
+                rest = after;
+            }
+            _ => word.get_or_insert_default().push(byte),
         }
     }
     words.extend(word);
+    words.iter_mut().for_each(end_at_nul);
     words
 }
 
 /// The value of the last word `name=value`.
 pub fn option(line: &str, name: &str) -> Option<String> {
-    let value = |word: &String| Some(word.strip_prefix(name)?.strip_prefix('=')?.into());
-    words(line).iter().rev().find_map(value)
+    let value = |word: &Vec<u8>| Some(String::from_utf8_lossy(word).strip_prefix(name)?.strip_prefix('=')?.into());
+    words(line.as_bytes()).iter().rev().find_map(value)
+}
+
+/// The byte that the two digits at the start of `text` name, and what comes after them.
+fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, after) = text.split_at_checked(2)?;
+    let digit = |digit: u8| (digit as char).to_digit(16);
+    Some(((digit(digits[0])? << 4 | digit(digits[1])?) as u8, after))
+}
+
+fn end_at_nul(word: &mut Vec<u8>) {
+    let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
+    word.truncate(end);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn splits_at_spaces_and_removes_quoting() {
-        assert_eq!(words(r#"  a "b c"  d\"e \\ "" f"#), ["a", "b c", "d\"e", "\\", "", "f"]);
-        assert_eq!(words(""), [""; 0]);
-    }
-
-    #[test]
-    fn ends_what_is_open_with_the_line() {
-        assert_eq!(words(r#"a "b c"#), ["a", "b c"]);
-        assert_eq!(words(r"a\"), [r"a\"]);
-    }
-
-    #[test]
-    fn finds_the_last_value_of_an_option() {
-        assert_eq!(option("x=1 xy=2 x=3 x", "x").as_deref(), Some("3"));
-        assert_eq!(option(r#""x=1 2""#, "x").as_deref(), Some("1 2"));
-        assert_eq!(option("xy=2", "x"), None);
-    }
-}
+mod tests;

@@ -21,6 +21,7 @@ pub use seams::{FirmwareMemory, TimeStampCounter};
 
 use core::fmt::Write;
 
+use crate::VERSION;
 use crate::arch::cpu::{self, Features};
 use crate::arch::early_console::{self, EarlyConsole};
 use crate::arch::{ExitCode, interrupts, power_off_after_failure, segments, symbols, ticks};
@@ -45,6 +46,7 @@ pub struct System {
 /// Boots. `boot_information` is the physical address that the loader passed.
 pub fn start(boot_information: u32, ticks_at_entry: u64) -> ! {
     catch_failures();
+    say(format_args!("BareFlow {VERSION}"));
     match bring_up(boot_information, ticks_at_entry) {
         Ok(system) => run(system),
         Err(error) => {
@@ -107,7 +109,7 @@ fn describe(system: &mut System) {
     say(format_args!("clock: {} MHz, told by {}", devices.clock.hz() / 1_000_000, devices.clock.source()));
     say(format_args!("command line: {}", boot.command_line()));
     for module in boot.modules() {
-        say(format_args!("module: {} bytes, {:?}", module.bytes.len(), module.command_line));
+        say(format_args!("module: {} bytes, {}", module.bytes.len(), module.command_line.escape_ascii()));
     }
 }
 

@@ -89,9 +89,9 @@ fn prepare(
         .ok_or("there is no program: give GRUB one with the line `module2 /boot/program.wasm program.wasm`")?;
     let mut words = program.words();
     if words.is_empty() {
-        words.push("program".to_string());
+        words.push(b"program".to_vec());
     }
-    let name = words[0].clone();
+    let name = String::from_utf8_lossy(&words[0]).into_owned();
     let wasi = Wasi::builder().free_memory(reserve::free_for_program);
     let mut wasi = words.into_iter().fold(wasi, |wasi, word| wasi.arg(word));
     let mut shipped = None;
@@ -103,19 +103,19 @@ fn prepare(
         }
         wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
     }
-    let streams = Streams::new(Rc::clone(terminal), options::reads_console(boot.command_line(), say));
+    let streams = Streams::new(Rc::clone(terminal), options::reads_console(&boot.command_line(), say));
     let imports = wasi.build(streams, clock, program_entropy(&clock));
-    let options = options::engine_options(boot.command_line(), say);
+    let options = options::engine_options(&boot.command_line(), say);
     Ok((Session { name, bytes: program.bytes, options, shipped, ticks_before: 0 }, Box::new(imports)))
 }
 
 fn file_name(module: &Module) -> Result<String, String> {
     let bytes = module.bytes.len();
-    module
-        .words()
-        .into_iter()
-        .next()
-        .ok_or_else(|| format!("a module of {bytes} bytes has no name: add one in grub.cfg"))
+    let name = module.words().into_iter().next();
+    let name = name.ok_or_else(|| format!("a module of {bytes} bytes has no name: add one in grub.cfg"))?;
+    String::from_utf8(name).map_err(|error| {
+        format!("the name \"{}\" of a module is not UTF-8: change it", error.as_bytes().escape_ascii())
+    })
 }
 
 /// The first disk with a store; without one the first disk, so that the user learns what is wrong with it.

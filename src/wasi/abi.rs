@@ -50,6 +50,8 @@ pub enum Errno {
     Overflow = 61,
     /// Not permitted on this kind of file.
     Perm = 63,
+    /// Broken pipe.
+    Pipe = 64,
     /// Read-only file system.
     Rofs = 69,
     /// Invalid seek.

@@ -6,9 +6,13 @@
 use super::abi::{Errno, FdFlags, Rights, Whence};
 use super::fds::Target;
 use super::memory::{GuestMemory, Span};
-use super::seams::{Input, Stream};
+use super::seams::{Console, Input, Stream, WriteFailed};
 use super::tree::NodeId;
 use super::{Outcome, Wasi};
+use alloc::vec::Vec;
+
+/// Most bytes that are gathered for one write to the console.
+const GATHERED_BYTES_MAX: usize = 64 << 10;
 
 impl Wasi<'_> {
     pub(super) fn fd_read(&mut self, memory: &mut GuestMemory<'_>, fd: u32, iovecs: Span, count: u32) -> Outcome {
@@ -55,7 +59,7 @@ impl Wasi<'_> {
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
         let written = match descriptor.target {
-            Target::Output(stream) => self.write_console(stream, memory, &buffers)?,
+            Target::Output(stream) => write_console(self.console.as_mut(), stream, memory, &buffers)?,
             Target::File { node, offset } => {
                 let appends = descriptor.flags.contains(FdFlags::APPEND);
                 let start = if appends { self.tree.content(node).len() as u64 } else { offset };
@@ -168,18 +172,10 @@ impl Wasi<'_> {
         Ok(written)
     }
 
-    fn write_console(&mut self, stream: Stream, memory: &GuestMemory<'_>, buffers: &[Span]) -> Result<u32, Errno> {
-        let mut written = 0;
-        for buffer in buffers {
-            self.console.write(stream, memory.slice(*buffer)?).map_err(|_| Errno::Io)?;
-            written += buffer.len;
-        }
-        Ok(written)
-    }
-
     /// Fills the buffers, in order, until one is not filled. Waits for the first byte, not for more. Nothing is the end
     /// of the input.
     fn read_input(&mut self, memory: &mut GuestMemory<'_>, buffers: &[Span], waits: bool) -> Result<u32, Errno> {
+        self.console.flush();
         let mut copied = 0;
         for buffer in buffers.iter().filter(|buffer| buffer.len > 0) {
             let place = memory.slice_mut(*buffer)?;
@@ -206,6 +202,48 @@ impl Wasi<'_> {
                 Input::NotYet => self.console.wait_for_input(u64::MAX),
                 input => return input,
             }
+        }
+    }
+}
+
+/// Writes the buffers, in order, as one write, or as few as there can be.
+fn write_console(
+    console: &mut dyn Console,
+    stream: Stream,
+    memory: &GuestMemory<'_>,
+    buffers: &[Span],
+) -> Result<u32, Errno> {
+    let mut gathered = Vec::new();
+    let mut rest = buffers.iter().filter(|buffer| buffer.len > 0).peekable();
+    while let Some(buffer) = rest.next() {
+        let bytes = memory.slice(*buffer)?;
+        let fits = bytes.len() <= GATHERED_BYTES_MAX - gathered.len();
+        let is_last = rest.peek().is_none();
+        if fits && !(is_last && gathered.is_empty()) && gathered.try_reserve(bytes.len()).is_ok() {
+            gathered.extend_from_slice(bytes);
+            continue;
+        }
+        write_gathered(console, stream, &mut gathered)?;
+        console.write(stream, bytes)?;
+    }
+    write_gathered(console, stream, &mut gathered)?;
+    Ok(buffers.iter().map(|buffer| buffer.len).sum())
+}
+
+fn write_gathered(console: &mut dyn Console, stream: Stream, gathered: &mut Vec<u8>) -> Result<(), WriteFailed> {
+    if !gathered.is_empty() {
+        console.write(stream, gathered)?;
+        gathered.clear();
+    }
+    Ok(())
+}
+
+impl From<WriteFailed> for Errno {
+    fn from(failed: WriteFailed) -> Self {
+        match failed {
+            WriteFailed::Closed => Self::Pipe,
+            WriteFailed::Full => Self::Nospc,
+            WriteFailed::Other => Self::Io,
         }
     }
 }

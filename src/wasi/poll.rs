@@ -79,6 +79,7 @@ impl Wasi<'_> {
 
     /// Waits until an event is due; returns when that is.
     fn wait(&mut self, expected: &mut [Event]) -> u64 {
+        self.console.flush();
         let earliest_ns = expected.iter().map(|event| event.due_ns).min().unwrap_or(0);
         if expected.iter().all(|event| event.due_ns != WITH_INPUT) {
             self.clock.wait_until(earliest_ns);

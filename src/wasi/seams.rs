@@ -7,9 +7,15 @@ pub enum Stream {
     Stderr,
 }
 
-/// The console cannot take the bytes, for example because the reader of a pipe is gone.
+/// Why the console cannot take bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteFailed;
+pub enum WriteFailed {
+    /// The reader of a pipe is gone.
+    Closed,
+    /// There is no room for more.
+    Full,
+    Other,
+}
 
 /// What a console had for the program to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +30,11 @@ pub enum Input {
 
 /// The program's standard streams.
 pub trait Console {
-    /// Writes all of `bytes`.
+    /// Writes all of `bytes`, or keeps them for [`flush`](Self::flush); a failure may be that of an earlier write.
     fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), WriteFailed>;
+
+    /// Lets what was written arrive: the program is about to wait. A console that keeps nothing keeps this body.
+    fn flush(&mut self) {}
 
     /// Copies what input there is into `buffer`, which is not empty, without waiting. A console without input keeps
     /// this body.

@@ -189,10 +189,11 @@ impl Boot {
         self
     }
 
-    /// The lines in which the kernel spoke for itself.
+    /// The lines in which the kernel spoke for itself, after that with its version.
     pub fn kernel_lines(&self) -> Vec<String> {
         let text = self.text();
-        text.lines().filter_map(|line| line.strip_prefix("bareflow: ").map(str::to_owned)).collect()
+        assert!(text.starts_with("bareflow: BareFlow "), "{}", self.log());
+        text.lines().skip(1).filter_map(|line| line.strip_prefix("bareflow: ").map(str::to_owned)).collect()
     }
 
     /// How it ended and all that was said, for the message of a failing test.

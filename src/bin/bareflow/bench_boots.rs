@@ -1,14 +1,17 @@
 //! `bareflow bench-boots`: boots many times on one store and draws how the program's ticks fall.
 
-use crate::boot::grouped;
+use crate::boot::{grouped, lock_store};
 use crate::pc::{PcArgs, checkout};
+use crate::status::Status;
 use crate::svg::{Chart, Series};
 use anyhow::{Context, Result, bail};
 use bareflow::host::qemu::{Ending, Machine, Outcome};
 use bareflow::profile::BootRow;
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 /// The columns of `boots.csv`: the fields of [`BootRow`], in its order.
 const COLUMNS: [&str; 21] = [
@@ -45,7 +48,7 @@ pub struct Args {
     program: Option<PathBuf>,
     /// One argument for that program; may be repeated
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true, requires = "program")]
-    args: Vec<String>,
+    args: Vec<OsString>,
     /// Folder for boots.csv and boots.svg [default: target/bench-boots]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -59,29 +62,31 @@ pub struct Args {
     words: Vec<String>,
 }
 
-pub fn run(mut args: Args) -> Result<ExitCode> {
+pub fn run(mut args: Args) -> Result<Status> {
     let out = args.out.take().unwrap_or_else(|| checkout().join("target/bench-boots"));
     fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let program = args.program.take().unwrap_or_else(|| sample_program(&mut args));
+    let (store, _lock) = fresh_store(&out.join("store.img"))?;
     let mut machine = args.pc.machine(&out.join("boots.iso"), &args.words.join(" "), &program, &args.args)?;
-    machine.store = Some(fresh_store(&out.join("store.img"))?);
+    machine.store = Some(store);
 
     let mut bench = Bench { rows: Vec::new(), output: None };
     for boot in 1..=args.boots {
         let outcome = machine.run(args.pc.timeout())?;
         let row = bench.check(boot, &machine, &outcome)?;
         if !args.json {
-            println!("{}", progress(&row, args.boots, &bench.rows, outcome.elapsed.as_secs_f64()));
+            let line = progress(&row, args.boots, &bench.rows, outcome.elapsed.as_secs_f64());
+            writeln!(io::stdout(), "{line}")?;
         }
         bench.rows.push(row);
         write_results(&out, &bench.rows)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string(&bench.rows)?);
+        writeln!(io::stdout(), "{}", serde_json::to_string(&bench.rows)?)?;
     } else {
-        println!("wrote boots.csv and boots.svg to {}", out.display());
+        writeln!(io::stdout(), "wrote boots.csv and boots.svg to {}", out.display())?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Status::SUCCESS)
 }
 
 /// The program that counts words; gives it the text that `./just run` gives it.
@@ -91,14 +96,18 @@ fn sample_program(args: &mut Args) -> PathBuf {
     checkout().join("target/programs/concordance.wasm")
 }
 
-fn fresh_store(path: &Path) -> Result<PathBuf> {
-    let _ = fs::remove_file(path); // Absent the first time.
+/// A new store at `path`, and what keeps others from it for as long as it is open: who benches in the same folder.
+fn fresh_store(path: &Path) -> Result<(PathBuf, File)> {
+    if path.exists() {
+        let _lock = lock_store(path)?;
+        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
     let command = std::env::current_exe().context("cannot find this command's own file")?;
     let status = Command::new(command).args(["store", "format"]).arg(path).stdout(std::process::Stdio::null()).status();
     if !status.context("cannot run `bareflow store format`")?.success() {
         bail!("no store was made at {}", path.display());
     }
-    Ok(path.into())
+    Ok((path.into(), lock_store(path)?))
 }
 
 /// What the boots so far have shown.

@@ -1,10 +1,16 @@
 //! `bareflow boot`: boots a program in QEMU and shows what it says.
 
-use crate::pc::{PcArgs, checkout};
-use anyhow::{Result, bail};
-use bareflow::host::qemu::{Accelerator, Ending, Machine, Outcome};
-use std::path::PathBuf;
-use std::process::ExitCode;
+use crate::pc::{PcArgs, program};
+use crate::status::{Status, complain, of_program};
+use anyhow::{Context, Result, bail};
+use bareflow::host::disk;
+use bareflow::host::folder::PrivateFolder;
+use bareflow::host::qemu::{Accelerator, Ending, Machine, Outcome, Running};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Boots a WebAssembly program in QEMU and shows its output
 #[derive(clap::Args)]
@@ -20,44 +26,69 @@ pub struct Args {
     /// Lets ticks follow real time instead of counting instructions
     #[arg(long)]
     real_time: bool,
-    /// The program
-    program: PathBuf,
-    /// Its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// The program, and its arguments: whatever follows its name is the program's
+    #[arg(trailing_var_arg = true, required = true, value_names = ["PROGRAM", "ARGS"])]
+    command: Vec<OsString>,
 }
 
-pub fn run(args: Args) -> Result<ExitCode> {
-    let iso = checkout().join("target/run/bareflow.iso");
-    let mut machine = args.pc.machine(&iso, &args.words, &args.program, &args.args)?;
+pub fn run(args: Args) -> Result<Status> {
+    let (program, program_args) = program(&args.command)?;
+    // Held to the end: QEMU's own lock keeps only other machines away.
+    let _lock = args.store.as_deref().map(lock_store).transpose()?;
+    let folder = PrivateFolder::new().context("cannot make a temporary folder")?;
+    let mut machine = args.pc.machine(&folder.path().join("bareflow.iso"), &args.words, program, program_args)?;
     machine.store = args.store;
     let (accelerator, complaint) = machine.requested_accelerator();
     if let Some(complaint) = complaint {
-        eprintln!("{complaint}");
+        complain(format_args!("{complaint}"));
     }
     machine.accelerator = accelerator;
     machine.icount = !args.real_time && accelerator == Accelerator::Tcg;
-    announce(&machine);
-    conclude(&machine.start()?.finish(args.pc.timeout(), &mut |line| println!("{line}")))?;
-    Ok(ExitCode::SUCCESS)
+    announce(program, &machine)?;
+    let outcome = show(machine.start()?, args.pc.timeout(), folder)?;
+    conclude(&machine, &outcome)
 }
 
-fn announce(machine: &Machine) {
+/// Keeps others from the store at `path` for as long as the file is open.
+pub fn lock_store(path: &Path) -> Result<File> {
+    disk::lock(path).with_context(|| format!("cannot open {}", path.display()))
+}
+
+fn announce(program: &Path, machine: &Machine) -> io::Result<()> {
     let clock = if machine.icount { "a tick is an instruction" } else { "ticks follow real time" };
     let store = machine.store.as_ref().map_or("no store".to_owned(), |path| format!("store {}", path.display()));
-    println!("booting {}: {} MiB, CPU {}, {store}, {clock}", machine.iso.display(), machine.memory_mib, machine.cpu);
+    let (program, memory, cpu) = (program.display(), machine.memory_mib, &machine.cpu);
+    writeln!(io::stdout(), "booting {program}: {memory} MiB, CPU {cpu}, {store}, {clock}")
 }
 
-/// One line about the boot; an error unless the program ended well.
-fn conclude(outcome: &Outcome) -> Result<()> {
+/// Shows what the machine says until it ends, or until nobody reads it: then the machine is switched off.
+fn show(running: Running, timeout: Duration, folder: PrivateFolder) -> io::Result<Outcome> {
+    let mut folder = Some(folder);
+    let mut shown = Ok(());
+    let outcome = running.finish_while(timeout, &mut |line| {
+        // Once the kernel speaks, nothing more is read from the ISO, and nobody has to clear it away who is interrupted.
+        folder.take();
+        shown = writeln!(io::stdout(), "{line}");
+        shown.is_ok()
+    });
+    shown.map(|()| outcome)
+}
+
+/// One line about the boot; the program's own status, or an error if the machine did not end well.
+fn conclude(machine: &Machine, outcome: &Outcome) -> Result<Status> {
     let row = match outcome.serial.boot_row() {
         Ok(row) => row,
+        Err(_) if outcome.messages.contains("Failed to get \"write\" lock") => {
+            let store = machine.store.as_deref().unwrap_or(Path::new("a disk")).display();
+            bail!("another machine is using {store}: wait until it has ended, or use a store of its own for each")
+        }
         Err(error) if outcome.serial.kernel_text().is_empty() => {
             bail!("{}: the kernel never spoke ({error})\n{}{}", outcome.ending, outcome.serial.text(), outcome.messages)
         }
         Err(error) => bail!("{}: {error}\n{}", outcome.ending, outcome.messages),
     };
-    println!(
+    writeln!(
+        io::stdout(),
         "boot {}: {} ticks in the program, {} compiling; {} of {} functions called; {:.1} s in QEMU",
         row.boot,
         grouped(row.ticks_program),
@@ -65,14 +96,11 @@ fn conclude(outcome: &Outcome) -> Result<()> {
         row.functions_called,
         row.functions_total,
         outcome.elapsed.as_secs_f64(),
-    );
+    )?;
     if !matches!(outcome.ending, Ending::PoweredOff | Ending::DebugExit(_)) {
         bail!("{} after its report\n{}", outcome.ending, outcome.messages);
     }
-    if row.exit_code != 0 {
-        bail!("the program ended with exit code {}", row.exit_code);
-    }
-    Ok(())
+    Ok(of_program(row.exit_code))
 }
 
 /// 1234567 as 1,234,567.

@@ -7,19 +7,23 @@ mod profile;
 mod run;
 mod show;
 mod stats;
+mod status;
 mod store;
 mod svg;
 
+use bareflow::host::end_at_broken_pipes;
 use bareflow::host::memory::ReservedHeap;
 use clap::{Parser, Subcommand};
+use status::{Status, complain};
 use std::alloc::System;
+use std::io::ErrorKind;
 
 #[global_allocator]
 static HEAP: ReservedHeap = ReservedHeap(System);
 
 /// Runs WebAssembly programs that tune themselves, here or booted as the whole machine.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = bareflow::VERSION)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -43,14 +47,21 @@ fn main() -> std::process::ExitCode {
         Command::Run(args) => run::run(args),
         Command::Boot(args) => boot::run(args),
         Command::BenchBoots(args) => bench_boots::run(args),
-        Command::Store(command) => store::run(command),
-        Command::Profile(command) => profile::run(command),
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("bareflow: {error:#}");
-            std::process::ExitCode::FAILURE
+        Command::Store(command) => {
+            end_at_broken_pipes();
+            store::run(command)
         }
-    }
+        Command::Profile(command) => {
+            end_at_broken_pipes();
+            profile::run(command)
+        }
+    };
+    let status = result.unwrap_or_else(|error| {
+        if error.downcast_ref().is_some_and(|error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe) {
+            return Status::NOBODY_READS;
+        }
+        complain(format_args!("{error:#}"));
+        Status::FAILURE
+    });
+    status.into()
 }

@@ -4,7 +4,9 @@ use anyhow::{Context, Result, bail};
 use bareflow::host::qemu::iso::{self, Module};
 use bareflow::host::qemu::{Accelerator, Machine};
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::iter;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,9 +39,10 @@ impl PcArgs {
 
     /// Makes the ISO `out`, which boots the kernel with `words` and runs `program` with `args`, and a machine for it,
     /// on which a tick is an instruction.
-    pub fn machine(&self, out: &Path, words: &str, program: &Path, args: &[String]) -> Result<Machine> {
+    pub fn machine(&self, out: &Path, words: &str, program: &Path, args: &[OsString]) -> Result<Machine> {
         let mut modules = vec![module(program, args)?];
         for file in &self.files {
+            file_name(file)?;
             modules.push(module(file, &[])?);
         }
         let kernel = self.kernel()?;
@@ -71,12 +74,24 @@ pub fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The program of a command line, and its arguments.
+pub fn program(command: &[OsString]) -> Result<(&Path, &[OsString])> {
+    let (program, args) = command.split_first().context("no program is named")?;
+    Ok((Path::new(program), args))
+}
+
+/// The name under which a program sees `file`.
+pub fn file_name(file: &Path) -> Result<&str> {
+    let name = file.file_name().unwrap_or_default();
+    name.to_str().with_context(|| format!("the name of {} is not UTF-8: change it", file.display()))
+}
+
 /// `file` under its own name, with `args` after it.
-fn module(file: &Path, args: &[String]) -> Result<Module> {
+fn module(file: &Path, args: &[OsString]) -> Result<Module> {
     if !file.is_file() {
         bail!("there is no file {}", file.display());
     }
-    let name = file.file_name().and_then(OsStr::to_str).context("a file's name has to be UTF-8")?;
-    let words = [&[name.to_owned()], args].concat();
-    Ok(Module { path: file.into(), words })
+    let name = file.file_name().unwrap_or_default();
+    let words = iter::once(name).chain(args.iter().map(OsString::as_os_str));
+    Ok(Module { path: file.into(), words: words.map(|word| word.as_bytes().to_vec()).collect() })
 }

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use bareflow::profile::Profile;
 
 use crate::show::show;
+use crate::status::Status;
 use crate::store::open;
 
 #[derive(clap::Subcommand)]
@@ -31,13 +31,13 @@ pub enum Command {
     },
 }
 
-pub fn run(command: Command) -> Result<ExitCode> {
+pub fn run(command: Command) -> Result<Status> {
     match command {
         Command::Show { json, store, program } => show(&newest(&store)?, json, program.as_deref())?,
         Command::Export { store, file } => write(&file, &newest(&store)?)?,
         Command::Merge { out, inputs } => merge(&out, &inputs)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Status::SUCCESS)
 }
 
 fn newest(file: &Path) -> Result<Profile> {

@@ -1,8 +1,10 @@
 //! `bareflow run`: the engine on Linux.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -11,13 +13,16 @@ use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options, StackSize};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
+use bareflow::host::output::Output;
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
 use bareflow::libc::Heap;
 use bareflow::session::Session;
 use bareflow::store::BlockDevice;
 use bareflow::wasi::Wasi;
 
+use crate::pc::{file_name, program};
 use crate::stats::{Moment, Stats};
+use crate::status::{Status, complain, of_program, say};
 
 /// Runs a program as a process of this machine
 #[derive(clap::Args)]
@@ -55,11 +60,9 @@ pub struct Args {
     /// Says that as a line of JSON
     #[arg(long, requires = "stats")]
     json: bool,
-    /// Module to run
-    program: PathBuf,
-    /// Arguments for the program
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// Module to run, and its arguments: whatever follows its name is the program's
+    #[arg(trailing_var_arg = true, required = true, value_names = ["PROGRAM", "ARGS"])]
+    command: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -85,19 +88,21 @@ impl From<TierArg> for Tier {
     }
 }
 
-pub fn run(args: Args) -> Result<ExitCode> {
+pub fn run(args: Args) -> Result<Status> {
     let entered = Instant::now();
-    let bytes = fs::read(&args.program).with_context(|| format!("cannot read {}", args.program.display()))?;
-    let name = file_name(&args.program);
-    let mut wasi = Wasi::builder().free_memory(host::memory::free_for_program).arg(name.clone());
-    for arg in args.args {
-        wasi = wasi.arg(arg);
+    let (program, program_args) = program(&args.command)?;
+    let bytes = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+    let name = program.file_name().unwrap_or_default();
+    let mut wasi = Wasi::builder().free_memory(host::memory::free_for_program).arg(name.as_bytes());
+    for arg in program_args {
+        wasi = wasi.arg(arg.as_bytes());
     }
     for file in &args.files {
         let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        wasi = wasi.file(&file_name(file), content)?;
+        wasi = wasi.file(file_name(file)?, content)?;
     }
-    let wasi = wasi.build(StandardStreams, SystemClock::new(), SystemEntropy);
+    let output = Output::of_process().context("cannot use the standard output")?;
+    let wasi = wasi.build(StandardStreams::new(output.clone()), SystemClock::new(), SystemEntropy);
     let mut disk = match &args.store {
         Some(path) => Some(FileDisk::open(path).with_context(|| format!("cannot open {}", path.display()))?),
         None => None,
@@ -116,13 +121,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Some(path) => Some(&*fs::read(path).with_context(|| format!("cannot read {}", path.display()))?.leak()),
         None => None,
     };
+    let name = name.to_string_lossy().into_owned();
     let session = Session { name, bytes: bytes.leak(), options, shipped, ticks_before: 0 };
     let platform =
         host::platform_with_stack(CpuFeatures::detect(), args.stack).context("cannot reserve address space")?;
     let with_store = disk.is_some();
     let mut note = |text: &str| {
         if with_store || !text.starts_with("there is no store") {
-            eprintln!("bareflow: {text}");
+            output.flush();
+            complain(format_args!("{text}"));
         }
     };
     let disk = disk.as_mut().map(|disk| disk as &mut dyn BlockDevice);
@@ -133,19 +140,25 @@ pub fn run(args: Args) -> Result<ExitCode> {
         0
     };
     let report = session.run(platform, Box::new(wasi), disk, ran, &mut note);
+    let written = output.finish();
     if args.report {
-        eprintln!("{}", report.line());
+        say(format_args!("{}", report.line()));
     }
     if args.stats {
         let stats = Stats::new(&report.statistics, entered, &started, &ended);
         match args.json {
-            true => eprintln!("{}", stats.json()?),
-            false => stats.to_string().lines().for_each(|line| eprintln!("bareflow: {line}")),
+            true => say(format_args!("{}", stats.json()?)),
+            false => stats.to_string().lines().for_each(|line| complain(format_args!("{line}"))),
         }
     }
-    Ok(ExitCode::from(report.row.exit_code.clamp(0, 255) as u8))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    let status = of_program(report.row.exit_code);
+    match written {
+        // Whoever closed a pipe has read enough, and needs no message.
+        Err(loss) if loss.error.kind() == ErrorKind::BrokenPipe => Ok(status.or_failure()),
+        Err(loss) => {
+            complain(format_args!("{loss}"));
+            Ok(status.or_failure())
+        }
+        Ok(()) => Ok(status),
+    }
 }

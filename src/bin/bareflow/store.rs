@@ -1,7 +1,6 @@
 //! `bareflow store`: making and looking at stores.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use bareflow::host::disk::FileDisk;
@@ -9,6 +8,8 @@ use bareflow::host::wasi::SystemEntropy;
 use bareflow::profile::Profile;
 use bareflow::store::{SECTOR_BYTES, Store};
 use bareflow::wasi::Entropy;
+
+use crate::status::Status;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -26,12 +27,12 @@ pub enum Command {
     Show { file: PathBuf },
 }
 
-pub fn run(command: Command) -> Result<ExitCode> {
+pub fn run(command: Command) -> Result<Status> {
     match command {
         Command::Format { mib, force, file } => format(&file, mib, force)?,
         Command::Show { file } => show(&file)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Status::SUCCESS)
 }
 
 fn format(file: &Path, mib: u64, force: bool) -> Result<()> {

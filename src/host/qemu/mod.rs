@@ -9,13 +9,14 @@ pub mod serial;
 
 use self::qmp::Qmp;
 use self::serial::Serial;
+use super::folder::PrivateFolder;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::string::String;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ use std::vec::Vec;
 use std::{env, format};
 
 const QEMU: &str = "qemu-system-x86_64";
+/// The control socket in its folder.
+const SOCKET: &str = "qmp";
 /// How long a killed QEMU may take to close its pipes.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -56,6 +59,8 @@ pub struct Machine {
 /// Why a machine could not be run.
 #[derive(Debug)]
 pub enum QemuError {
+    /// There is no place for the control socket.
+    Folder(io::Error),
     /// QEMU could not be started at all.
     Start(io::Error),
     /// The machine ended without having said what was waited for.
@@ -113,11 +118,9 @@ impl Machine {
 
     /// Boots.
     pub fn start(&self) -> Result<Running, QemuError> {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let control = env::temp_dir().join(format!("bareflow-{}-{number}.qmp", std::process::id()));
+        let control = PrivateFolder::new().map_err(QemuError::Folder)?;
         let mut child = Command::new(QEMU)
-            .args(self.arguments(&control))
+            .args(self.arguments(&control.path().join(SOCKET)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -206,7 +209,8 @@ fn forward(source: Option<impl Read + Send + 'static>, events: Sender<Event>, ev
 /// A machine that was started. It is killed when this is dropped.
 pub struct Running {
     child: Child,
-    control: PathBuf,
+    /// Where the control socket is.
+    control: PrivateFolder,
     qmp: Option<Qmp>,
     events: Receiver<Event>,
     serial: Serial,
@@ -265,14 +269,27 @@ impl Running {
     }
 
     /// Waits for the end, at most `timeout` from now; gives `on_line` each complete line that the serial port says.
-    pub fn finish(mut self, timeout: Duration, on_line: &mut dyn FnMut(&str)) -> Outcome {
+    pub fn finish(self, timeout: Duration, on_line: &mut dyn FnMut(&str)) -> Outcome {
+        self.finish_while(timeout, &mut |line| {
+            on_line(line);
+            true
+        })
+    }
+
+    /// As [`finish`](Self::finish), but kills the machine once `on_line` says false, and gives it no more lines.
+    pub fn finish_while(mut self, timeout: Duration, on_line: &mut dyn FnMut(&str) -> bool) -> Outcome {
         let deadline = Instant::now() + timeout;
+        let listens = Cell::new(true);
+        let mut on_line = |line: &str| listens.set(listens.get() && on_line(line));
         let ending = loop {
-            if let Some(ending) = self.receive(deadline, on_line) {
+            if let Some(ending) = self.receive(deadline, &mut on_line) {
                 break ending;
             }
+            if !listens.get() && self.cut_short.is_none() {
+                self.cut_short(Ending::Killed);
+            }
         };
-        self.serial.finish(on_line);
+        self.serial.finish(&mut on_line);
         Outcome {
             ending,
             serial: std::mem::take(&mut self.serial),
@@ -284,7 +301,7 @@ impl Running {
     fn qmp(&mut self) -> Result<&mut Qmp, QemuError> {
         match self.qmp {
             Some(ref mut qmp) => Ok(qmp),
-            None => Ok(self.qmp.insert(Qmp::connect(&self.control)?)),
+            None => Ok(self.qmp.insert(Qmp::connect(&self.control.path().join(SOCKET))?)),
         }
     }
 
@@ -314,7 +331,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.control);
     }
 }
 
@@ -345,6 +361,7 @@ impl fmt::Display for Ending {
 impl fmt::Display for QemuError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            QemuError::Folder(error) => write!(f, "cannot make a temporary folder: {error}"),
             QemuError::Start(error) => write!(f, "cannot start {QEMU} ({error}): install qemu-system-x86"),
             QemuError::Unsaid { text, ending, log } => {
                 write!(f, "{ending} without having said {text:?}; it said:\n{log}")

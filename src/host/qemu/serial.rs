@@ -7,7 +7,7 @@ use crate::profile::BootRow;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
-use std::string::{String, ToString};
+use std::string::String;
 use std::vec::Vec;
 
 /// GRUB's last line, as `grub/grub.cfg` has it.
@@ -16,6 +16,8 @@ pub const HANDOVER: &str = "GRUB starts the kernel";
 pub const KERNEL: &str = "bareflow: ";
 /// Begins each report.
 pub const REPORT: &str = "BAREFLOW {";
+/// The events of the report that ends a boot: the program ended, trapped, or could not be run.
+const LAST_EVENTS: [&str; 3] = ["exit", "trap", "error"];
 
 /// Everything a serial port has said so far.
 #[derive(Clone, Debug, Default)]
@@ -100,11 +102,15 @@ impl Serial {
         reports.into_iter().rfind(|report| report["event"] == event).ok_or(ReportError::Missing)
     }
 
-    /// The row that the boot's last report, the one with event "exit", gives.
+    /// The row that the boot's last report gives. Lines before it that look like one are the program's.
     pub fn boot_row(&self) -> Result<BootRow, ReportError> {
-        let report = self.report("exit")?;
-        let line = report.to_string();
-        serde_json::from_value(report).map_err(|reason| ReportError::Malformed { line, reason })
+        let text = self.kernel_text();
+        let line = text.lines().rfind(|line| line.starts_with(REPORT)).ok_or(ReportError::Missing)?;
+        let report = parse(line)?;
+        if !report["event"].as_str().is_some_and(|event| LAST_EVENTS.contains(&event)) {
+            return Err(ReportError::Missing);
+        }
+        serde_json::from_value(report).map_err(|reason| ReportError::Malformed { line: line.into(), reason })
     }
 }
 
@@ -124,7 +130,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 impl fmt::Display for ReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReportError::Missing => write!(f, "the machine ended without an exit report ({REPORT}...}})"),
+            ReportError::Missing => write!(f, "the machine ended without a report ({REPORT}...}})"),
             ReportError::Malformed { line, reason } => write!(f, "malformed report ({reason}): {line}"),
         }
     }
@@ -135,6 +141,7 @@ impl std::error::Error for ReportError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
     fn said(chunks: &[&str]) -> (Serial, Vec<String>) {
         let (mut serial, mut lines) = (Serial::default(), Vec::new());
@@ -179,6 +186,15 @@ mod tests {
         report["a_later_column"] = 1.into();
         let serial = kernel(&["BAREFLOW {\"event\":\"start\"}\nBAREFLOW ", &report.to_string(), "\n"]);
         assert_eq!(serial.reports().unwrap().len(), 2);
+        assert_eq!(serial.boot_row().unwrap(), row);
+    }
+
+    #[test]
+    fn a_boot_whose_program_trapped_has_a_row_too_and_what_the_program_prints_is_none() {
+        let row = BootRow { boot: 3, exit_code: 134, ..BootRow::default() };
+        let mut report = serde_json::to_value(&row).unwrap();
+        report["event"] = "trap".into();
+        let serial = kernel(&["BAREFLOW {not json}\nBAREFLOW ", &report.to_string(), "\n"]);
         assert_eq!(serial.boot_row().unwrap(), row);
     }
 

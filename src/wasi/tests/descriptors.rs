@@ -10,7 +10,32 @@ fn gathers_buffers_to_the_stream_that_was_written() {
     assert_eq!(program.call("fd_write", &[1, IOVEC, 3, OUT]), OK);
     assert_eq!(program.u32(OUT), 12);
     assert_eq!(program.call("fd_write", &[2, IOVEC, 1, OUT]), OK);
+    assert_eq!(program.console.writes(), [12, 7], "one write for each call");
     assert_eq!((program.console.stdout(), program.console.stderr()), (b"hello, world".into(), b"hello, ".into()));
+}
+
+#[test]
+fn what_is_gathered_is_bounded_and_stays_in_order() {
+    let mut program = program();
+    program.memory.resize(1 << 20, b'-');
+    let (half, large) = (40 << 10, 200 << 10);
+    program.put_u32s(IOVEC, &[0x1000, half, 0x1000, half, 0x1000, large, 0x1000, 1, 0x1000, 2, 0x1000, 0]);
+    assert_eq!(program.call("fd_write", &[1, IOVEC, 6, OUT]), OK);
+    assert_eq!(program.u32(OUT), 2 * half + large + 3);
+    assert_eq!(program.console.writes(), [half, half, large, 3].map(|bytes| bytes as usize));
+}
+
+#[test]
+fn output_arrives_before_the_program_waits() {
+    let mut program = program();
+    program.put_u32s(IOVEC, &[BUFFER, 4]);
+    assert_eq!(program.call("fd_write", &[1, IOVEC, 1, OUT]), OK);
+    assert_eq!(program.console.flushes(), 0);
+    program.read(0, 4);
+    assert_eq!(program.console.flushes(), 1);
+    program.put(BUFFER, &[0; 48]);
+    assert_eq!(program.call("poll_oneoff", &[BUFFER, OUT, 1, IOVEC]), OK);
+    assert_eq!(program.console.flushes(), 2);
 }
 
 #[test]
@@ -25,11 +50,11 @@ fn a_bad_address_writes_nothing_at_all() {
 }
 
 #[test]
-fn a_broken_console_is_an_io_error() {
+fn a_console_whose_reader_is_gone_is_a_broken_pipe() {
     let mut program = program();
     program.console.breaks();
     program.put_u32s(IOVEC, &[BUFFER, 4]);
-    program.fails("fd_write", &[1, IOVEC, 1, OUT], Errno::Io);
+    program.fails("fd_write", &[1, IOVEC, 1, OUT], Errno::Pipe);
 }
 
 #[test]

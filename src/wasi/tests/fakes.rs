@@ -17,6 +17,10 @@ pub struct FakeConsole {
 struct ConsoleState {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// Lengths of the writes, to either.
+    writes: Vec<usize>,
+    /// How often it was told to let them arrive.
+    flushes: usize,
     input: Vec<u8>,
     /// What is typed when the program waits, and after how long.
     later: Option<(u64, Vec<u8>)>,
@@ -54,6 +58,14 @@ impl FakeConsole {
         self.state.borrow().stdout.clone()
     }
 
+    pub fn writes(&self) -> Vec<usize> {
+        self.state.borrow().writes.clone()
+    }
+
+    pub fn flushes(&self) -> usize {
+        self.state.borrow().flushes
+    }
+
     pub fn stderr(&self) -> Vec<u8> {
         self.state.borrow().stderr.clone()
     }
@@ -63,13 +75,18 @@ impl Console for FakeConsole {
     fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), WriteFailed> {
         let mut state = self.state.borrow_mut();
         if state.broken {
-            return Err(WriteFailed);
+            return Err(WriteFailed::Closed);
         }
+        state.writes.push(bytes.len());
         match stream {
             Stream::Stdout => state.stdout.extend_from_slice(bytes),
             Stream::Stderr => state.stderr.extend_from_slice(bytes),
         }
         Ok(())
+    }
+
+    fn flush(&mut self) {
+        self.state.borrow_mut().flushes += 1;
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Input {

@@ -1,0 +1,23 @@
+;; Prints its arguments, a NUL after each, as hexadecimal digits in one line. Exits with their number.
+(module
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 64)
+  (data (i32.const 0x100) "0123456789abcdef")
+  (func $digit (param i32) (result i32) (i32.load8_u offset=0x100 (i32.and (local.get 0) (i32.const 15))))
+  (func (export "_start") (local $at i32) (local $to i32)
+    (drop (call $args_sizes_get (i32.const 0) (i32.const 4)))
+    (drop (call $args_get (i32.const 0x10000) (i32.const 0x20000)))
+    (local.set $to (i32.const 0x200000))
+    (loop $next
+      (i32.store8 (local.get $to) (call $digit (i32.shr_u (i32.load8_u offset=0x20000 (local.get $at)) (i32.const 4))))
+      (i32.store8 offset=1 (local.get $to) (call $digit (i32.load8_u offset=0x20000 (local.get $at))))
+      (local.set $to (i32.add (local.get $to) (i32.const 2)))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (i32.load (i32.const 4)))))
+    (i32.store8 (local.get $to) (i32.const 10))
+    (i32.store (i32.const 8) (i32.const 0x200000))
+    (i32.store (i32.const 12) (i32.sub (local.get $to) (i32.const 0x1fffff)))
+    (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))
+    (call $proc_exit (i32.load (i32.const 0)))))

@@ -1,0 +1,74 @@
+//! `bareflow boot` as a shell sees it, in QEMU: what reaches the program, and what comes back.
+
+#[path = "common/inline.rs"]
+mod inline;
+
+use inline::{Program, bareflow};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
+
+/// Writes the line "y" for ever.
+const ENDLESS: &str = r#"(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\08\00\00\00\02\00\00\00y\n")
+  (func (export "_start")
+    (loop $again
+      (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
+      (br $again))))"#;
+
+#[test]
+fn arguments_pass_through_grub_byte_for_byte_and_the_status_comes_back() {
+    let program = Program::wat(include_str!("command/arguments.wat"));
+    let args = ["--help", "--module", "/etc/passwd", "--", "", "a b", "\t", "\x0c\r\n\x0b", "-d\t", "%41", "100%", "ü"];
+    let mut args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
+    args.extend(
+        [&br#"\x41 $a ${b} 'c' "d" \"#[..], b"; } # & | < > * ? ! `", b"\xff\xfe\x01\x7f"].map(OsStr::from_bytes),
+    );
+    let long = "long ".repeat(20_000);
+    args.push(OsStr::new(&long));
+    let output = bareflow().arg("boot").arg(program.path()).args(&args).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1 + args.len() as i32), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains(&inline::hex_of_arguments(&args)), "{text}");
+    let version = concat!("bareflow: BareFlow ", env!("CARGO_PKG_VERSION"), " (build ");
+    assert!(text.lines().nth(1).is_some_and(|line| line.starts_with(version)), "{text}");
+}
+
+#[test]
+fn a_file_keeps_its_name() {
+    let program = Program::wat(include_str!("wasi_programs/list.wat"));
+    let name = "--module it's \"$a\" {100%};\tü\n.txt";
+    let file = program.folder().join(name);
+    fs::write(&file, b"x").unwrap();
+    let output = bareflow().arg("boot").arg("--file").arg(&file).arg(program.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains(&format!("\n{name}\n")), "{text}");
+}
+
+#[test]
+fn a_trap_is_a_report_and_a_status_and_nothing_more() {
+    let program = Program::wat(r#"(module (memory 1) (func (export "_start") unreachable))"#);
+    let output = bareflow().arg("boot").arg(program.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(134), "{text}");
+    assert!(text.contains(r#"BAREFLOW {"event":"trap""#), "{text}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_machine_whose_output_nobody_reads_is_switched_off() {
+    let program = Program::wat(ENDLESS);
+    let mut command = bareflow();
+    command.args(["boot", "--timeout", "150"]).arg(program.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.map_while(Result::ok).find(|line| line == "y").as_deref(), Some("y"));
+    let mut complaints = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+    // As a shell shows the end by SIGPIPE.
+    assert_eq!((child.wait().unwrap().code(), complaints.as_str()), (Some(128 + 13), ""));
+}
