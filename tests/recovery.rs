@@ -134,7 +134,7 @@ fn a_power_failure_in_the_first_run_leaves_an_empty_store() {
 #[test]
 fn after_three_power_failures_the_program_runs_without_optimised_code() {
     const DISTRUST: &str =
-        "the last 3 boots did not end: the power went, or they hung; running without optimised code this time";
+        "the last 3 boots did not end (power cut, hang or panic); running without optimised code this time";
     let folder = TempDir::new().expect("a temporary folder can be made");
     let store = fresh_store(&folder);
     program(&store);

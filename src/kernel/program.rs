@@ -34,7 +34,7 @@ pub fn run(system: System) -> ! {
     devices.problems.iter().for_each(|problem| say(problem));
     let prepared = prepare(&boot, &terminal, devices.clock, &say);
     let platform =
-        platform(&mut regions, options::stack_size(boot.command_line(), &say)).map_err(|error| error.to_string());
+        platform(&mut regions, options::stack_size(&boot.command_line(), &say)).map_err(|error| error.to_string());
     let (platform, (session, imports)) = match platform.and_then(|platform| Ok((platform, prepared?))) {
         Ok(prepared) => prepared,
         Err(problem) => {

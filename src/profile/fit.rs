@@ -1,7 +1,7 @@
 //! Making a profile fit into a store that is too small for all of it.
 //!
-//! Left out are, in this order and only as far as needed: rows of old boots beyond a quarter of the room, records of
-//! functions that the program no longer has, and those of the functions that ran least for the bytes that they take.
+//! Left out are, in this order and only as far as needed: records of functions that the program no longer has, rows of old
+//! boots beyond a quarter of the room, and records of the functions that ran least for the bytes that they take.
 
 use super::encode::HEADER_BYTES;
 use super::{FunctionKey, FunctionRecord, Profile, ProfileError};
@@ -49,17 +49,16 @@ impl Profile {
         if whole_bytes <= room_bytes {
             return Ok(None);
         }
-        let rows = self.drop_old_rows(room_bytes / SHARE_OF_ROWS);
-        let functions = core::mem::take(&mut self.functions);
-        let beside = HEADER_BYTES as u64 + encoded_bytes(self) + LENGTH_BYTES;
-        self.functions = functions;
         let mut candidates = self.candidates(current())?;
+        let current_bytes: u64 = candidates.iter().filter(|candidate| candidate.current).map(|it| it.bytes).sum();
+        let fits = self.bytes_beside_functions() + current_bytes <= room_bytes;
+        let rows = if fits { 0 } else { self.drop_old_rows(room_bytes / SHARE_OF_ROWS) };
         // The most useful first; of equally useful ones the one with the lower key.
         candidates.sort_unstable_by(|a, b| {
             (b.current, b.use_per_byte).cmp(&(a.current, a.use_per_byte)).then(a.index.cmp(&b.index))
         });
         let mut left_out = LeftOut { rows, whole_bytes, ..LeftOut::default() };
-        let mut room = room_bytes.saturating_sub(beside);
+        let mut room = room_bytes.saturating_sub(self.bytes_beside_functions());
         candidates.retain(|candidate| {
             left_out.known += usize::from(candidate.current);
             if let Some(rest) = room.checked_sub(candidate.bytes) {
@@ -74,6 +73,14 @@ impl Profile {
         let mut index = 0..;
         self.functions.retain(|_| dropped.next_if_eq(&index.next().unwrap_or(usize::MAX)).is_none());
         Ok(Some(left_out))
+    }
+
+    /// Most bytes that the profile would have without functions.
+    fn bytes_beside_functions(&mut self) -> u64 {
+        let functions = core::mem::take(&mut self.functions);
+        let bytes = HEADER_BYTES as u64 + encoded_bytes(self) + LENGTH_BYTES;
+        self.functions = functions;
+        bytes
     }
 
     /// Drops the oldest rows until the rest takes at most `most_bytes`, but never the newest; how many went.

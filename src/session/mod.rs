@@ -41,7 +41,7 @@ pub struct Report {
     pub row: BootRow,
     /// The trap or error in words; empty after an exit.
     pub reason: String,
-    /// Where the profile went: `saved`, `none` (there is no store) or `failed`.
+    /// Where the profile went: `saved`, `failed`, or `none`: there is no store that can be used, or nothing was learned.
     pub store: &'static str,
     /// What more the engine counted.
     #[serde(skip)]
@@ -85,7 +85,7 @@ impl Session {
         }
         if recalled.unclean_boots >= MOST_ATTEMPTS {
             note(&format!(
-                "the last {} boots did not end: the power went, or they hung; running without optimised code this time",
+                "the last {} boots did not end (power cut, hang or panic); running without optimised code this time",
                 recalled.unclean_boots
             ));
             self.options.highest = Tier::Baseline;

@@ -27,8 +27,8 @@ impl<D: BlockDevice> Store<D> {
         self.recorded(newest).map_or(0, |recorded| recorded.count)
     }
 
-    /// Records that a boot starts from the newest generation, and returns how many did before and did not end. To be called
-    /// before anything of it is read; ended by [`Store::commit`] or [`Store::end_attempt`].
+    /// Records that a boot starts from the newest generation, and returns how many did before and did not end, unless reading
+    /// is to blame. To be called before anything of it is read; ended by [`Store::commit`] or [`Store::end_attempt`].
     pub fn begin_attempt(&mut self) -> Result<u32, StoreError> {
         let newest = self.newest();
         let earlier = self.recorded(newest);
@@ -38,15 +38,14 @@ impl<D: BlockDevice> Store<D> {
         self.write_attempts(&record)?;
         let suspects = if earlier.is_some_and(|earlier| earlier.reading) { before / MOST_ATTEMPTS } else { 0 };
         self.begun = Some(Begun { record, suspects });
-        Ok(before)
+        Ok(if suspects > 0 { 0 } else { before })
     }
 
-    /// Records that the boot ended, although it did not commit: nothing it started from is to blame for anything.
+    /// Records that the boot ended, although it did not commit: what it started from is not to blame for anything. What it
+    /// passed over still is.
     pub fn end_attempt(&mut self) -> Result<(), StoreError> {
-        match self.begun.take() {
-            Some(begun) => self.write_attempts(&Attempts { count: 0, reading: false, ..begun.record }),
-            None => Ok(()),
-        }
+        let Some(Begun { record, suspects }) = self.begun.take() else { return Ok(()) };
+        self.write_attempts(&Attempts { count: suspects * MOST_ATTEMPTS, reading: suspects > 0, ..record })
     }
 
     /// Records that the attempt came through reading the store: if it does not end, that was not why.

@@ -137,6 +137,10 @@ fn a_store_that_brings_its_reader_down_three_times_is_passed_over() {
     }
     let found = dies_reading(&mut disk);
     assert_eq!((found.generation, found.notes.len()), (0, 2));
+    // A boot that ends without a commit does not make it innocent.
+    let mut store = Store::open(&mut disk).expect("formatted");
+    assert_eq!((store.begin_attempt(), store.load().generation, store.end_attempt()), (Ok(0), 0, Ok(())));
+    assert_eq!(dies_reading(&mut disk).generation, 0);
     let said =
         "store: starting empty; slot 1: generation 2 is not read this time: boots that read it did not get further";
     assert!(found.to_string().starts_with(said), "{found}");
