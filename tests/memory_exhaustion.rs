@@ -212,7 +212,7 @@ fn boot(bytes: &'static [u8], disk: &mut Disk, refusing: Refusing) -> Boot {
     REQUESTS.set(0);
     REFUSING.set(refusing);
     let report =
-        session.run(platform, wasi, Some(disk), |_| (), &mut |note| undisturbed(|| notes.push(note.to_owned())));
+        session.run(platform, wasi, Some(disk), |_| 0, &mut |note| undisturbed(|| notes.push(note.to_owned())));
     let requests = REQUESTS.get();
     REFUSING.set(Refusing::Nothing);
     let output = output.take();
