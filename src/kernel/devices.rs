@@ -104,21 +104,34 @@ impl BlockDevice for AtaDisk {
     }
 }
 
-impl wasi::Clock for Clock {
+/// The clock as the program sees it: it stands still where the CPU's counter has been set back.
+pub struct ProgramClock {
+    clock: Clock,
+    latest_ns: u64,
+}
+
+impl ProgramClock {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, latest_ns: 0 }
+    }
+}
+
+impl wasi::Clock for ProgramClock {
     fn realtime_ns(&mut self) -> u64 {
-        self.unix_ns().unwrap_or(0)
+        self.clock.unix_ns().unwrap_or(0)
     }
 
     fn monotonic_ns(&mut self) -> u64 {
-        Clock::monotonic_ns(self)
+        self.latest_ns = self.latest_ns.max(self.clock.monotonic_ns());
+        self.latest_ns
     }
 
     fn cpu_ns(&mut self) -> u64 {
-        Clock::monotonic_ns(self)
+        self.monotonic_ns()
     }
 
     fn resolution_ns(&self) -> u64 {
-        (1_000_000_000 / self.hz()).max(1)
+        (1_000_000_000 / self.clock.hz()).max(1)
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::RefCell;
 
-use super::devices::{AtaDisk, program_entropy};
+use super::devices::{AtaDisk, ProgramClock, program_entropy};
 use super::terminal::{Streams, Terminal};
 use super::{BootInformation, Module, System, TimeStampCounter, faults, options, sampler};
 use crate::arch::{ExitCode, interrupts, ticks};
@@ -104,7 +104,7 @@ fn prepare(
         wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
     }
     let streams = Streams::new(Rc::clone(terminal), options::reads_console(&boot.command_line(), say));
-    let imports = wasi.build(streams, clock, program_entropy(&clock));
+    let imports = wasi.build(streams, ProgramClock::new(clock), program_entropy(&clock));
     let options = options::engine_options(&boot.command_line(), say);
     Ok((Session { name, bytes: program.bytes, options, shipped, ticks_before: 0 }, Box::new(imports)))
 }
