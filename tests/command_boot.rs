@@ -30,7 +30,7 @@ fn arguments_pass_through_grub_byte_for_byte_and_the_status_comes_back() {
     );
     let long = "long ".repeat(20_000);
     args.push(OsStr::new(&long));
-    let output = bareflow().arg("boot").arg(program.path()).args(&args).output().unwrap();
+    let output = bareflow().args(["boot", "--real-time"]).arg(program.path()).args(&args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1 + args.len() as i32), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains(&inline::hex_of_arguments(&args)), "{text}");
@@ -44,7 +44,8 @@ fn a_file_keeps_its_name() {
     let name = "--module it's \"$a\" {100%};\tü\n.txt";
     let file = program.folder().join(name);
     fs::write(&file, b"x").unwrap();
-    let output = bareflow().arg("boot").arg("--file").arg(&file).arg(program.path()).output().unwrap();
+    let output =
+        bareflow().args(["boot", "--real-time"]).arg("--file").arg(&file).arg(program.path()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains(&format!("\n{name}\n")), "{text}");
 }
@@ -52,7 +53,7 @@ fn a_file_keeps_its_name() {
 #[test]
 fn a_trap_is_a_report_and_a_status_and_nothing_more() {
     let program = Program::wat(r#"(module (memory 1) (func (export "_start") unreachable))"#);
-    let output = bareflow().arg("boot").arg(program.path()).output().unwrap();
+    let output = bareflow().args(["boot", "--real-time"]).arg(program.path()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(134), "{text}");
     assert!(text.contains(r#"BAREFLOW {"event":"trap""#), "{text}");
@@ -63,7 +64,7 @@ fn a_trap_is_a_report_and_a_status_and_nothing_more() {
 fn a_machine_whose_output_nobody_reads_is_switched_off() {
     let program = Program::wat(ENDLESS);
     let mut command = bareflow();
-    command.args(["boot", "--timeout", "150"]).arg(program.path());
+    command.args(["boot", "--real-time", "--timeout", "150"]).arg(program.path());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.map_while(Result::ok).find(|line| line == "y").as_deref(), Some("y"));

@@ -26,14 +26,14 @@ const REACHABLE: u64 = 4 << 30;
 /// ELF section types (System V ABI, figure 4-9).
 const SYMBOL_TABLE_SECTION: u32 = 2;
 
+/// Bytes before the command line in the payload of a module's tag: its start and end.
+const MODULE_ADDRESSES_BYTES: usize = 8;
+
 /// The loader's information, in place.
 pub struct BootInformation {
     information: multiboot2::BootInformation<'static>,
     range: Range<u64>,
 }
-
-/// Bytes before the command line in the payload of a module's tag: its start and end.
-const MODULE_ADDRESSES_BYTES: usize = 8;
 
 /// A file that the loader put into memory.
 #[derive(Clone, Copy, Debug)]

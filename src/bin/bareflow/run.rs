@@ -13,7 +13,7 @@ use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options, StackSize};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
-use bareflow::host::output::Output;
+use bareflow::host::output::{Loss, Output};
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
 use bareflow::libc::Heap;
 use bareflow::session::Session;
@@ -151,14 +151,15 @@ pub fn run(args: Args) -> Result<Status> {
             false => stats.to_string().lines().for_each(|line| complain(format_args!("{line}"))),
         }
     }
-    let status = of_program(report.row.exit_code);
-    match written {
-        // Whoever closed a pipe has read enough, and needs no message.
-        Err(loss) if loss.error.kind() == ErrorKind::BrokenPipe => Ok(status.or_failure()),
-        Err(loss) => {
-            complain(format_args!("{loss}"));
-            Ok(status.or_failure())
-        }
-        Ok(()) => Ok(status),
+    Ok(status(report.row.exit_code, written))
+}
+
+/// The program's own, but no success if its output did not arrive.
+fn status(exit_code: i32, written: Result<(), Loss>) -> Status {
+    let Err(loss) = written else { return of_program(exit_code) };
+    // Whoever closed a pipe has read enough, and needs no message.
+    if loss.error.kind() != ErrorKind::BrokenPipe {
+        complain(format_args!("{loss}"));
     }
+    of_program(exit_code).or_failure()
 }
