@@ -9,7 +9,7 @@ use core::ops::Range;
 use cranelift_codegen::ir::TrapCode;
 use iced_x86::IcedError;
 
-use super::compile::{MachineCode, Relocation, RelocationKind, Symbol};
+use super::compile::{Effort, MachineCode, Relocation, RelocationKind, Symbol};
 use super::cpu::CpuFeatures;
 use super::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
 use super::library;
@@ -249,7 +249,14 @@ fn no_room(bytes: usize) -> EngineError {
 
 /// The code of kernel `id`: where it is called rarely, a call of the kernel between what keeps all registers.
 fn kernel_code(id: KernelId, cpu: CpuFeatures) -> Result<MachineCode, IcedError> {
-    let mut code = MachineCode { bytes: Vec::new(), relocations: Vec::new(), traps: Vec::new(), locations: Vec::new() };
+    let mut code = MachineCode {
+        bytes: Vec::new(),
+        relocations: Vec::new(),
+        traps: Vec::new(),
+        locations: Vec::new(),
+        frame_bytes: 0,
+        effort: Effort::Full,
+    };
     if !id.rare {
         code.bytes = kernel(id, cpu)?;
         return Ok(code);

@@ -25,15 +25,21 @@ const LARGE: usize = 1 << 14;
 /// Compilers for every tier, and the memory they reuse.
 pub struct Compiler {
     quick: OwnedTargetIsa,
+    careful: OwnedTargetIsa,
     optimising: OwnedTargetIsa,
     context: Context,
     builder: FunctionBuilderContext,
 }
 
-/// How hard the code generator tries. The least takes time and memory in proportion to the code.
+/// How hard the code generator tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
+    /// As little as it can, since the body is enormous: time and memory are in proportion to the code.
     Least,
+    /// As little, although it could do more. The frame has a slot for almost every value.
+    Quick,
+    /// Without optimising, but with a small frame. Takes about twice as long.
+    Careful,
     Full,
 }
 
@@ -45,6 +51,9 @@ pub struct MachineCode {
     pub traps: Vec<(u32, TrapCode)>,
     /// (offset in the code, offset in the module), ascending.
     pub locations: Vec<(u32, u32)>,
+    /// What a call takes of the stack.
+    pub frame_bytes: u32,
+    pub effort: Effort,
 }
 
 /// A place in code that depends on where something is.
@@ -95,6 +104,7 @@ impl Compiler {
     pub fn new(cpu: CpuFeatures, pinned_base: bool) -> Result<Self, CodegenError> {
         Ok(Self {
             quick: isa(cpu, pinned_base, &[("opt_level", "none"), ("regalloc_algorithm", "single_pass")])?,
+            careful: isa(cpu, pinned_base, &[("opt_level", "none")])?,
             optimising: isa(cpu, pinned_base, &[("opt_level", "speed")])?,
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
@@ -119,7 +129,11 @@ impl Compiler {
                 return Err(error);
             }
         };
-        let isa = if effort == Effort::Least { &self.quick } else { &self.optimising };
+        let isa = match effort {
+            Effort::Least | Effort::Quick => &self.quick,
+            Effort::Careful => &self.careful,
+            Effort::Full => &self.optimising,
+        };
         match self.context.compile(&**isa, &mut ControlPlane::default()) {
             Ok(_) => {}
             Err(error) => return Err(CodegenError(error.inner.to_string()).into()),
@@ -127,7 +141,7 @@ impl Compiler {
         let Some(code) = self.context.compiled_code() else { unreachable!("compile succeeded") };
         let function = &self.context.func;
         let is_large = function.dfg.num_insts() + function.dfg.num_blocks() > LARGE;
-        let code = machine_code(function, code);
+        let code = machine_code(function, code, effort);
         if is_large {
             // The memory that is reused would stay as large.
             self.release();
@@ -141,7 +155,7 @@ impl Compiler {
     }
 }
 
-fn machine_code(function: &Function, code: &CompiledCode) -> Result<MachineCode, NoRoom> {
+fn machine_code(function: &Function, code: &CompiledCode, effort: Effort) -> Result<MachineCode, NoRoom> {
     let what = "machine code";
     let mut bytes = Vec::new();
     room::reserve(&mut bytes, code.code_buffer().len(), what)?;
@@ -151,6 +165,8 @@ fn machine_code(function: &Function, code: &CompiledCode) -> Result<MachineCode,
         relocations: room::collect(code.buffer.relocs().iter().map(|reloc| relocation(function, reloc)), what)?,
         traps: room::collect(code.buffer.traps().iter().map(|trap| (trap.offset, trap.code)), what)?,
         locations: room::collect(code.buffer.get_srclocs_sorted().iter().map(|at| (at.start, at.loc.bits())), what)?,
+        frame_bytes: code.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset),
+        effort,
     })
 }
 

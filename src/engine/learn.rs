@@ -110,7 +110,10 @@ impl Engine {
     pub(super) fn set_threshold(&mut self, id: FuncId) {
         let state = &self.functions[id.0 as usize];
         let tier = state.tier.unwrap_or(Tier::Baseline);
-        let next = tier::next_threshold(self.counted_calls(id), tier, &self.options.thresholds);
+        let calls = self.counted_calls(id);
+        let next = tier::next_threshold(calls, tier, &self.options.thresholds);
+        let most = state.large_frame_bytes.map(tier::most_calls_with_frame).filter(|most| *most > calls);
+        let next = most.map_or(next, |most| most.min(next));
         self.platform.state.write(state.counters + function::THRESHOLD, next);
     }
 

@@ -290,6 +290,8 @@ struct FunctionState {
     earlier: Option<usize>,
     /// What its newest code is specialised for.
     choices: Choices,
+    /// What a call takes of the stack, if that is much and code above the baseline takes less.
+    large_frame_bytes: Option<u32>,
     /// Where its newest code is, and its size.
     address: u64,
     code_bytes: u64,

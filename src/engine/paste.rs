@@ -88,7 +88,7 @@ fn fill_with_nops(bytes: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compile::RelocationKind;
+    use super::super::compile::{Effort, RelocationKind};
     use super::super::specialise::strings::StringFunction;
     use super::super::specialise::{Operation, Vectors};
     use super::*;
@@ -104,6 +104,8 @@ mod tests {
             relocations: Vec::new(),
             traps: Vec::new(),
             locations: Vec::new(),
+            frame_bytes: 0,
+            effort: Effort::Full,
         };
         for (index, at) in places.iter().enumerate() {
             code.bytes[*at] = 0xe8;

@@ -4,13 +4,13 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::choices::Choices;
-use super::compile::Effort;
+use super::compile::{Effort, MachineCode};
 use super::expansion::{Expand, Expansions};
 use super::layout::function;
 use super::program::{FuncId, Program};
 use super::room::{self, NoRoom};
 use super::seams::MemoryBase;
-use super::tier::{LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
+use super::tier::{LARGE_FRAME_BYTES, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
 use super::translate::{CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, host_wrapper, translate};
 use super::{Compiler, Engine, EngineError, Rest};
 
@@ -80,11 +80,19 @@ impl Engine {
         if choices.body.is_some() {
             self.end_generic_calls(id);
         }
-        let plan = self.plan(id, tier, &choices, &choices.callees)?;
+        let mut plan = self.plan(id, tier, &choices, &choices.callees)?;
         let environment = environment(&self.program, &self.platform, &self.compiler);
-        let code = self.compiler.compile(|function, context| {
-            translate(environment, id, &plan, function, context).map_err(EngineError::from)
-        })?;
+        let mut compile = |plan: &Plan| {
+            self.compiler.compile(|function, context| {
+                translate(environment, id, plan, function, context).map_err(EngineError::from)
+            })
+        };
+        let mut code = compile(&plan)?;
+        let mut large_frame_bytes = quick_and_large(&code);
+        if large_frame_bytes.is_some() && plan.threshold.is_none() {
+            plan.small_frame = true;
+            (code, large_frame_bytes) = (compile(&plan)?, None);
+        }
         let code_bytes = code.bytes.len() as u64;
         let address = self.code.place(code, Some(id))?;
         self.code.patch_entry(id, address, plan.threshold.is_none())?;
@@ -92,6 +100,7 @@ impl Engine {
         state.tier = Some(tier);
         state.address = address;
         state.code_bytes = code_bytes;
+        state.large_frame_bytes = large_frame_bytes;
         state.choices = choices;
         self.statistics.functions_compiled += 1;
         self.statistics.translated_bytes += self.program.body_bytes(id) as u64;
@@ -128,6 +137,7 @@ impl Engine {
             block_counts: self.block_counts(id)?,
             memory_bytes: self.bytes_to_compile_in(),
             sites: room::collect(sites, "the plan of a function")?,
+            small_frame: false,
             body: choices.body,
             callees: self.callee_plans(id, expansions)?,
         })
@@ -153,6 +163,11 @@ impl Engine {
         let below = self.expansions_below(id, expansions);
         Ok(Box::new(self.plan(id, Tier::Specialised, &Choices::default(), below)?))
     }
+}
+
+/// Bytes of the frame, if that is large because the code was made quickly.
+fn quick_and_large(code: &MachineCode) -> Option<u32> {
+    (code.effort == Effort::Quick && code.frame_bytes > LARGE_FRAME_BYTES).then_some(code.frame_bytes)
 }
 
 /// What translations need besides a body.

@@ -197,8 +197,11 @@ impl Engine {
     /// that starts at `frame`.
     fn backtrace(&self, pc: Option<u64>, mut frame: u64) -> Backtrace {
         let mut trace = Trace::default();
+        // Recursion has the same place again and again.
+        let mut known = None;
         let mut push = |pc| {
-            if self.code.find(pc).is_some_and(|placed| placed.function.is_some()) {
+            if known == Some(pc) || self.code.find(pc).is_some_and(|placed| placed.function.is_some()) {
+                known = Some(pc);
                 trace.push(pc);
             }
         };

@@ -136,6 +136,19 @@ pub fn next_threshold(calls: u64, tier: Tier, thresholds: &Thresholds) -> u64 {
     [first, thresholds.specialise, thresholds.settle].into_iter().find(|at| *at > calls).unwrap_or(u64::MAX)
 }
 
+/// A frame of the baseline is large from here on: it may be more than some tens of times as large as that of other engines'
+/// code, and so may a stack have to be.
+pub const LARGE_FRAME_BYTES: u32 = 1 << 10;
+
+/// What calls of one function may take of the stack by large frames. A function is not promoted at a call that is active, but
+/// at most so many are active as there were.
+const LARGE_FRAMES_BYTES: u32 = 128 << 10;
+
+/// Calls at which a function with such a frame is promoted at the latest.
+pub fn most_calls_with_frame(bytes: u32) -> u64 {
+    u64::from(LARGE_FRAMES_BYTES / bytes.max(1)).max(2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,24 +56,24 @@ impl Extent {
 
     /// How hard to try with the body that became `function`, if there is enough memory to try at all.
     pub fn effort(&self, function: &Function, wanted: Effort, memory_bytes: u64) -> Result<Effort, String> {
-        let optimises = wanted == Effort::Full
-            && self.nesting <= DEEPEST_NESTING_TO_OPTIMISE
+        let is_enormous = !(self.nesting <= DEEPEST_NESTING_TO_OPTIMISE
             && self.stack <= HIGHEST_STACK_TO_OPTIMISE
             && self.locals <= MOST_LOCALS_TO_OPTIMISE
             && function.dfg.num_insts() <= MOST_INSTRUCTIONS_TO_OPTIMISE
-            && self.bytes_needed(function, Effort::Full) <= memory_bytes;
-        if optimises {
-            return Ok(Effort::Full);
+            && self.bytes_needed(function, Effort::Full) <= memory_bytes);
+        if !is_enormous && wanted != Effort::Quick {
+            return Ok(wanted);
         }
-        self.lack(function, memory_bytes).map_or(Ok(Effort::Least), Err)
+        let effort = if is_enormous { Effort::Least } else { wanted };
+        self.lack(function, memory_bytes).map_or(Ok(effort), Err)
     }
 
     /// What compiling `function` takes at most, as measured on bodies that consist of little else than one of the terms
     /// (`tests/compile_memory.rs`).
     fn bytes_needed(&self, function: &Function, effort: Effort) -> u64 {
         let (instruction, block, costly, level, local, nesting) = match effort {
-            Effort::Least => (270, 1_700, 1_200, 200, 800, 0),
-            Effort::Full => (620, 2_600, 2_000, 1_300, 1_600, 11),
+            Effort::Least | Effort::Quick => (270, 1_700, 1_200, 200, 800, 0),
+            Effort::Careful | Effort::Full => (620, 2_600, 2_000, 1_300, 1_600, 11),
         };
         let terms = [
             (function.dfg.num_insts(), instruction),

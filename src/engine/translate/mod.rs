@@ -78,6 +78,8 @@ pub struct Plan {
     pub sites: Vec<SitePlan>,
     /// Memory that compiling may take.
     pub memory_bytes: u64,
+    /// Take care that the frame is small; that of the other tiers is.
+    pub small_frame: bool,
     /// The libc function is this kernel, whatever its body says.
     pub body: Option<KernelId>,
     /// Functions whose calls are expanded.
@@ -200,7 +202,11 @@ pub fn translate(
         what,
     })?;
     let Translator { mut builder, extent, .. } = translator;
-    let wanted = if plan.tier == Tier::Baseline { Effort::Least } else { Effort::Full };
+    let wanted = match plan.tier {
+        Tier::Baseline if plan.small_frame => Effort::Careful,
+        Tier::Baseline => Effort::Quick,
+        Tier::Optimised | Tier::Specialised => Effort::Full,
+    };
     let effort = extent.effort(builder.func, wanted, plan.memory_bytes);
     builder.seal_all_blocks();
     builder.finalize(environment.config);
