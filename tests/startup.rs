@@ -23,3 +23,10 @@ fn eight_times_as_much_of_everything_takes_eight_times_as_long_to_start() {
     let [few, many] = [10_000, 80_000].map(ticks_to_start);
     assert!(many < 9 * few, "{few} ticks, {many} for eight times as much");
 }
+
+#[test]
+fn a_program_with_more_than_the_machine_can_hold_is_refused_before_it_is_read() {
+    let wasm = Wide::of_everything(40_000).wasm();
+    let boot = Guest::program_bytes("wide.wasm", &wasm).memory_mib(64).run();
+    boot.expect_code(code::NO_PROGRAM).expect("not enough memory for reading and linking a module: ");
+}
