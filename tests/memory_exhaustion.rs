@@ -235,7 +235,7 @@ fn check(bytes: &'static [u8], before: &Disk, refusing: Refusing) -> (bool, u64)
     assert!(report.event != "exit" || output == b"Done\n", "{notes:?}\n{report:?}");
     let told = report.event == "error" || report.store == "saved" || notes.iter().any(|note| note.contains("saved: "));
     assert!(told, "{notes:?}\n{report:?}");
-    let found = Store::open(&mut disk).expect("the store is formatted").load_with(Profile::decode);
+    let found = Store::open(&mut disk).expect("the store is formatted").load_with(u64::MAX, Profile::decode);
     assert!(found.payload.is_some() && found.notes.is_empty(), "{found:?}\n{notes:?}");
     let (well, requests) = (well, *requests);
     drop((boot, found));

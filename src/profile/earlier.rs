@@ -1,38 +1,19 @@
 //! Profiles of the schema before the newest, read as today's: a store or a shipped profile outlives an update.
 //!
-//! Neighbour: [`super::encode`] checks what is read here.
+//! Neighbour: [`super::decode`] reads the rest, which is as it was.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 use serde::Deserialize;
 
-use super::{BootRow, FunctionRecord, Hash, Profile};
+use super::BootRow;
 
 /// The schema of these records.
 pub(super) const SCHEMA: u32 = 3;
 
-/// A [`Profile`] in the wire format of that schema, and what is left of `body`.
-pub(super) fn take_from_bytes(body: &[u8]) -> postcard::Result<(Profile, &[u8])> {
-    let (Earlier { program, cpu, boots_observed, functions, boots }, rest) = postcard::take_from_bytes(body)?;
-    let boots = boots.into_iter().map(BootRow::from).collect();
-    Ok((Profile { program, cpu, boots_observed, functions, boots }, rest))
-}
-
-/// [`Profile`], as it was.
-#[derive(Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-struct Earlier {
-    program: Hash,
-    cpu: u64,
-    boots_observed: u64,
-    functions: Vec<FunctionRecord>,
-    boots: Vec<Row>,
-}
-
 /// [`BootRow`] without `ticks_console`.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-struct Row {
+pub(super) struct Row {
     boot: u64,
     generation: u64,
     program: String,
@@ -113,9 +94,8 @@ impl From<BootRow> for Row {
 
 /// `profile` as this schema had it.
 #[cfg(test)]
-pub(super) fn body(profile: Profile) -> Vec<u8> {
-    let Profile { program, cpu, boots_observed, functions, boots } = profile;
-    let boots = boots.into_iter().map(Row::from).collect();
-    let earlier = Earlier { program, cpu, boots_observed, functions, boots };
-    postcard::to_allocvec(&earlier).expect("records are always encodable")
+pub(super) fn body(profile: super::Profile) -> alloc::vec::Vec<u8> {
+    let super::Profile { program, cpu, boots_observed, functions, boots } = profile;
+    let boots: alloc::vec::Vec<Row> = boots.into_iter().map(Row::from).collect();
+    postcard::to_allocvec(&(program, cpu, boots_observed, functions, boots)).expect("records are always encodable")
 }

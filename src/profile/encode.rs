@@ -10,11 +10,10 @@
 //! | 16 | 8 | length of the body in bytes |
 //! | 24 | | body: [`Profile`] in the postcard wire format, version 1 |
 //!
-//! Bytes are untrusted. The checksum is compared before the body is parsed, and the parser reserves no more memory
-//! than the bytes at hand can fill, so that decoding takes memory proportional to the input.
+//! Bytes are untrusted: `decode` reads them.
 
 use super::fit::encoded_bytes;
-use super::{Profile, ValueHistogram, earlier};
+use super::{Profile, earlier};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -49,39 +48,10 @@ impl Profile {
         bytes[CRC_AT..LENGTH_AT].copy_from_slice(&crc.to_le_bytes());
         Ok(bytes)
     }
-
-    /// Reads what [`Profile::encode`] wrote. Whatever the bytes, the result is a well-formed profile or an error.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-        let (schema, body) = checked_body(bytes)?;
-        let malformed = |error: postcard::Error| ProfileError::Malformed { reason: alloc::format!("{error}") };
-        let profile = if schema == SCHEMA { postcard::take_from_bytes(body) } else { earlier::take_from_bytes(body) };
-        let (profile, rest): (Self, _) = profile.map_err(malformed)?;
-        if !rest.is_empty() {
-            return Err(ProfileError::Malformed { reason: alloc::format!("{} bytes too many", rest.len()) });
-        }
-        profile.check()?;
-        Ok(profile)
-    }
-
-    /// Whether the parts that other code relies on are in order.
-    fn check(&self) -> Result<(), ProfileError> {
-        let malformed = |reason: &str| Err(ProfileError::Malformed { reason: String::from(reason) });
-        if !self.functions.is_sorted_by(|a, b| a.key < b.key) {
-            return malformed("functions are not sorted by key");
-        }
-        let mut sites = self.functions.iter().flat_map(|function| &function.sites);
-        if !sites.clone().all(|site| site.values.is_well_formed()) {
-            return malformed("a histogram's slots are not in order");
-        }
-        if sites.any(|site| site.chosen.len() > ValueHistogram::SLOTS) {
-            return malformed("a site is specialised for more values than it remembers");
-        }
-        Ok(())
-    }
 }
 
 /// The schema and the body, if the header vouches for it.
-fn checked_body(bytes: &[u8]) -> Result<(u32, &[u8]), ProfileError> {
+pub(super) fn checked_body(bytes: &[u8]) -> Result<(u32, &[u8]), ProfileError> {
     let (magic, rest) = bytes.split_first_chunk().ok_or(ProfileError::NotAProfile)?;
     if *magic != MAGIC {
         return Err(ProfileError::NotAProfile);
@@ -119,8 +89,17 @@ pub enum ProfileError {
     Checksum { stored: u32, computed: u32 },
     /// The checksum is right, but what it covers is not a profile: a forgery, or a bug of the writer.
     Malformed { reason: String },
-    /// There is no memory for the profile as bytes.
+    /// The profile is intact, but its records take more memory than they may.
+    TooLarge { bytes: u64, limit_bytes: u64 },
+    /// There is no memory for the profile, as bytes or as records.
     OutOfMemory { needed_bytes: u64 },
+}
+
+impl ProfileError {
+    /// Whether the profile may be good, and only memory is lacking.
+    pub fn is_of_memory(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::OutOfMemory { .. })
+    }
 }
 
 impl fmt::Display for ProfileError {
@@ -141,6 +120,11 @@ impl fmt::Display for ProfileError {
                 write!(f, "profile is damaged: checksum {computed:#010x}, header says {stored:#010x}; export it again")
             }
             Self::Malformed { reason } => write!(f, "profile is malformed: {reason}; record it anew"),
+            Self::TooLarge { bytes, limit_bytes } => write!(
+                f,
+                "profile of {bytes} bytes takes more than the {} KiB of memory that it may; give the machine more RAM",
+                limit_bytes / 1024
+            ),
             Self::OutOfMemory { needed_bytes } => {
                 write!(f, "not enough memory for the profile: {needed_bytes} bytes wanted; give the machine more RAM")
             }

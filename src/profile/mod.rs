@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod age;
+mod decode;
 mod earlier;
 mod encode;
 mod fit;
@@ -19,6 +20,7 @@ mod record;
 #[cfg(test)]
 mod testing;
 
+pub use decode::{Decoded, Limits};
 pub use encode::{ProfileError, SCHEMA};
 pub use fit::LeftOut;
 pub use record::*;

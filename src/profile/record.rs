@@ -1,5 +1,6 @@
 //! The records of a profile.
 
+use super::decode::few;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub type Hash = u64;
 
 /// Everything remembered about one program, across boots.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Profile {
     /// Hash of the module that ran last.
     pub program: Hash,
@@ -36,7 +37,7 @@ pub struct FunctionKey {
 }
 
 /// What was seen of one function.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FunctionRecord {
     pub key: FunctionKey,
     /// Saturating count of calls.
@@ -77,6 +78,7 @@ pub struct SiteRecord {
     /// Calls that a guard sent to the generic path.
     pub guards_failed: u64,
     /// What the newest code is specialised for, in the order of its tests; at most [`ValueHistogram::SLOTS`].
+    #[serde(deserialize_with = "few")]
     pub chosen: Vec<u64>,
 }
 
@@ -85,6 +87,7 @@ pub struct SiteRecord {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ValueHistogram {
     /// At most [`ValueHistogram::SLOTS`] distinct values, most frequent first.
+    #[serde(deserialize_with = "few")]
     pub slots: Vec<ValueCount>,
     /// Count of all values recorded, saturating.
     pub total: u64,

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::profile::{BootRow, LeftOut, Profile};
+use crate::profile::{BootRow, Decoded, LeftOut, Limits, Profile, ProfileError};
 use crate::store::{self, BlockDevice, Store};
 
 /// What a boot leaves to be saved.
@@ -27,7 +27,7 @@ pub struct Recalled<'d> {
 impl<'d> Recalled<'d> {
     /// Opens the store on `disk` and takes the newest valid generation. Nothing that a disk holds stops a boot: what
     /// cannot be used is said to `note`.
-    pub fn open(disk: Option<&'d mut dyn BlockDevice>, note: &mut dyn FnMut(&str)) -> Self {
+    pub fn open(disk: Option<&'d mut dyn BlockDevice>, limits: &Limits, note: &mut dyn FnMut(&str)) -> Self {
         let mut recalled =
             Self { store: None, profile: Profile::default(), generation: 0, profile_bytes: 0, unclean_boots: 0 };
         let Some(disk) = disk else {
@@ -43,23 +43,23 @@ impl<'d> Recalled<'d> {
         };
         // Before anything is read: a store that brings reading down must be found out, too.
         let begun = store.begin_attempt();
-        let mut bytes = 0;
-        let found = store.load_with(|payload| {
+        let (mut bytes, mut lacked_memory) = (0, false);
+        let found = store.load_with(limits.bytes, |payload| {
             bytes = payload.len() as u64;
-            Profile::decode(payload)
+            let decoded = Profile::decode_within(payload, limits);
+            lacked_memory |= decoded.as_ref().is_err_and(ProfileError::is_of_memory);
+            decoded
         });
         note(&found.to_string());
-        if found.lacked_memory() {
+        if lacked_memory || found.lacked_memory() {
             // What there is no memory for is worth more than what this boot could save over it.
             note("this boot will not be remembered: what the store holds must not be lost");
-            recalled.store = begun.is_ok().then_some(store);
-            recalled.end(note);
-            recalled.store = None;
+            end_attempt(&mut store, note);
             return recalled;
         }
         recalled.generation = found.generation;
-        if let Some(profile) = found.payload {
-            recalled.profile = profile;
+        if let Some(decoded) = found.payload {
+            recalled.profile = whole(decoded, note);
             recalled.profile_bytes = bytes;
         }
         match begun {
@@ -74,12 +74,13 @@ impl<'d> Recalled<'d> {
 
     /// Starts from the exported profile `bytes`, unless the store already holds one. The boots in it were another
     /// machine's.
-    pub fn start_from(&mut self, bytes: &[u8], note: &mut dyn FnMut(&str)) {
+    pub fn start_from(&mut self, bytes: &[u8], limits: &Limits, note: &mut dyn FnMut(&str)) {
         if self.generation > 0 {
             return;
         }
-        match Profile::decode(bytes) {
-            Ok(profile) => {
+        match Profile::decode_within(bytes, limits) {
+            Ok(decoded) => {
+                let profile = whole(decoded, note);
                 note(&format!("starting from the shipped profile of {} functions", profile.functions.len()));
                 self.profile = Profile { boots: Vec::new(), ..profile };
                 self.profile_bytes = bytes.len() as u64;
@@ -127,9 +128,15 @@ impl<'d> Recalled<'d> {
 
     /// Writes down that this boot ended, although it saves nothing.
     pub fn end(&mut self, note: &mut dyn FnMut(&str)) {
-        if let Some(Err(error)) = self.store.as_mut().map(Store::end_attempt) {
-            note(&format!("{error}; the next boots will count this one among those that did not end"));
+        if let Some(store) = &mut self.store {
+            end_attempt(store, note);
         }
+    }
+}
+
+fn end_attempt(store: &mut Store<&mut dyn BlockDevice>, note: &mut dyn FnMut(&str)) {
+    if let Err(error) = store.end_attempt() {
+        note(&format!("{error}; the next boots will count this one among those that did not end"));
     }
 }
 
@@ -151,4 +158,15 @@ fn without(left_out: LeftOut) -> String {
         None => String::from("no store can hold all"),
     };
     format!(", without {}; {remedy}", parts.join(" and "))
+}
+
+/// What was read, once what was not is said.
+fn whole(decoded: Decoded, note: &mut dyn FnMut(&str)) -> Profile {
+    if decoded.left_out > 0 {
+        let count = decoded.left_out;
+        note(&format!(
+            "the profile is used without {count} functions: it counts more in each than any of this program has"
+        ));
+    }
+    decoded.profile
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::engine::seams::Imports;
 use crate::engine::tier::Tier;
 use crate::engine::{Ending, Engine, EngineError, Options, Platform, Statistics};
-use crate::profile::BootRow;
+use crate::profile::{BootRow, Limits};
 use crate::store::{BlockDevice, MOST_ATTEMPTS};
 use memory::{Learned, Recalled};
 
@@ -79,9 +79,11 @@ impl Session {
         note: &mut dyn FnMut(&str),
     ) -> Report {
         let ticks_started = platform.ticks.now();
-        let mut recalled = Recalled::open(disk, note);
+        let code_bytes = self.bytes.len().max(self.options.heap.module().len());
+        let limits = Limits::of((platform.free_memory)(), code_bytes);
+        let mut recalled = Recalled::open(disk, &limits, note);
         if let Some(bytes) = self.shipped {
-            recalled.start_from(bytes, note);
+            recalled.start_from(bytes, &limits, note);
         }
         if recalled.unclean_boots >= MOST_ATTEMPTS {
             note(&format!(

@@ -43,12 +43,17 @@ impl<T> fmt::Display for Recovered<T> {
 impl<D: BlockDevice> Store<D> {
     /// The newest intact payload. See [`Store::load_with`].
     pub fn load(&mut self) -> Recovered<Vec<u8>> {
-        self.load_with(|payload| Ok::<_, Infallible>(payload.to_vec()))
+        self.load_with(u64::MAX, |payload| Ok::<_, Infallible>(payload.to_vec()))
     }
 
     /// The newest intact payload for which `read` gives a result; what `read` refuses is passed over like a damaged
-    /// one. Whatever the disk holds or fails to give, the result is a whole payload or none: nothing here stops a boot.
-    pub fn load_with<T, E: fmt::Display>(&mut self, mut read: impl FnMut(&[u8]) -> Result<T, E>) -> Recovered<T> {
+    /// one, and so is what has more than `limit_bytes`. Whatever the disk holds or fails to give, the result is a whole
+    /// payload or none: nothing here stops a boot.
+    pub fn load_with<T, E: fmt::Display>(
+        &mut self,
+        limit_bytes: u64,
+        mut read: impl FnMut(&[u8]) -> Result<T, E>,
+    ) -> Recovered<T> {
         let mut notes = Vec::from_iter(self.cut_short());
         self.in_use = InUse::Nothing;
         let mut payload = None;
@@ -56,7 +61,7 @@ impl<D: BlockDevice> Store<D> {
         for (rank, (slot, header)) in (0..).zip(self.newest_first(&mut notes)) {
             let found = match rank < suspects {
                 true => Err(Fault::Suspected { generation: header.generation }),
-                false => self.read_generation(slot, &header, &mut read),
+                false => self.read_generation(slot, &header, limit_bytes, &mut read),
             };
             match found {
                 Ok(found) => {
@@ -84,7 +89,7 @@ impl<D: BlockDevice> Store<D> {
     /// Decides what is in use, by checksums only, if nothing was loaded yet.
     pub(super) fn ensure_loaded(&mut self) {
         if matches!(self.in_use, InUse::Unknown) {
-            self.load_with(|_| Ok::<_, Infallible>(()));
+            self.load_with(u64::MAX, |_| Ok::<_, Infallible>(()));
         }
     }
 
@@ -130,11 +135,13 @@ impl<D: BlockDevice> Store<D> {
         &mut self,
         slot: usize,
         header: &SlotHeader,
+        limit_bytes: u64,
         read: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<T, Fault> {
-        let SlotHeader { generation, payload_bytes, payload_crc: stored, .. } = *header;
-        let payload =
-            self.read_payload(slot, payload_bytes).map_err(|error| Fault::PayloadUnreadable { generation, error })?;
+        let SlotHeader { generation, payload_bytes: bytes, payload_crc: stored, .. } = *header;
+        let room = if bytes > limit_bytes { Err(StoreError::OutOfMemory { bytes }) } else { Ok(()) };
+        let payload = room.and_then(|()| self.read_payload(slot, bytes));
+        let payload = payload.map_err(|error| Fault::PayloadUnreadable { generation, error })?;
         let computed = crc32fast::hash(&payload);
         if computed != stored {
             return Err(Fault::PayloadDamaged { generation, stored, computed });

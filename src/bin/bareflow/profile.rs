@@ -41,7 +41,7 @@ pub fn run(command: Command) -> Result<Status> {
 }
 
 fn newest(file: &Path) -> Result<Profile> {
-    let found = open(file)?.load_with(Profile::decode);
+    let found = open(file)?.load_with(u64::MAX, Profile::decode);
     match found.payload {
         Some(profile) => Ok(profile),
         None => bail!("{} holds no profile yet: boot a program with it first", file.display()),

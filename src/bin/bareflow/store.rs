@@ -54,7 +54,7 @@ fn format(file: &Path, mib: u64, force: bool) -> Result<()> {
 
 fn show(file: &Path) -> Result<()> {
     let mut store = open(file)?;
-    let found = store.load_with(Profile::decode);
+    let found = store.load_with(u64::MAX, Profile::decode);
     println!("{found}");
     println!("boots from it in a row that did not end: {}", store.attempts());
     if let Some(profile) = found.payload {

@@ -114,7 +114,7 @@ fn dies_reading(disk: &mut FakeDisk) -> Recovered<()> {
     store.begin_attempt().expect("the disk works");
     let mut read = false;
     let after_begin = FakeDisk::clone(store.device);
-    let found = store.load_with(|_| {
+    let found = store.load_with(u64::MAX, |_| {
         read = true;
         Ok::<_, &str>(())
     });
@@ -170,7 +170,8 @@ fn damaged_attempts_read_as_none() {
 #[test]
 fn reader_that_refuses_a_payload_gets_the_one_before() {
     let mut store = Store::open(disk(3)).expect("formatted");
-    let recovered = store.load_with(|bytes| if bytes == payload(3) { Err("not my kind") } else { Ok(bytes.to_vec()) });
+    let recovered =
+        store.load_with(u64::MAX, |bytes| if bytes == payload(3) { Err("not my kind") } else { Ok(bytes.to_vec()) });
     assert_eq!((recovered.generation, recovered.payload.as_deref()), (2, Some(&payload(2)[..])));
     assert_eq!(recovered.to_string(), "store: starting from generation 2; slot 0: generation 3: not my kind");
     // The next commit takes the place of what was refused.
@@ -178,7 +179,10 @@ fn reader_that_refuses_a_payload_gets_the_one_before() {
     let disk = store.into_device();
     assert_eq!(super::recovered(&disk).generation, 4);
     assert_eq!(
-        Store::open(disk).expect("formatted").load_with(|b| (b == payload(2)).then_some(()).ok_or("")).generation,
+        Store::open(disk)
+            .expect("formatted")
+            .load_with(u64::MAX, |b| (b == payload(2)).then_some(()).ok_or(""))
+            .generation,
         2
     );
 }
@@ -186,7 +190,7 @@ fn reader_that_refuses_a_payload_gets_the_one_before() {
 #[test]
 fn reader_that_refuses_everything_starts_empty_and_goes_on_counting() {
     let mut store = Store::open(disk(2)).expect("formatted");
-    let recovered = store.load_with(|_| Err::<(), _>("no"));
+    let recovered = store.load_with(u64::MAX, |_| Err::<(), _>("no"));
     assert_eq!((recovered.generation, recovered.payload, recovered.notes.len()), (0, None, 2));
     assert_eq!(store.commit(&payload(3)), Ok(3));
     assert_eq!(super::recovered(&store.into_device()).generation, 3);
