@@ -92,7 +92,7 @@ impl<'d> Recalled<'d> {
     /// The row of this boot as far as it is known before the program runs.
     pub fn row(&self, program: &str) -> BootRow {
         BootRow {
-            boot: self.profile.last_boot() + 1,
+            boot: self.profile.last_boot().saturating_add(1),
             generation: self.generation,
             program: program.to_string(),
             profile_bytes: self.profile_bytes,
