@@ -8,7 +8,9 @@ use alloc::string::String;
 use cranelift_codegen::ir::Function;
 use wasmparser::Operator;
 
+use super::Plan;
 use crate::engine::compile::Effort;
+use crate::engine::tier::Tier;
 
 /// Instructions and values that a body may become.
 const MOST_INSTRUCTIONS: usize = 1 << 20;
@@ -55,7 +57,13 @@ impl Extent {
     }
 
     /// How hard to try with the body that became `function`, if there is enough memory to try at all.
-    pub fn effort(&self, function: &Function, wanted: Effort, memory_bytes: u64) -> Result<Effort, String> {
+    pub fn effort(&self, function: &Function, plan: &Plan) -> Result<Effort, String> {
+        let memory_bytes = plan.memory_bytes;
+        let wanted = match plan.tier {
+            Tier::Baseline if plan.small_frame => Effort::Careful,
+            Tier::Baseline => Effort::Quick,
+            Tier::Optimised | Tier::Specialised => Effort::Full,
+        };
         let is_enormous = !(self.nesting <= DEEPEST_NESTING_TO_OPTIMISE
             && self.stack <= HIGHEST_STACK_TO_OPTIMISE
             && self.locals <= MOST_LOCALS_TO_OPTIMISE

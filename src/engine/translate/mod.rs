@@ -202,12 +202,7 @@ pub fn translate(
         what,
     })?;
     let Translator { mut builder, extent, .. } = translator;
-    let wanted = match plan.tier {
-        Tier::Baseline if plan.small_frame => Effort::Careful,
-        Tier::Baseline => Effort::Quick,
-        Tier::Optimised | Tier::Specialised => Effort::Full,
-    };
-    let effort = extent.effort(builder.func, wanted, plan.memory_bytes);
+    let effort = extent.effort(builder.func, plan);
     builder.seal_all_blocks();
     builder.finalize(environment.config);
     effort.map_err(|what| TranslateError {
