@@ -4,8 +4,8 @@
 //!
 //! | who asks | leaves |
 //! |---|---|
-//! | the program: linear memory, its stack, its files | [`PROGRAM_LEAVES`] |
-//! | the engine: compiled code, its state, what the compiler is about to take | [`ENGINE_LEAVES`] |
+//! | the program: linear memory, its files | [`PROGRAM_LEAVES`] |
+//! | the engine: compiled code, its state, the program's stack, what the compiler is about to take | [`ENGINE_LEAVES`] |
 //! | the heap, for one request of at least [`LARGE_BYTES`] | [`HEAP_LEAVES`] |
 //! | the heap, for any other | nothing |
 //!
