@@ -13,6 +13,8 @@ use std::{fmt, io};
 
 /// Most bytes of a line. GRUB has no limit of its own but memory; lines of this length were seen to arrive.
 const LINE_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of one word in it: GRUB 2.06 was seen to read words of 7800 bytes, and to stop for good at one of 10,200.
+const WORD_BYTES_MAX: usize = 7 << 10;
 
 /// A file that GRUB loads for the kernel. The first is the program, every other one a file for the program.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Module {
 pub enum IsoError {
     /// This word cannot be an argument.
     Nul { word: Vec<u8> },
+    /// A word is longer, as it is written in the line, than GRUB can read.
+    LongWord { bytes: usize },
     /// The words of this module, or of the kernel, make a line longer than is passed on.
     LongLine { module: PathBuf, bytes: usize },
     /// The script could not be started.
@@ -70,6 +74,7 @@ pub fn line(words: &[Vec<u8>]) -> Result<String, IsoError> {
         if index > 0 {
             line.push(' ');
         }
+        let start = line.len();
         if word.is_empty() {
             line += "%00";
         }
@@ -80,6 +85,10 @@ pub fn line(words: &[Vec<u8>]) -> Result<String, IsoError> {
                 // Writing to a string does not fail.
                 let _ = write!(line, "%{byte:02x}");
             }
+        }
+        match line.len() - start {
+            ..=WORD_BYTES_MAX => {}
+            bytes => return Err(IsoError::LongWord { bytes }),
         }
     }
     Ok(line)
@@ -100,6 +109,10 @@ impl fmt::Display for IsoError {
                 f,
                 "the argument \"{}\" holds a NUL, at which it would end for the program: leave it out",
                 word.escape_ascii().to_string().replace("\\x00", "\\0")
+            ),
+            IsoError::LongWord { bytes } => write!(
+                f,
+                "an argument takes {bytes} bytes in grub.cfg, and {WORD_BYTES_MAX} can be passed on: put it into a file"
             ),
             IsoError::LongLine { module, bytes } => write!(
                 f,

@@ -128,3 +128,10 @@ fn a_nul_in_an_argument_is_refused_by_name() {
         "the argument \"a\\0b\" holds a NUL, at which it would end for the program: leave it out"
     );
 }
+
+#[test]
+fn an_argument_that_grub_cannot_read_is_refused_by_name() {
+    assert_eq!(iso::line(&[[b'a'; 7 << 10].to_vec()]).unwrap().len(), 7 << 10);
+    let error = iso::line(&[[b' '; 2400].to_vec()]).unwrap_err().to_string();
+    assert_eq!(error, "an argument takes 7200 bytes in grub.cfg, and 7168 can be passed on: put it into a file");
+}
