@@ -181,6 +181,7 @@ fn a_damaged_or_foreign_payload_falls_back_to_the_generation_before() {
     let mut store = Store::open(machine.disk()).expect("formatted");
     store.load();
     assert_eq!(store.commit(b"BFPROFIL, but not really"), Ok(4));
+    drop(store);
     let report = machine.boot(&wasm, options());
     assert_eq!((report.row.boot, report.row.generation, report.store), (4, 3, "saved"), "{:?}", machine.notes);
     assert!(machine.noted("generation 3"), "{:?}", machine.notes);

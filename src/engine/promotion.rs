@@ -90,6 +90,7 @@ impl Engine {
         let mut code = compile(&plan)?;
         let mut large_frame_bytes = quick_and_large(&code);
         if large_frame_bytes.is_some() && plan.threshold.is_none() {
+            drop(code);
             plan.small_frame = true;
             (code, large_frame_bytes) = (compile(&plan)?, None);
         }
