@@ -50,14 +50,17 @@ impl<D: BlockDevice> Store<D> {
 
     /// Records that the attempt came through reading the store: if it does not end, that was not why.
     pub(super) fn reading_ended(&mut self) -> Result<(), StoreError> {
-        match &mut self.begun {
-            Some(begun) if begun.record.reading => {
-                begun.record.reading = false;
-                let record = begun.record;
-                self.write_attempts(&record)
-            }
-            _ => Ok(()),
+        let Some(Begun { record, suspects }) = &mut self.begun else { return Ok(()) };
+        if !record.reading {
+            return Ok(());
         }
+        // What was passed over was not read, and stays suspected.
+        match *suspects {
+            0 => record.reading = false,
+            suspects => record.count = suspects * MOST_ATTEMPTS,
+        }
+        let record = *record;
+        self.write_attempts(&record)
     }
 
     fn newest(&mut self) -> Option<SlotHeader> {
