@@ -43,11 +43,18 @@ impl<D: BlockDevice> Store<D> {
         let highest = headers.first().map_or(0, |(_, header)| header.generation).max(self.generation());
         let slot = match self.in_use {
             InUse::Slot { slot, .. } => SLOTS - 1 - slot,
-            // Nothing is usable: spare what looks newest, a later BareFlow may be able to read it.
-            InUse::Nothing | InUse::Unknown => headers.first().map_or(0, |(slot, _)| SLOTS - 1 - slot),
+            // Nothing is usable: spare what looks newest, a later BareFlow may be able to read it. But beside the last
+            // number there is, nothing would ever be newer.
+            InUse::Nothing | InUse::Unknown => match headers.first() {
+                Some((slot, header)) if header.generation == u64::MAX => *slot,
+                Some((slot, _)) => SLOTS - 1 - slot,
+                None => 0,
+            },
         };
-        // A slot that is about to be overwritten may hold the last number there is; the one in use is enough then.
-        let generation = highest.checked_add(1).or(self.generation().checked_add(1));
+        // A slot that is about to be overwritten may hold the last number; one above what stays is enough then.
+        let stays = headers.iter().filter(|(other, _)| *other != slot).map(|(_, header)| header.generation);
+        let stays = stays.fold(self.generation(), u64::max);
+        let generation = highest.checked_add(1).or(stays.checked_add(1));
         Ok((slot, generation.ok_or(StoreError::NoGenerationLeft)?))
     }
 

@@ -157,6 +157,19 @@ fn last_generation_number_on_a_damaged_slot_does_not_stop_the_store() {
 }
 
 #[test]
+fn last_generation_number_on_a_slot_that_is_not_used_does_not_hide_what_is_committed() {
+    for slot in 0..2 {
+        let mut disk = disk(2);
+        forge_header(&mut disk, slot, |header| header.generation = u64::MAX);
+        let mut store = Store::open(disk).expect("formatted");
+        assert_eq!(store.load_with(u64::MAX, |_| Err::<(), _>("not for this version")).generation, 0);
+        let generation = store.commit(&payload(3)).expect("there is room");
+        let found = Store::open(store.into_device()).expect("formatted").load();
+        assert_eq!((found.generation, found.payload), (generation, Some(payload(3))));
+    }
+}
+
+#[test]
 fn equal_generations_are_both_whole_and_the_first_is_taken() {
     let mut disk = disk(2);
     forge_header(&mut disk, 0, |header| header.generation = 2);

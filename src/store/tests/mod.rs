@@ -1,5 +1,6 @@
 //! The store on a disk that loses, tears and fails.
 
+mod absurd;
 mod crashes;
 mod damage;
 mod ordinary;
