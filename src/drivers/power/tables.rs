@@ -4,6 +4,7 @@
 
 use acpi::address::{AddressSpace, GenericAddress};
 use acpi::fadt::Fadt;
+use acpi::sdt::SdtHeader;
 use acpi::{AcpiError, AcpiHandler, AcpiTables, AmlTable, PhysicalMapping};
 use core::ptr::NonNull;
 
@@ -126,6 +127,16 @@ fn bad_table(table: &'static str, error: AcpiError) -> PowerError {
 /// large as the largest structure that the crate maps.
 static NO_TABLE: [u8; 512] = [0; 512];
 
+/// Whether the table at `start` is as long as its own header, as it says: the `acpi` crate takes that for granted.
+///
+/// # Safety
+/// A header is readable at `start`.
+unsafe fn says_more_than_a_header(start: NonNull<u8>) -> bool {
+    // SAFETY: the caller's; the header is packed, so that any address is aligned.
+    let header = unsafe { start.cast::<SdtHeader>().read() };
+    header.length as usize >= size_of::<SdtHeader>()
+}
+
 /// Our memory access as the `acpi` crate wants it. Everything stays mapped, so there is nothing to undo.
 struct Mapper<'m, M>(&'m M);
 
@@ -139,7 +150,11 @@ impl<M: PhysicalMemory> AcpiHandler for Mapper<'_, M> {
     unsafe fn map_physical_region<T>(&self, physical_address: usize, size: usize) -> PhysicalMapping<Self, T> {
         // A table that is shorter than its newest form is read as that form: the rest must be mapped too.
         let len_bytes = size.max(size_of::<T>());
-        let (start, size) = match self.0.pointer(physical_address as u64, len_bytes) {
+        let start = self.0.pointer(physical_address as u64, len_bytes).filter(|start| {
+            // SAFETY: at least as many bytes are readable as a header has where one is asked for.
+            size != size_of::<SdtHeader>() || unsafe { says_more_than_a_header(*start) }
+        });
+        let (start, size) = match start {
             Some(start) => (start.cast(), size),
             None => (NonNull::from(&NO_TABLE).cast(), size.min(NO_TABLE.len())),
         };

@@ -1,5 +1,8 @@
 use super::s5::{self, SleepTypes};
 use super::*;
+use core::ptr::NonNull;
+use proptest::prelude::*;
+use std::string::ToString;
 use std::vec::Vec;
 
 /// `Name (_S5, Package (0x04) { Zero, Zero, Zero, Zero })`, as QEMU's tables have it.
@@ -97,5 +100,96 @@ fn damaged_root_pointers_are_refused() {
         let mut bytes = root_pointer(2);
         bytes[position] ^= 0x10;
         assert!(RootTable::from_root_pointer(&bytes).is_err(), "byte {position}");
+    }
+}
+
+/// Where the tables of [`Image`] begin, and what each may take.
+const BASE: u64 = 0x10_0000;
+const PLACE_BYTES: usize = 512;
+
+/// Physical memory that holds tables and nothing else.
+struct Image(Vec<u8>);
+
+impl PhysicalMemory for Image {
+    fn pointer(&self, physical: u64, len_bytes: usize) -> Option<NonNull<u8>> {
+        let at = usize::try_from(physical.checked_sub(BASE)?).ok()?;
+        self.0.get(at..at.checked_add(len_bytes)?).map(|bytes| NonNull::from(bytes).cast())
+    }
+}
+
+/// A table that says it has `length` bytes, with a right checksum over as many as there are.
+fn table(signature: [u8; 4], revision: u8, length: u32, content: &[u8]) -> Vec<u8> {
+    let mut bytes = [&signature[..], &length.to_le_bytes(), &[revision], &[0; 27], content].concat();
+    bytes.resize(PLACE_BYTES, 0);
+    let summed = &bytes[..bytes.len().min(length as usize)];
+    let sum = summed.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+    bytes[9] = bytes[9].wrapping_sub(sum);
+    bytes
+}
+
+/// A root table, a FADT, a DSDT and an SSDT, one behind the other; each says its length.
+fn image(lengths: [u32; 4], revisions: [u8; 2], fadt: &[u8], bytecode: &[u8]) -> Image {
+    let addresses = [1, 3].map(|place| BASE + place * PLACE_BYTES as u64);
+    let entries = match revisions[0] {
+        0 => addresses.map(|address| (address as u32).to_le_bytes()).concat(),
+        _ => addresses.map(u64::to_le_bytes).concat(),
+    };
+    let root = if revisions[0] == 0 { *b"RSDT" } else { *b"XSDT" };
+    // At offset 40 of the FADT is the address of the DSDT.
+    let mut content = fadt.to_vec();
+    content.resize(240, 0);
+    content[4..8].copy_from_slice(&(BASE as u32 + 2 * PLACE_BYTES as u32).to_le_bytes());
+    Image(
+        [
+            table(root, 1, lengths[0], &entries),
+            table(*b"FACP", revisions[1], lengths[1], &content),
+            table(*b"DSDT", 2, lengths[2], &bytecode[..bytecode.len() / 2]),
+            table(*b"SSDT", 2, lengths[3], bytecode),
+        ]
+        .concat(),
+    )
+}
+
+fn find(image: &Image, revision: u8) -> Result<SoftOff, PowerError> {
+    // SAFETY: the image gives access to its own bytes only.
+    unsafe { SoftOff::find(RootTable { revision, address: BASE }, image) }
+}
+
+#[test]
+fn tables_tell_port_and_sleep_types() {
+    let mut fadt = [0; 240];
+    // PM1a_CNT_BLK, at offset 64 of the table.
+    fadt[28..30].copy_from_slice(&0x604_u16.to_le_bytes());
+    for (revision, entries) in [(0, 4), (2, 8)] {
+        let found = find(&image([36 + 2 * entries, 276, 200, 200], [revision, 1], &fadt, ROOTED), revision);
+        assert_eq!(found.map(|found| (found.pm1a_control, found.sleep_types)), Ok((0x604, SleepTypes { a: 5, b: 6 })));
+    }
+}
+
+#[test]
+fn tables_shorter_than_their_headers_are_none() {
+    for length in [0, 9, 35] {
+        for place in 0..4 {
+            let mut lengths = [44, 276, 200, 200];
+            lengths[place] = length;
+            assert!(find(&image(lengths, [0, 1], &[], ROOTED), 0).is_err(), "table {place} of {length} bytes");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn absurd_tables_are_refused_or_read(
+        lengths in proptest::array::uniform4(prop_oneof![4 => 30..300u32, 1 => 0..600u32, 1 => any::<u32>()]),
+        revisions in (prop_oneof![Just(0_u8), Just(2)], 0..7u8),
+        fadt in proptest::collection::vec(prop_oneof![2 => Just(0), 1 => any::<u8>()], 0..240),
+        edits in proptest::collection::vec((0..4 * PLACE_BYTES, any::<u8>()), 0..3),
+    ) {
+        let mut image = image(lengths, revisions.into(), &fadt, ROOTED);
+        edits.iter().for_each(|(at, byte)| image.0[*at] = *byte);
+        match find(&image, revisions.0) {
+            Ok(found) => prop_assert!(found.pm1a_control > 0 && found.sleep_types.a < 8 && found.sleep_types.b < 8),
+            Err(error) => prop_assert!(error.to_string().starts_with("cannot switch off by ACPI")),
+        }
     }
 }
