@@ -10,7 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use multiboot2::{MaybeDynSized, MemoryArea, MemoryAreaType};
+use multiboot2::{MaybeDynSized, MemoryArea, MemoryAreaType, TagType};
 
 use super::{BootError, command_line};
 use crate::arch::symbols::SymbolTable;
@@ -28,6 +28,10 @@ const SYMBOL_TABLE_SECTION: u32 = 2;
 
 /// Bytes before the command line in the payload of a module's tag: its start and end.
 const MODULE_ADDRESSES_BYTES: usize = 8;
+/// Bytes of an entry of the memory map.
+const AREA_BYTES: usize = size_of::<MemoryArea>();
+/// Bytes of a section header, of 32 and 64 bits.
+const SECTION_HEADER_BYTES: [u32; 2] = [40, 64];
 
 /// The loader's information, in place.
 pub struct BootInformation {
@@ -62,7 +66,36 @@ impl BootInformation {
         let information = unsafe { multiboot2::BootInformation::load(pointer) };
         let information = information.map_err(|_| BootError::MalformedBootInformation)?;
         let range = address..address + information.total_size() as u64;
-        Ok(Self { information, range })
+        let loaded = Self { information, range };
+        loaded.check()?;
+        Ok(loaded)
+    }
+
+    /// Refuses what the parser would panic on.
+    fn check(&self) -> Result<(), BootError> {
+        for tag in self.information.tags() {
+            let (kind, payload) = (tag.header().typ, tag.payload());
+            let word = |at: usize| {
+                payload.get(at..at + 4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))
+            };
+            let (kind, is_whole) = if kind == TagType::Mmap {
+                let areas = payload.get(8..).filter(|areas| areas.len().is_multiple_of(AREA_BYTES));
+                ("the memory map", areas.is_some() && word(0) == Some(AREA_BYTES as u32))
+            } else if kind == TagType::Module {
+                ("a module", payload.len() >= MODULE_ADDRESSES_BYTES)
+            } else if kind == TagType::ElfSections {
+                (
+                    "the kernel's sections",
+                    payload.len() >= 12 && word(4).is_some_and(|bytes| SECTION_HEADER_BYTES.contains(&bytes)),
+                )
+            } else {
+                continue;
+            };
+            if !is_whole {
+                return Err(BootError::MalformedTag { kind, bytes: tag.header().size });
+            }
+        }
+        Ok(())
     }
 
     /// The kernel's command line; empty if there is none. What is not UTF-8 in it is replaced.
@@ -98,9 +131,9 @@ impl BootInformation {
     pub fn acpi_root_pointer(&self) -> Option<&[u8]> {
         /// Bytes of each kind (ACPI Specification 6.5, section 5.2.5.3).
         const LENGTHS: [usize; 2] = [36, 20];
-        let newer = self.information.rsdp_v2_tag().map(|tag| tag.payload());
-        let older = self.information.rsdp_v1_tag().map(|tag| tag.payload());
-        [newer, older].into_iter().zip(LENGTHS).find_map(|(bytes, length)| bytes?.get(..length))
+        let tag = |kind: TagType| self.information.tags().find(|tag| tag.header().typ == kind);
+        let [newer, older] = [TagType::AcpiV2, TagType::AcpiV1].map(tag);
+        [newer, older].into_iter().zip(LENGTHS).find_map(|(tag, length)| tag?.payload().get(..length))
     }
 
     /// The kernel's symbol table, if the loader kept it.
@@ -115,14 +148,7 @@ impl BootInformation {
 
     /// The memory that the loader reports as available, less everything in it that is in use; in whole frames.
     pub fn free_memory(&self) -> Result<Ranges, BootError> {
-        let areas = self.information.memory_map_tag().ok_or(BootError::NoMemoryMap)?.memory_areas().iter();
-        let range = |area: &MemoryArea| area.start_address()..area.start_address().saturating_add(area.size());
-        let is_available = |area: &&MemoryArea| area.typ() == MemoryAreaType::Available;
-        let survey = Survey {
-            available: areas.clone().filter(is_available).map(range),
-            taken: areas.filter(move |area| !is_available(area)).map(range).chain(self.taken()),
-            unit: PAGE_BYTES,
-        };
+        let survey = self.survey(image_range())?;
         let entries = survey.list_entries();
         let list_bytes = (entries * size_of::<Range<u64>>()) as u64;
         let none = BootError::NoRoomForMemoryMap { list_bytes };
@@ -132,12 +158,29 @@ impl BootInformation {
         survey.free(place, list).ok_or(none)
     }
 
+    /// What is available, and what of it is taken; `image` is the kernel's.
+    #[allow(clippy::type_complexity)]
+    fn survey(
+        &self,
+        image: Range<u64>,
+    ) -> Result<Survey<impl Iterator<Item = Range<u64>> + Clone, impl Iterator<Item = Range<u64>> + Clone>, BootError>
+    {
+        let areas = self.information.memory_map_tag().ok_or(BootError::NoMemoryMap)?.memory_areas().iter();
+        let range = |area: &MemoryArea| area.start_address()..area.start_address().saturating_add(area.size());
+        let is_available = |area: &&MemoryArea| area.typ() == MemoryAreaType::Available;
+        Ok(Survey {
+            available: areas.clone().filter(is_available).map(range),
+            taken: areas.filter(move |area| !is_available(area)).map(range).chain(self.taken(image)),
+            unit: PAGE_BYTES,
+        })
+    }
+
     /// Memory that is in use although the map calls it available.
-    fn taken(&self) -> impl Iterator<Item = Range<u64>> + Clone {
+    fn taken(&self, image: Range<u64>) -> impl Iterator<Item = Range<u64>> + Clone {
         let modules = self.information.module_tags();
         let modules = modules.map(|tag| u64::from(tag.start_address())..u64::from(tag.end_address()));
         let (symbols, names) = self.symbol_sections().unwrap_or_default();
-        [0..LOW_MEMORY_END, image_range(), self.range.clone(), symbols, names].into_iter().chain(modules)
+        [0..LOW_MEMORY_END, image, self.range.clone(), symbols, names].into_iter().chain(modules)
     }
 
     /// Where the loader put `.symtab` and the string table that it links to.
@@ -159,3 +202,7 @@ fn until_nul(bytes: &[u8]) -> &'static [u8] {
     // SAFETY: see `BootInformation::load`: the information is neither freed nor written to.
     unsafe { &*(&raw const bytes[..end]) }
 }
+
+#[cfg(test)]
+#[path = "boot_information_tests.rs"]
+mod tests;

@@ -12,6 +12,11 @@ pub enum BootError {
     NotInLongMode(LongMode),
     /// The loader's information does not parse.
     MalformedBootInformation,
+    /// One of its tags is shorter than its kind is, or has entries of another size than is known.
+    MalformedTag {
+        kind: &'static str,
+        bytes: u32,
+    },
     /// The loader passed no memory map.
     NoMemoryMap,
     /// No free memory holds the list of what is free.
@@ -30,6 +35,11 @@ impl fmt::Display for BootError {
             Self::MalformedBootInformation => {
                 write!(f, "the loader's boot information is malformed: use GRUB 2's multiboot2 command")
             }
+            Self::MalformedTag { kind, bytes } => write!(
+                f,
+                "the loader's boot information has a malformed tag for {kind}, of {bytes} bytes: use GRUB 2's multiboot2 \
+                 command"
+            ),
             Self::NoMemoryMap => write!(f, "the loader passed no memory map: use GRUB 2's multiboot2 command"),
             Self::NoRoomForMemoryMap { list_bytes } => {
                 write!(
