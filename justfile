@@ -23,6 +23,11 @@ test *ARGS: _boot_packages programs _kernel
 fuzz MODULES='100000' SEED='0':
     FUZZ_MODULES=$(({{ MODULES }} / 2)) FUZZ_SEED={{ SEED }} cargo test --release --test engine_differential
 
+# Read EXECUTIONS absurd profiles, stores, tables of firmware and loader, and command lines, with arithmetic checked
+fuzz-parsers EXECUTIONS='1000000' SEED='0':
+    PROPTEST_CASES=$(({{ EXECUTIONS }} / 7)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \
+        --config profile.release.package.bareflow.overflow-checks=true --features kernel --lib absurd_
+
 # Refuse one boot memory at every point, and boot machines of 40 to 160 MiB (20 minutes)
 test-memory: _boot_packages programs _kernel _command
     EVERY_REQUEST=1 cargo test --release --test memory_exhaustion -- --nocapture

@@ -70,6 +70,7 @@ mod tests {
     use super::*;
     use alloc::string::{String, ToString};
     use core::cell::RefCell;
+    use proptest::prelude::*;
 
     /// What `line` asks for, and what is said about it.
     fn options(line: &str) -> (Options, Vec<String>) {
@@ -122,5 +123,26 @@ mod tests {
         let reads = |line: &str| reads_console(line, &|text: &str| said.borrow_mut().push(text.to_string()));
         assert_eq!(["", "stdin=none", "stdin=console", "stdin=serial"].map(reads), [false, false, true, false]);
         assert_eq!(said.take(), ["stdin=serial is not known; it can be console or none"]);
+    }
+
+    proptest! {
+        #[test]
+        fn absurd_lines_ask_for_something_or_are_said(
+            words in proptest::collection::vec(
+                prop_oneof![
+                    "(promote|heap|stdin|stack|thresholds)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
+                    (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(a, b, c)| format!("thresholds={a},{b},{c}")),
+                    "\\PC{0,9}",
+                ],
+                0..5,
+            ),
+        ) {
+            let line = words.join(" ");
+            let (asked, said) = options(&line);
+            prop_assert!(asked.thresholds.optimise <= asked.thresholds.specialise);
+            prop_assert!(said.len() <= 3 && said.iter().all(|said| line.contains(said.split('=').next().unwrap_or("-"))));
+            reads_console(&line, &|_| ());
+            stack_size(&line, &|_| ());
+        }
     }
 }

@@ -24,8 +24,8 @@ pub const SCHEMA: u32 = 4;
 
 const MAGIC: [u8; 8] = *b"BFPROFIL";
 const SCHEMA_AT: usize = 8;
-const CRC_AT: usize = 12;
-const LENGTH_AT: usize = 16;
+pub(super) const CRC_AT: usize = 12;
+pub(super) const LENGTH_AT: usize = 16;
 pub(super) const HEADER_BYTES: usize = 24;
 
 impl Profile {
@@ -136,7 +136,7 @@ impl core::error::Error for ProfileError {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::profile;
+    use super::super::testing::{forge, profile};
     use super::super::{BootRow, FunctionKey, FunctionRecord, SiteKind, SiteRecord, ValueCount, ValueHistogram};
     use super::*;
     use alloc::{string::ToString, vec};
@@ -181,16 +181,6 @@ mod tests {
         encoded(&profile)
     }
 
-    fn with_body(body: &[u8]) -> Vec<u8> {
-        let mut bytes = encoded(&Profile::default());
-        bytes.truncate(LENGTH_AT);
-        bytes.extend((body.len() as u64).to_le_bytes());
-        bytes.extend(body);
-        let crc = crc32fast::hash(&bytes[LENGTH_AT..]);
-        bytes[CRC_AT..LENGTH_AT].copy_from_slice(&crc.to_le_bytes());
-        bytes
-    }
-
     #[test]
     fn every_truncation_is_an_error() {
         let bytes = encoded(&sample());
@@ -224,7 +214,7 @@ mod tests {
     #[test]
     fn profile_of_the_earlier_schema_is_read() {
         let mut profile = sample();
-        let mut bytes = with_body(&earlier::body(profile.clone()));
+        let mut bytes = forge(&earlier::body(profile.clone()));
         bytes[SCHEMA_AT] = earlier::SCHEMA as u8;
         profile.boots[0].ticks_console = 0;
         assert_eq!(Profile::decode(&bytes), Ok(profile));
@@ -257,7 +247,7 @@ mod tests {
         // One function: hash, ordinal, calls, ticks, then 2^63 blocks.
         let blocks = [&[0, 0, 0, 1, 0, 0, 0, 0][..], &[0xff; 9], &[1]].concat();
         for body in [functions, blocks, vec![0xff; 40], vec![0; 6], vec![]] {
-            let error = Profile::decode(&with_body(&body)).expect_err("the body is not a profile");
+            let error = Profile::decode(&forge(&body)).expect_err("the body is not a profile");
             assert!(matches!(error, ProfileError::Malformed { .. }), "{error}");
         }
     }
@@ -290,7 +280,7 @@ mod tests {
         fn random_bodies_never_panic_and_give_well_formed_profiles(
             body in proptest::collection::vec(prop_oneof![3 => 0..4u8, 1 => any::<u8>()], 0..80),
         ) {
-            if let Ok(profile) = Profile::decode(&with_body(&body)) {
+            if let Ok(profile) = Profile::decode(&forge(&body)) {
                 prop_assert_eq!(profile.check(), Ok(()));
             }
         }

@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod absurd;
 mod age;
 mod decode;
 mod earlier;

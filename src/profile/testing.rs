@@ -1,9 +1,26 @@
 //! Random records for the tests of this layer.
 
+use super::encode::{CRC_AT, LENGTH_AT};
 use super::*;
 use alloc::vec::Vec;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+/// Small, extreme and any numbers.
+pub fn numbers() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0..9u64, 2 => Just(u64::MAX), 1 => u64::MAX - 9..u64::MAX, 1 => Just(1 << 63), 1 => any::<u64>()]
+}
+
+/// `body` as bytes that begin as a profile does, with the right length and checksum.
+pub fn forge(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Profile::default().encode().expect("there is memory");
+    bytes.truncate(LENGTH_AT);
+    bytes.extend((body.len() as u64).to_le_bytes());
+    bytes.extend(body);
+    let crc = crc32fast::hash(&bytes[LENGTH_AT..]);
+    bytes[CRC_AT..LENGTH_AT].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
 
 /// Up to `most` values with counts, some values far more frequent than others.
 pub fn seen_values(most: usize) -> impl Strategy<Value = Vec<(u64, u64)>> {

@@ -93,3 +93,37 @@ fn contains(symbol: &[u8; SYMBOL_BYTES], address: u64) -> bool {
 fn word(symbol: &[u8; SYMBOL_BYTES], offset: usize) -> u64 {
     u64::from_le_bytes(core::array::from_fn(|index| symbol[offset + index]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn addresses() -> impl Strategy<Value = u64> {
+        prop_oneof![4 => 0..99u64, 1 => Just(u64::MAX), 1 => u64::MAX - 99..u64::MAX, 1 => any::<u64>()]
+    }
+
+    proptest! {
+        #[test]
+        fn absurd_symbols_are_passed_over_or_stand_before_what_is_in_them(
+            symbols in proptest::collection::vec((0..40u32, any::<u8>(), addresses(), addresses()), 0..8),
+            names in proptest::collection::vec(prop_oneof![3 => b'a'..b'f', 1 => Just(0), 1 => any::<u8>()], 0..32),
+            cut in 0..SYMBOL_BYTES,
+            address in addresses(),
+        ) {
+            let symbol = |(name, info, value, size): (u32, u8, u64, u64)| {
+                let (name, info) = (name.to_le_bytes(), u32::from(info).to_le_bytes());
+                [&name[..], &info, &value.to_le_bytes(), &size.to_le_bytes()].concat()
+            };
+            let mut symbols = symbols.into_iter().map(symbol).collect::<std::vec::Vec<_>>().concat();
+            symbols.truncate(symbols.len().saturating_sub(cut));
+            // The table is of the kernel's own image, which is there for ever.
+            let table = SymbolTable { symbols: symbols.leak(), names: names.leak() };
+            if let Some(function) = table.function_at(address) {
+                prop_assert!(function.start <= address && !function.name.is_empty());
+                let name = std::format!("{:#}", demangle(function.name));
+                prop_assert!(!name.is_empty());
+            }
+        }
+    }
+}

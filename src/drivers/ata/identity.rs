@@ -84,3 +84,36 @@ impl Words<'_> {
         text.trim().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::ToString;
+    use std::vec;
+    use std::vec::Vec;
+
+    proptest! {
+        #[test]
+        fn absurd_answers_are_refused_or_give_a_disk_that_can_be_addressed(
+            words in proptest::collection::vec(any::<u16>(), 256),
+            known in proptest::collection::vec((prop::sample::select(vec![47, 49, 83, 100, 103, 106, 117, 118]), any::<u16>()), 0..6),
+            marked in prop_oneof![3 => Just(true), 1 => Just(false)],
+        ) {
+            let mut words = words;
+            known.into_iter().for_each(|(word, value)| words[word] = value);
+            if marked {
+                // The features are valid, and so is what is said of the sectors: that nothing is.
+                (words[83], words[106]) = (words[83] & 0x3fff | 0x4000, 0);
+            }
+            let bytes: Vec<u8> = words.into_iter().flat_map(u16::to_le_bytes).collect();
+            match Identity::parse(bytes[..].try_into().expect("256 words")) {
+                Ok(disk) => {
+                    prop_assert!((1..=MAX_SECTORS_LBA48).contains(&disk.sectors) && disk.max_block_sectors > 0);
+                    prop_assert!(disk.lba48 || disk.sectors <= MAX_SECTORS_LBA28);
+                }
+                Err(error) => prop_assert!(!error.to_string().is_empty()),
+            }
+        }
+    }
+}
