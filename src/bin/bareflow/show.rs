@@ -100,7 +100,7 @@ fn show_sites(profile: &Profile, names: &Names) {
     for record in &profile.functions {
         for site in record.sites.iter().filter(|site| !site.chosen.is_empty()) {
             let (passed, failed) = (per_boot(profile, site.guards_passed), per_boot(profile, site.guards_failed));
-            let rate = passed as f64 * 100.0 / ((passed + failed) as f64).max(1.0);
+            let rate = passed as f64 * 100.0 / (passed as f64 + failed as f64).max(1.0);
             let chosen = site.chosen.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
             let saved =
                 site.callee.and_then(|callee| profile.find(callee)).and_then(|callee| generic_cost(callee, passed));
@@ -163,7 +163,8 @@ impl Functions {
     fn show(&self, profile: &Profile) {
         let record = |key: FunctionKey| profile.find(key).filter(|record| record.calls > 0);
         let (live, dead): (Vec<_>, Vec<_>) = self.all.iter().partition(|(key, ..)| record(*key).is_some());
-        let code: u64 = live.iter().filter_map(|(key, ..)| record(*key)).map(|record| record.code_bytes).sum();
+        let code = live.iter().filter_map(|(key, ..)| record(*key)).map(|record| record.code_bytes);
+        let code = code.fold(0_u64, u64::saturating_add);
         let removed: usize = dead.iter().map(|(_, _, bytes)| bytes).sum();
         let (title, total) = (self.title, self.all.len());
         let share = live.len() * 100 / total.max(1);
