@@ -9,7 +9,7 @@ mod random;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
-use bareflow::profile::{FunctionRecord, Profile, SiteKind, SiteRecord, ValueCount, ValueHistogram};
+use bareflow::profile::{FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord, ValueCount, ValueHistogram};
 use random::Random;
 
 /// Calls of every kind that is recorded, with sizes and targets that come from a table at 1024: 64 sizes, then 64
@@ -180,7 +180,7 @@ impl Random {
         let values = ValueHistogram { slots, total };
         SiteRecord {
             kind,
-            callee: None,
+            callee: self.next().is_multiple_of(3).then(|| FunctionKey { hash: self.next(), ordinal: 1 }),
             values,
             address_bits: self.next(),
             guards_passed: self.count(),
@@ -227,7 +227,8 @@ fn no_profile_changes_a_result_or_panics() {
     let mut specialised = 0;
     for round in 0..150 {
         let functions = honest.functions.iter().map(|record| random.damage(record)).collect();
-        let profile = Profile { program: random.next(), cpu: random.next(), functions, ..Profile::default() };
+        let (program, cpu, boots_observed) = (random.next(), random.next(), random.count());
+        let profile = Profile { program, cpu, boots_observed, functions, boots: Vec::new() };
         let promotion = if round % 2 == 0 { Promotion::Boots } else { Promotion::Flight };
         let cpu = if round % 3 == 0 { CpuFeatures::empty() } else { CpuFeatures::detect() };
         let options = Options { promotion, ..Options::default() };

@@ -4,13 +4,14 @@
 #[path = "common/engine.rs"]
 mod engine;
 
-use bareflow::engine::Options;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::seams::{HostFunction, Imports, Stop};
 use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::{Options, Platform};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
-use bareflow::profile::Profile;
+use bareflow::libc::Heap;
+use bareflow::profile::{BootRow, FunctionKey, FunctionRecord, Profile};
 use bareflow::session::{Report, Session};
 use bareflow::store::{BlockDevice, BlockError, Store};
 use std::path::PathBuf;
@@ -282,6 +283,71 @@ fn a_shipped_profile_is_used_until_the_store_holds_one() {
         assert_eq!((report.event, report.row.guards_passed), ("exit", 0));
         assert!(machine.noted("not used"), "{:?}", machine.notes);
     }
+}
+
+/// Commits what `change` makes of the newest profile in the store on `disk`.
+fn forge(disk: FileDisk, change: impl FnOnce(&mut Profile)) {
+    let mut store = Store::open(disk).expect("formatted");
+    let mut profile =
+        store.load().payload.map_or_else(Profile::default, |bytes| Profile::decode(&bytes).expect("whole"));
+    change(&mut profile);
+    store.commit(&profile.encode().expect("there is memory")).expect("there is room");
+}
+
+/// A function that is in no program.
+fn stranger(hash: u64) -> FunctionRecord {
+    FunctionRecord { key: FunctionKey { hash, ordinal: 9 }, ..FunctionRecord::default() }
+}
+
+#[test]
+fn functions_that_count_more_than_any_body_has_are_left_out_of_what_is_used() {
+    let (mut machine, wasm) = (Machine::new(), program(""));
+    machine.boot(&wasm, options());
+    let most = Heap::Fast.module().len() / 2;
+    for (blocks, left_out) in [(most, false), (most + 1, true)] {
+        forge(machine.disk(), |profile| profile.upsert(FunctionRecord { blocks: vec![0; blocks], ..stranger(1) }));
+        let report = machine.boot(&wasm, options());
+        assert_eq!((report.event, report.store, report.row.guards_passed), ("exit", "saved", 1000));
+        assert_eq!(machine.noted("is used without 1 functions"), left_out, "{:?}", machine.notes);
+    }
+}
+
+#[test]
+fn the_boot_after_the_last_number_has_that_number() {
+    let (mut machine, wasm) = (Machine::new(), program(""));
+    machine.boot(&wasm, options());
+    forge(machine.disk(), |profile| profile.boots[0] = BootRow { boot: u64::MAX, ..profile.boots[0].clone() });
+    assert_eq!(machine.boot(&wasm, options()).row.boot, u64::MAX);
+}
+
+#[test]
+fn a_profile_that_takes_more_memory_than_it_may_is_passed_over_and_kept() {
+    let machine = Machine::new();
+    let path = machine.path.with_extension("large");
+    let disk = FileDisk::create(&path, 16 << 11).expect("the directory is writable");
+    Store::format(disk, [4; 16]).expect("the disk is large enough");
+    let disk = || FileDisk::open(&path).expect("the store is there");
+    forge(disk(), |profile| profile.functions = (0..31_000).map(stranger).collect());
+    let boot = |free_memory: fn() -> u64| {
+        let bytes = program("").leak();
+        let session = Session { name: "sample".into(), bytes, options: options(), shipped: None, ticks_before: 0 };
+        let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
+        let (mut disk, mut notes) = (disk(), String::new());
+        let report =
+            session.run(Platform { free_memory, ..platform }, Box::new(Exit), Some(&mut disk), |_| 0, &mut |note| {
+                notes = format!("{notes}{note}\n")
+            });
+        assert_eq!(report.event, "exit", "{notes}");
+        (report.row.generation, report.store, notes)
+    };
+    for _ in 0..4 {
+        let (generation, store, notes) = boot(|| 12 << 20);
+        assert_eq!((generation, store), (0, "none"), "{notes}");
+        assert!(notes.contains("takes more than the 3072 KiB") && notes.contains("must not be lost"), "{notes}");
+        assert!(!notes.contains("did not end"), "{notes}");
+    }
+    let (generation, store, notes) = boot(|| 1 << 30);
+    assert_eq!((generation, store), (1, "saved"), "{notes}");
 }
 
 /// Two thousand functions of a few bytes, numbered from `first` on, and one that is called often, with something to
