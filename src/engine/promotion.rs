@@ -92,7 +92,8 @@ impl Engine {
         if large_frame_bytes.is_some() && plan.threshold.is_none() {
             drop(code);
             plan.small_frame = true;
-            (code, large_frame_bytes) = (compile(&plan)?, None);
+            code = compile(&plan)?;
+            large_frame_bytes = None;
         }
         let code_bytes = code.bytes.len() as u64;
         let address = self.code.place(code, Some(id))?;

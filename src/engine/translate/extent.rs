@@ -68,7 +68,8 @@ impl Extent {
             && self.stack <= HIGHEST_STACK_TO_OPTIMISE
             && self.locals <= MOST_LOCALS_TO_OPTIMISE
             && function.dfg.num_insts() <= MOST_INSTRUCTIONS_TO_OPTIMISE
-            && self.bytes_needed(function, Effort::Full) <= memory_bytes);
+            && self.bytes_needed(function, if wanted == Effort::Careful { wanted } else { Effort::Full })
+                <= memory_bytes);
         if !is_enormous && wanted != Effort::Quick {
             return Ok(wanted);
         }
@@ -81,7 +82,8 @@ impl Extent {
     fn bytes_needed(&self, function: &Function, effort: Effort) -> u64 {
         let (instruction, block, costly, level, local, nesting) = match effort {
             Effort::Least | Effort::Quick => (270, 1_700, 1_200, 200, 800, 0),
-            Effort::Careful | Effort::Full => (620, 2_600, 2_000, 1_300, 1_600, 11),
+            Effort::Full => (620, 2_600, 2_000, 1_300, 1_600, 11),
+            Effort::Careful => (900, 3_500, 2_800, 1_800, 2_200, 11),
         };
         let terms = [
             (function.dfg.num_insts(), instruction),
