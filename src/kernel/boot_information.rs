@@ -199,8 +199,9 @@ impl BootInformation {
 /// The string in `bytes`, which lie in the loader's information, for as long as that is there.
 fn until_nul(bytes: &[u8]) -> &'static [u8] {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let string: *const [u8] = &bytes[..end];
     // SAFETY: see `BootInformation::load`: the information is neither freed nor written to.
-    unsafe { &*(&raw const bytes[..end]) }
+    unsafe { &*string }
 }
 
 #[cfg(test)]
