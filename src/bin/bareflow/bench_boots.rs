@@ -223,7 +223,7 @@ mod tests {
         let row =
             BootRow { boot: 2, program: "a \"b\",c".into(), exit_code: -1, guards_failed: 9, ..BootRow::default() };
         let line = csv(&[row]).unwrap().lines().nth(1).unwrap().to_owned();
-        assert_eq!(line, "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0");
+        assert_eq!(line, "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0");
     }
 
     #[test]
