@@ -103,7 +103,7 @@ impl Engine {
         self.counted_calls(id).saturating_add(self.functions[id.0 as usize].calls_elsewhere)
     }
 
-    fn counted_calls(&self, id: FuncId) -> u64 {
+    pub(super) fn counted_calls(&self, id: FuncId) -> u64 {
         self.platform.state.read(self.functions[id.0 as usize].counters + function::CALLS)
     }
 
@@ -112,8 +112,8 @@ impl Engine {
         let tier = state.tier.unwrap_or(Tier::Baseline);
         let calls = self.counted_calls(id);
         let next = tier::next_threshold(calls, tier, &self.options.thresholds);
-        let most = state.large_frame_bytes.map(tier::most_calls_with_frame).filter(|most| *most > calls);
-        let next = most.map_or(next, |most| most.min(next));
+        let look = state.large_frame_bytes.map(|bytes| calls + tier::calls_between_looks(bytes));
+        let next = look.map_or(next, |look| look.min(next));
         self.platform.state.write(state.counters + function::THRESHOLD, next);
     }
 

@@ -6,11 +6,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use super::choices::Choices;
 use super::compile::{Effort, MachineCode};
 use super::expansion::{Expand, Expansions};
-use super::layout::function;
+use super::layout::{cell, function};
 use super::program::{FuncId, Program};
 use super::room::{self, NoRoom};
 use super::seams::MemoryBase;
-use super::tier::{LARGE_FRAME_BYTES, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
+use super::tier::{DEEP_STACK_BYTES, LARGE_FRAME_BYTES, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
 use super::translate::{CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, host_wrapper, translate};
 use super::{Compiler, Engine, EngineError, Rest};
 
@@ -32,11 +32,25 @@ impl Engine {
     /// Compiles a function that became hot once more, if that makes a difference. The code it has stays right: where better
     /// code cannot be made, the program goes on in that.
     pub(super) fn promote_function(&mut self, id: FuncId) {
+        if self.only_its_frame_is_large(id) {
+            return self.set_threshold(id);
+        }
         let state = &mut self.functions[id.0 as usize];
         state.hot_loops_known = state.hot_loops;
         if self.try_promotion(id).is_err() {
             self.set_threshold(id);
         }
+    }
+
+    /// Whether a function that is not hot yet was looked at for its large frame, and the stack is not deep.
+    fn only_its_frame_is_large(&self, id: FuncId) -> bool {
+        let state = &self.functions[id.0 as usize];
+        let Rest { stack, state: cells, .. } = &self.platform;
+        let in_use = stack.usable.end.saturating_sub(cells.read(cell::PROGRAM_STACK));
+        state.large_frame_bytes.is_some()
+            && state.hot_loops == state.hot_loops_known
+            && self.counted_calls(id) < self.options.thresholds.optimise
+            && in_use < DEEP_STACK_BYTES
     }
 
     fn try_promotion(&mut self, id: FuncId) -> Result<(), EngineError> {

@@ -140,13 +140,16 @@ pub fn next_threshold(calls: u64, tier: Tier, thresholds: &Thresholds) -> u64 {
 /// code, and so may a stack have to be.
 pub const LARGE_FRAME_BYTES: u32 = 1 << 10;
 
-/// What calls of one function may take of the stack by large frames. A function is not promoted at a call that is active, but
-/// at most so many are active as there were.
+/// What calls of one function may take of the stack by large frames before somebody looks how deep it is.
 const LARGE_FRAMES_BYTES: u32 = 128 << 10;
 
-/// Calls at which a function with such a frame is promoted at the latest.
-pub fn most_calls_with_frame(bytes: u32) -> u64 {
-    u64::from(LARGE_FRAMES_BYTES / bytes.max(1)).max(2)
+/// A program that uses so much of its stack while it calls a function with a large frame may be recursive.
+pub const DEEP_STACK_BYTES: u64 = 64 << 10;
+
+/// Calls of a function with such a frame after which the depth of the stack decides whether it is promoted: at most so many
+/// more calls of it can be active.
+pub fn calls_between_looks(frame_bytes: u32) -> u64 {
+    u64::from(LARGE_FRAMES_BYTES / frame_bytes.max(1)).max(2)
 }
 
 #[cfg(test)]
