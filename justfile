@@ -25,7 +25,7 @@ fuzz MODULES='100000' SEED='0':
 
 # Read EXECUTIONS absurd profiles, stores, tables of firmware and loader, and command lines, with arithmetic checked
 fuzz-parsers EXECUTIONS='1000000' SEED='0':
-    PROPTEST_CASES=$(({{ EXECUTIONS }} / 7)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \
+    PROPTEST_CASES=$(({{ EXECUTIONS }} / 10)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \
         --config profile.release.package.bareflow.overflow-checks=true --features kernel --lib absurd_
 
 # Refuse one boot memory at every point, and boot machines of 40 to 160 MiB (20 minutes)
