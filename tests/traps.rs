@@ -49,6 +49,16 @@ fn an_access_out_of_bounds_is_a_trap() {
 }
 
 #[test]
+fn a_program_without_memory_touches_none() {
+    let text = r#"(module
+      (import "libc" "memset" (func $memset (param i32 i32 i32) (result i32)))
+      (func (export "_start") (drop (call $memset (i32.const 0x400000) (i32.const 65) (i32.const 64)))))"#;
+    let program = wat::parse_str(text).expect("well-formed");
+    let boot = Guest::program_bytes("program.wasm", &program).run();
+    boot.expect_code(code::PROGRAM_TRAPPED).expect("bareflow: trap: out of bounds memory access\n  0: memset @ 0x");
+}
+
+#[test]
 fn a_division_by_zero_is_a_trap() {
     traps_in_main("div", "integer divide by zero");
 }
