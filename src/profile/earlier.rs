@@ -10,10 +10,32 @@ use super::BootRow;
 /// The schema of these records.
 pub(super) const SCHEMA: u32 = 3;
 
-/// [`BootRow`] without `ticks_console`.
-#[derive(Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-pub(super) struct Row {
+/// Makes [`Row`] of the columns that it shares with [`BootRow`], in the order of the bytes.
+macro_rules! row_of {
+    ($($column:ident: $ty:ty,)*) => {
+        /// [`BootRow`] without `ticks_console`.
+        #[derive(Deserialize)]
+        #[cfg_attr(test, derive(serde::Serialize))]
+        pub(super) struct Row {
+            $($column: $ty,)*
+        }
+
+        impl From<Row> for BootRow {
+            fn from(row: Row) -> Self {
+                Self { $($column: row.$column,)* ticks_console: 0 }
+            }
+        }
+
+        #[cfg(test)]
+        impl From<BootRow> for Row {
+            fn from(row: BootRow) -> Self {
+                Self { $($column: row.$column,)* }
+            }
+        }
+    };
+}
+
+row_of! {
     boot: u64,
     generation: u64,
     program: String,
@@ -34,62 +56,6 @@ pub(super) struct Row {
     libc_functions_total: u64,
     libc_functions_compiled: u64,
     libc_code_bytes: u64,
-}
-
-impl From<Row> for BootRow {
-    fn from(row: Row) -> Self {
-        Self {
-            boot: row.boot,
-            generation: row.generation,
-            program: row.program,
-            exit_code: row.exit_code,
-            ticks_boot: row.ticks_boot,
-            ticks_program: row.ticks_program,
-            ticks_compile: row.ticks_compile,
-            functions_total: row.functions_total,
-            functions_called: row.functions_called,
-            functions_baseline: row.functions_baseline,
-            functions_optimised: row.functions_optimised,
-            functions_specialised: row.functions_specialised,
-            functions_compiled_this_boot: row.functions_compiled_this_boot,
-            code_bytes: row.code_bytes,
-            profile_bytes: row.profile_bytes,
-            guards_passed: row.guards_passed,
-            guards_failed: row.guards_failed,
-            libc_functions_total: row.libc_functions_total,
-            libc_functions_compiled: row.libc_functions_compiled,
-            libc_code_bytes: row.libc_code_bytes,
-            ticks_console: 0,
-        }
-    }
-}
-
-#[cfg(test)]
-impl From<BootRow> for Row {
-    fn from(row: BootRow) -> Self {
-        Self {
-            boot: row.boot,
-            generation: row.generation,
-            program: row.program,
-            exit_code: row.exit_code,
-            ticks_boot: row.ticks_boot,
-            ticks_program: row.ticks_program,
-            ticks_compile: row.ticks_compile,
-            functions_total: row.functions_total,
-            functions_called: row.functions_called,
-            functions_baseline: row.functions_baseline,
-            functions_optimised: row.functions_optimised,
-            functions_specialised: row.functions_specialised,
-            functions_compiled_this_boot: row.functions_compiled_this_boot,
-            code_bytes: row.code_bytes,
-            profile_bytes: row.profile_bytes,
-            guards_passed: row.guards_passed,
-            guards_failed: row.guards_failed,
-            libc_functions_total: row.libc_functions_total,
-            libc_functions_compiled: row.libc_functions_compiled,
-            libc_code_bytes: row.libc_code_bytes,
-        }
-    }
 }
 
 /// `profile` as this schema had it.
