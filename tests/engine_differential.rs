@@ -14,7 +14,7 @@ use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::host;
-use bareflow::libc::Heap;
+use bareflow::libc::{Heap, Interpose};
 use bareflow::profile::Profile;
 use oracle::{Oracle, Outcome, in_terms_of_wasmi};
 use random::Random;
@@ -216,6 +216,7 @@ const FLIGHT: Options = Options {
     highest: Tier::Specialised,
     lowest: Tier::Baseline,
     heap: Heap::Fast,
+    interpose: Interpose::Names,
 };
 
 #[test]

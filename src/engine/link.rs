@@ -15,7 +15,7 @@ use super::program::{
     function_name,
 };
 use super::{Engine, EngineError, Memory, room};
-use crate::libc::{self, NamedFunction, Reference};
+use crate::libc::{self, Interpose, NamedFunction, Reference};
 
 /// Entries by which a table may outgrow its initial size.
 const TABLE_GROWTH: u32 = 1 << 16;
@@ -199,6 +199,9 @@ impl Engine {
     /// The libc works on the first memory: only a module whose own first memory is that one may have its functions
     /// replaced.
     fn may_use_libc(&self, number: usize, module: &Module, linkage: &Linkage) -> bool {
+        if self.options.interpose == Interpose::Off {
+            return false;
+        }
         let imported = linkage.memories.first() == Some(&FIRST_MEMORY);
         let defines = linkage.memories.is_empty() && !module.memories.is_empty() && !self.first_memory_is_taken();
         number != LIBC && (imported || defines)

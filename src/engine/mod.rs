@@ -45,7 +45,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::libc::Heap;
+use crate::libc::{Heap, Interpose};
 use crate::profile::{Profile, SiteKind, ValueHistogram};
 use choices::Choices;
 use code::CodeSpace;
@@ -96,6 +96,7 @@ pub struct Options {
     /// Compile everything in at least this tier, whatever the profile says. For tests and comparisons.
     pub lowest: Tier,
     pub heap: Heap,
+    pub interpose: Interpose,
 }
 
 impl Default for Options {
@@ -106,6 +107,7 @@ impl Default for Options {
             highest: Tier::Specialised,
             lowest: Tier::Baseline,
             heap: Heap::Fast,
+            interpose: Interpose::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::command_line::option;
 use crate::engine::tier::{Promotion, Thresholds};
 use crate::engine::{Options, StackSize};
-use crate::libc::Heap;
+use crate::libc::{Heap, Interpose};
 
 /// How to run the program.
 pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
@@ -23,6 +23,12 @@ pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
         None | Some("fast") => {}
         Some("check") => options.heap = Heap::Checked,
         Some(other) => say(&format!("heap={other} is not known; it can be fast or check")),
+    }
+    match option(line, "interpose").as_deref() {
+        None => {}
+        Some("names") => options.interpose = Interpose::Names,
+        Some("off") => options.interpose = Interpose::Off,
+        Some(other) => say(&format!("interpose={other} is not known; it can be names or off")),
     }
     if let Some(text) = option(line, "thresholds") {
         match thresholds(&text) {

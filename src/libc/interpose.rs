@@ -43,6 +43,16 @@ pub struct Reference {
     pub to: u32,
 }
 
+/// What decides that the libc's function stands in for one of the program's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interpose {
+    /// Its name and its signature.
+    #[default]
+    Names,
+    /// Nothing: only what the program imports from the module `libc` is the libc's.
+    Off,
+}
+
 /// Other entrances to a heap that the libc does not offer.
 const ENTRANCES: [&str; 13] = [
     "aligned_alloc",

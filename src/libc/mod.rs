@@ -32,7 +32,7 @@
 mod interpose;
 mod registry;
 
-pub use interpose::{NamedFunction, Reference, interpositions};
+pub use interpose::{Interpose, NamedFunction, Reference, interpositions};
 pub use registry::{Family, LibcFunction, SizeSite, find, functions};
 
 /// The libc as a WebAssembly module.

@@ -15,7 +15,7 @@ use bareflow::host;
 use bareflow::host::disk::FileDisk;
 use bareflow::host::output::{Loss, Output};
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
-use bareflow::libc::Heap;
+use bareflow::libc::{Heap, Interpose};
 use bareflow::session::Session;
 use bareflow::store::BlockDevice;
 use bareflow::wasi::Wasi;
@@ -51,6 +51,9 @@ pub struct Args {
     /// Ends the program where it is found to misuse the heap: writes outside its blocks or to freed ones, double frees
     #[arg(long)]
     heap_check: bool,
+    /// What decides that the libc stands in for functions of the program
+    #[arg(long, value_enum, default_value = "names")]
+    interpose: InterposeArg,
     /// Ends with the report as a line `BAREFLOW {json}` on standard error
     #[arg(long)]
     report: bool,
@@ -69,6 +72,14 @@ pub struct Args {
 enum PromoteArg {
     Flight,
     Boots,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum InterposeArg {
+    /// Their names and signatures
+    Names,
+    /// Nothing: it is only what the program imports from the module `libc`
+    Off,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -115,6 +126,10 @@ pub fn run(args: Args) -> Result<Status> {
         highest: args.highest.into(),
         lowest: args.lowest.into(),
         heap: if args.heap_check { Heap::Checked } else { Heap::Fast },
+        interpose: match args.interpose {
+            InterposeArg::Names => Interpose::Names,
+            InterposeArg::Off => Interpose::Off,
+        },
         ..Options::default()
     };
     let shipped = match &args.profile {
