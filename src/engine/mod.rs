@@ -15,6 +15,7 @@ pub mod cpu;
 mod enter;
 mod expansion;
 mod instantiate;
+mod interpose;
 mod layout;
 mod learn;
 mod library;
@@ -45,7 +46,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::libc::{Heap, Interpose};
+use crate::libc::{Heap, Interpose, Interposed};
 use crate::profile::{Profile, SiteKind, ValueHistogram};
 use choices::Choices;
 use code::CodeSpace;
@@ -363,4 +364,5 @@ pub struct Statistics {
     pub libc_functions_compiled: u64,
     /// Machine code of the libc: newest versions of its functions, those behind the C functions included, and kernels.
     pub libc_code_bytes: u64,
+    pub interposed: Interposed,
 }

@@ -25,10 +25,10 @@ pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
         Some(other) => say(&format!("heap={other} is not known; it can be fast or check")),
     }
     match option(line, "interpose").as_deref() {
-        None => {}
+        None | Some("proof") => {}
         Some("names") => options.interpose = Interpose::Names,
         Some("off") => options.interpose = Interpose::Off,
-        Some(other) => say(&format!("interpose={other} is not known; it can be names or off")),
+        Some(other) => say(&format!("interpose={other} is not known; it can be proof, names or off")),
     }
     if let Some(text) = option(line, "thresholds") {
         match thresholds(&text) {

@@ -1,28 +1,31 @@
 //! Which of a program's own functions the libc's replace.
 //!
-//! A function is replaced if its name is one of the libc's, no other function of the program has that name, and its
-//! signature is the libc's. Blocks, strings and mathematics are replaced one by one. The heap is replaced as a whole or
-//! not at all, so that no block of one heap reaches the other:
+//! Blocks, strings and mathematics are replaced one by one. The heap is replaced as a whole or not at all, so that no block
+//! of one heap reaches the other.
 //!
-//! 1. `malloc` and `free` are both there: a program that lacks one may have it inlined somewhere, in a body that
-//!    still works on the program's heap. Likewise no member has a second function of its name or another signature.
-//! 2. There is no other entrance to the program's heap: `aligned_alloc`, `posix_memalign`, `malloc_usable_size` and
-//!    the others of [`ENTRANCES`]. (`reallocarray`, `strdup`, `getline` and the like reach the heap through the
-//!    members that are replaced, and follow them.)
-//! 3. The inner functions of the program's heap ([`INNER`]) are reached from the heap alone. An optimiser that
-//!    inlined the wrapper `malloc` left calls of `dlmalloc` in the program; nothing is replaced then.
+//! By default ([`Interpose::Proof`]) a function is replaced if its body is proved to be that of a known C library
+//! (`known/mod.rs`), whatever its name; the heap if
 //!
-//! What that rests on, for wasi-libc: its heap is dlmalloc, one object file (`dlmalloc.o`) whose functions are
-//! `malloc`, `free`, `calloc` (also called `__libc_malloc`, `__libc_free`, `__libc_calloc`), `realloc`,
-//! `posix_memalign`, `aligned_alloc`, `malloc_usable_size` and, with local binding, `dlmalloc`, `dlfree`,
-//! `internal_memalign` and `dispose_chunk`. No other object of the library names the local ones; the linker drops
-//! those members that nothing refers to, and clang does not inline across its object files. It takes memory through
-//! `sbrk`, which is `memory.grow` there and shares nothing with the heap. The libc's heap only uses pages that it
-//! grew itself, so the two could not overlap even if both were in use.
+//! 1. `malloc` and `free` are both there: a program that lacks one may have it as a part of its callers, which still work on
+//!    the program's heap. That each function behind them is known, too, is in the proof.
+//! 2. nothing but the heap's known functions reaches those of them that the libc does not have: the inner ones and other
+//!    entrances (`aligned_alloc`). (`reallocarray`, `strdup` and the like reach the heap through members that are replaced,
+//!    and follow them.)
+//! 3. no other function makes memory grow, and all work on one set of variables: there are not two heaps of one kind.
+//!
+//! With [`Interpose::Names`] a function is replaced if its name is one of the libc's, no other function of the program has
+//! that name, and its signature is the libc's; the heap if rule 1 holds by names, no member has a second function of its
+//! name or another signature, there is no other entrance ([`ENTRANCES`]), and the functions of these names inside
+//! ([`INNER`]) are reached from the heap alone.
+//!
+//! What both rest on: code of the heap that was expanded into its callers is nowhere else, since libraries come compiled.
+//! The libc's heap only uses pages that it grew itself, so the two could not overlap even if both were in use.
 
+use crate::libc::known::{self, Bodies, Proved};
 use crate::libc::registry::{Family, LibcFunction, find};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use serde::Serialize;
 use wasmparser::ValType;
 
 /// A function that the program defines, with its name from the name section.
@@ -46,11 +49,25 @@ pub struct Reference {
 /// What decides that the libc's function stands in for one of the program's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interpose {
-    /// Its name and its signature.
+    /// Its body, proved to be that of a known C library's function.
     #[default]
+    Proof,
+    /// Its name and its signature.
     Names,
     /// Nothing: only what the program imports from the module `libc` is the libc's.
     Off,
+}
+
+/// How many functions the libc's stand for, by what decided that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Interposed {
+    /// Imported from the module `libc`.
+    #[serde(rename = "libc_imported")]
+    pub imported: u64,
+    #[serde(rename = "libc_proved")]
+    pub proved: u64,
+    #[serde(rename = "libc_named")]
+    pub named: u64,
 }
 
 /// Other entrances to a heap that the libc does not offer.
@@ -109,6 +126,45 @@ pub fn interpositions<'a>(
     let mut replaced: Vec<_> = replaced.collect();
     replaced.sort_unstable_by_key(|(index, _)| *index);
     replaced
+}
+
+/// The functions of a program that are known ones and that the libc's replace, by rising index.
+pub fn proved(program: &impl Bodies) -> Vec<(u32, &'static LibcFunction)> {
+    let proved = known::prove(program);
+    let heap = proved.iter().any(|proved| proved.known.is_heap)
+        && heap_is_apart(&proved, program.growing(), program.references());
+    let mut replaced: BTreeMap<u32, &'static LibcFunction> = BTreeMap::new();
+    for (index, function) in proved.iter().filter_map(|proved| Some((proved.index, find(proved.known.name)?))) {
+        if heap || function.family != Family::Allocation {
+            replaced.entry(index).or_insert(function);
+        }
+    }
+    replaced.into_iter().collect()
+}
+
+/// Whether the `proved` functions of a program's heap can be replaced: both of its main ones are there, all work on the same
+/// variables, nothing but them reaches those of them that the libc has not, and nothing but them is among the functions
+/// that make memory grow.
+pub(super) fn heap_is_apart(
+    proved: &[Proved],
+    growing: impl IntoIterator<Item = u32>,
+    references: impl IntoIterator<Item = Reference>,
+) -> bool {
+    let heap: Vec<&Proved> = proved.iter().filter(|proved| proved.known.is_heap).collect();
+    let own = |proved: &Proved| find(proved.known.name).filter(|own| own.family == Family::Allocation);
+    let members: BTreeMap<u32, &str> =
+        heap.iter().filter_map(|proved| Some((proved.index, own(proved)?.name))).collect();
+    let inside: BTreeSet<u32> = heap.iter().map(|proved| proved.index).collect();
+    let has = |name| members.values().any(|member| *member == name);
+    let mut variables = BTreeMap::new();
+    let mut named = heap.iter().flat_map(|proved| &proved.variables);
+    let is_inner = |index: &u32| inside.contains(index) && !members.contains_key(index);
+    let is_inside = |from: Option<u32>| from.is_some_and(|from| inside.contains(&from));
+    has("malloc")
+        && has("free")
+        && named.all(|(name, address)| variables.entry(*name).or_insert(*address) == address)
+        && growing.into_iter().all(|index| inside.contains(&index))
+        && references.into_iter().all(|reference| !is_inner(&reference.to) || is_inside(reference.from))
 }
 
 /// What a program defines under the names that matter here.

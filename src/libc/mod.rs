@@ -8,9 +8,9 @@
 //! follow FreeBSD's and give the same bits on every CPU. [`functions`] says what there is, as data. [`Heap::Checked`] is
 //! the same module with `allocation_checked.wat` for a heap: slower, and a program that misuses it ends.
 //!
-//! A program reaches these functions in two ways: it imports them from the module `libc`, or it brings functions of
-//! the same names and signatures, as every program linked with wasi-libc does, and [`interpositions`] names those
-//! that the libc's replace.
+//! A program reaches these functions in two ways: it imports them from the module `libc`, or it brings those of another C
+//! library, as every program linked with wasi-libc does, and they are recognised by their bodies ([`proved`]) or, if that is
+//! asked for, by their names ([`interpositions`]).
 //!
 //! Neighbours: `engine` compiles [`MODULE`] together with the program, records values at the sites that
 //! [`LibcFunction::site`] describes, and specialises.
@@ -30,9 +30,10 @@
 #![forbid(unsafe_code)]
 
 mod interpose;
+pub mod known;
 mod registry;
 
-pub use interpose::{Interpose, NamedFunction, Reference, interpositions};
+pub use interpose::{Interpose, Interposed, NamedFunction, Reference, interpositions, proved};
 pub use registry::{Family, LibcFunction, SizeSite, find, functions};
 
 /// The libc as a WebAssembly module.

@@ -162,3 +162,41 @@ fn a_heap_whose_inside_others_reach_is_kept() {
     let tabled = [&INSIDE[..], &[("", "dlfree")]].concat();
     assert_eq!(replaced(&program(&DLMALLOC), &tabled), [""; 0]);
 }
+
+/// A proved function at `index`: the entry of the table of this name, of the first library.
+fn known(index: u32, name: &str) -> known::Proved {
+    let named = known::KNOWN.iter().find(|known| known.name == name && known.origins & 1 != 0);
+    known::Proved { index, known: named.unwrap_or_else(|| panic!("no {name} in the table")), variables: Vec::new() }
+}
+
+/// Whether the heap `malloc` 1, `free` 2, `dlmalloc` 3, `dlfree` 4, `sbrk` 5 is apart; function 6 is the program's, `more` are
+/// other known ones.
+fn is_apart(more: &[known::Proved], growing: &[u32], references: &[(Option<u32>, u32)]) -> bool {
+    let names = ["malloc", "free", "dlmalloc", "dlfree", "sbrk"];
+    let mut proved: Vec<_> = (1..).zip(names).map(|(index, name)| known(index, name)).collect();
+    proved.extend_from_slice(more);
+    let inside = [(1, 3), (2, 4), (3, 5), (4, 5)].map(|(from, to)| Reference { from: Some(from), to });
+    let references = references.iter().map(|(from, to)| Reference { from: *from, to: *to });
+    interpose::heap_is_apart(&proved, growing.iter().copied(), inside.into_iter().chain(references))
+}
+
+#[test]
+fn a_proved_heap_is_replaced_if_nothing_else_is_in_it() {
+    assert!(is_apart(&[], &[5], &[(Some(6), 1), (Some(6), 2), (None, 1)]));
+    assert!(!is_apart(&[], &[5, 6], &[]), "the program makes memory grow, too");
+    for inner in [3, 4, 5] {
+        assert!(!is_apart(&[], &[5], &[(Some(6), inner)]), "a function of the program reaches an inner one");
+        assert!(!is_apart(&[], &[5], &[(None, inner)]), "a table or an export has it");
+    }
+    assert!(is_apart(&[known(7, "aligned_alloc")], &[5], &[(Some(7), 3)]), "an entrance that nobody uses");
+    assert!(!is_apart(&[known(7, "aligned_alloc")], &[5], &[(Some(7), 3), (Some(6), 7)]));
+    let malloc_alone = [known(1, "malloc"), known(3, "dlmalloc"), known(5, "sbrk")];
+    assert!(!interpose::heap_is_apart(&malloc_alone, [5], []), "its free may be part of its callers");
+}
+
+#[test]
+fn two_heaps_of_one_kind_are_kept() {
+    let at = |index, address| known::Proved { variables: Vec::from([("_gm_", address)]), ..known(index, "calloc") };
+    assert!(is_apart(&[at(7, 1024), at(8, 1024)], &[5], &[]));
+    assert!(!is_apart(&[at(7, 1024), at(8, 2048)], &[5], &[]));
+}

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::engine::seams::Imports;
 use crate::engine::tier::Tier;
 use crate::engine::{Ending, Engine, EngineError, Options, Platform, Statistics};
+use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits};
 use crate::store::{BlockDevice, MOST_ATTEMPTS};
 use memory::{Learned, Recalled};
@@ -43,6 +44,8 @@ pub struct Report {
     pub reason: String,
     /// Where the profile went: `saved`, `failed`, or `none`: there is no store that can be used, or nothing was learned.
     pub store: &'static str,
+    #[serde(flatten)]
+    pub interposed: Interposed,
     /// What more the engine counted.
     #[serde(skip)]
     pub statistics: Statistics,
@@ -53,9 +56,11 @@ impl Report {
     pub fn summary(&self) -> String {
         let BootRow { boot, exit_code, ticks_program, ticks_compile, .. } = &self.row;
         let BootRow { functions_called, functions_total, functions_specialised, .. } = &self.row;
+        let Interposed { imported, proved, named } = self.interposed;
         format!(
             "boot {boot} ended with code {exit_code}: {ticks_program} ticks in the program, {ticks_compile} compiling; \
-             {functions_called} of {functions_total} functions called, {functions_specialised} specialised"
+             {functions_called} of {functions_total} functions called, {functions_specialised} specialised; \
+             libc: {imported} imported, {proved} proved, {named} named"
         )
     }
 
@@ -120,7 +125,7 @@ impl Session {
         if !reason.is_empty() {
             note(&reason);
         }
-        Report { event, row, reason, store, statistics }
+        Report { event, row, reason, store, interposed: statistics.interposed, statistics }
     }
 }
 
@@ -141,7 +146,14 @@ fn failed(mut row: BootRow, error: &EngineError, recalled: &mut Recalled, note: 
     note(&reason);
     recalled.end(note);
     row.exit_code = 126;
-    Report { event: "error", row, reason, store: "none", statistics: Statistics::default() }
+    Report {
+        event: "error",
+        row,
+        reason,
+        store: "none",
+        interposed: Interposed::default(),
+        statistics: Statistics::default(),
+    }
 }
 
 fn fill(row: &mut BootRow, sums: &Statistics) {

@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long)]
     heap_check: bool,
     /// What decides that the libc stands in for functions of the program
-    #[arg(long, value_enum, default_value = "names")]
+    #[arg(long, value_enum, default_value = "proof")]
     interpose: InterposeArg,
     /// Ends with the report as a line `BAREFLOW {json}` on standard error
     #[arg(long)]
@@ -76,6 +76,8 @@ enum PromoteArg {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum InterposeArg {
+    /// Their bodies, proved to be those of known C libraries
+    Proof,
     /// Their names and signatures
     Names,
     /// Nothing: it is only what the program imports from the module `libc`
@@ -127,6 +129,7 @@ pub fn run(args: Args) -> Result<Status> {
         lowest: args.lowest.into(),
         heap: if args.heap_check { Heap::Checked } else { Heap::Fast },
         interpose: match args.interpose {
+            InterposeArg::Proof => Interpose::Proof,
             InterposeArg::Names => Interpose::Names,
             InterposeArg::Off => Interpose::Off,
         },

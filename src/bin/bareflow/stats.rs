@@ -7,6 +7,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use bareflow::engine::Statistics;
+use bareflow::libc::Interposed;
 use serde::Serialize;
 
 /// A moment, on the clock of people and on that of the engine. Two of them say how long a tick takes.
@@ -37,6 +38,8 @@ pub struct Stats {
     functions_baseline: u64,
     functions_optimised: u64,
     functions_specialised: u64,
+    #[serde(flatten)]
+    interposed: Interposed,
     /// Translations: a function that is promoted is translated once more.
     translations: u64,
     translation_ms: f64,
@@ -66,6 +69,7 @@ impl Stats {
             functions_baseline: sums.functions_baseline,
             functions_optimised: sums.functions_optimised,
             functions_specialised: sums.functions_specialised,
+            interposed: sums.interposed,
             translations: sums.functions_compiled,
             translation_ms: milliseconds(translation),
             wasm_bytes: sums.translated_bytes,
@@ -92,6 +96,8 @@ impl fmt::Display for Stats {
             "functions: {functions_total}, {functions_called} called; {functions_baseline} baseline, \
              {functions_optimised} optimised, {functions_specialised} specialised, after {translations} translations"
         )?;
+        let Interposed { imported, proved, named } = self.interposed;
+        writeln!(f, "libc functions: {imported} imported, {proved} proved by their bodies, {named} taken by name")?;
         writeln!(
             f,
             "translation: {:.1} ms, {wasm_bytes} bytes of WebAssembly to {machine_code_bytes} of machine code; \
