@@ -217,6 +217,7 @@ const FLIGHT: Options = Options {
     lowest: Tier::Baseline,
     heap: Heap::Fast,
     interpose: Interpose::Names,
+    without: CpuFeatures::empty(),
 };
 
 #[test]

@@ -1,5 +1,9 @@
 //! What the CPU can do, as far as code generation cares.
 
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::str::FromStr;
+
 use bitflags::bitflags;
 use raw_cpuid::{CpuId, CpuIdReader};
 
@@ -30,6 +34,16 @@ impl CpuFeatures {
     /// Asks the CPU that this runs on.
     pub fn detect() -> Self {
         Self::from_cpuid(&CpuId::new())
+    }
+
+    /// These less `hidden`, and less what no CPU has without those.
+    pub fn without(self, hidden: Self) -> Self {
+        let built_on = [(Self::AVX, Self::FMA | Self::AVX2), (Self::AVX2, Self::AVX512)];
+        let hidden = built_on.into_iter().fold(hidden, |hidden, (base, others)| match hidden.contains(base) {
+            true => hidden | others,
+            false => hidden,
+        });
+        self.difference(hidden)
     }
 
     fn from_cpuid<R: CpuIdReader>(cpuid: &CpuId<R>) -> Self {
@@ -82,6 +96,29 @@ impl CpuFeatures {
     }
 }
 
+/// Names with commas between them, such as `avx512,erms`.
+impl FromStr for CpuFeatures {
+    type Err = UnknownFeature;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFeature> {
+        let named = |name: &str| Self::from_name(&name.to_uppercase()).ok_or_else(|| UnknownFeature(name.to_string()));
+        text.split(',').map(named).try_fold(Self::empty(), |all, feature| Ok(all | feature?))
+    }
+}
+
+/// A name that is none of a feature's.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UnknownFeature(String);
+
+impl fmt::Display for UnknownFeature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is no feature of a CPU; it can be", self.0)?;
+        CpuFeatures::all().iter_names().try_for_each(|(name, _)| write!(f, " {}", name.to_lowercase()))
+    }
+}
+
+impl core::error::Error for UnknownFeature {}
+
 /// Whether the state of mask registers and of 512-bit vectors can be enabled: the boot code, and any operating system,
 /// enables what is offered.
 fn offers_mask_state<R: CpuIdReader>(cpuid: &CpuId<R>) -> bool {
@@ -102,5 +139,21 @@ mod tests {
         let all = CpuFeatures::all().difference(only_for_kernels);
         assert_eq!(CpuFeatures::all().isa_settings().count(), all.iter().count());
         assert_eq!(CpuFeatures::empty().isa_settings().count(), 0);
+    }
+
+    #[test]
+    fn features_are_hidden_with_what_builds_on_them() {
+        let without = |names: &str| CpuFeatures::all().without(names.parse().unwrap());
+        assert_eq!(without("avx512"), CpuFeatures::all().difference(CpuFeatures::AVX512));
+        assert_eq!(without("erms,AVX2"), without("avx512,avx2,erms"));
+        let no_vectors_of_256_bits = CpuFeatures::AVX2 | CpuFeatures::AVX512 | CpuFeatures::FMA;
+        assert!(!without("avx").intersects(no_vectors_of_256_bits));
+    }
+
+    #[test]
+    fn names_of_no_feature_are_refused_with_those_there_are() {
+        let refused = |text: &str| text.parse::<CpuFeatures>().unwrap_err().to_string();
+        assert!(refused("avx512,sse9").starts_with("\"sse9\" is no feature of a CPU; it can be sse3 ssse3 "));
+        assert!(refused("").starts_with("\"\" is no feature"));
     }
 }

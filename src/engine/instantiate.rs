@@ -42,6 +42,7 @@ impl Engine {
         options: Options,
         earlier: Profile,
     ) -> Result<Self, EngineError> {
+        let cpu = platform.cpu.without(options.without);
         let base = platform.memory.base();
         let pinned = matches!(base, MemoryBase::At(_));
         let allocator = StateAllocator::new();
@@ -53,8 +54,8 @@ impl Engine {
         Ok(Self {
             imports,
             options,
-            compiler: Compiler::new(platform.cpu, pinned)?,
-            code: CodeSpace::new(platform.code, platform.state.base(), pinned, platform.cpu)?,
+            compiler: Compiler::new(cpu, pinned)?,
+            code: CodeSpace::new(platform.code, platform.state.base(), pinned, cpu)?,
             allocator,
             functions: Vec::new(),
             sites: Vec::new(),
@@ -73,7 +74,7 @@ impl Engine {
                 another_memory: platform.another_memory,
                 stack: platform.stack,
                 ticks: platform.ticks,
-                cpu: platform.cpu,
+                cpu,
                 free_memory: platform.free_memory,
                 reserve_bytes: platform.reserve_bytes,
                 activation: platform.activation,

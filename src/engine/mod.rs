@@ -98,6 +98,8 @@ pub struct Options {
     pub lowest: Tier,
     pub heap: Heap,
     pub interpose: Interpose,
+    /// What of the CPU is left unused, as if it did not have it.
+    pub without: CpuFeatures,
 }
 
 impl Default for Options {
@@ -109,6 +111,7 @@ impl Default for Options {
             lowest: Tier::Baseline,
             heap: Heap::Fast,
             interpose: Interpose::default(),
+            without: CpuFeatures::empty(),
         }
     }
 }

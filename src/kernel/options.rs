@@ -30,6 +30,12 @@ pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
         Some("off") => options.interpose = Interpose::Off,
         Some(other) => say(&format!("interpose={other} is not known; it can be proof, names or off")),
     }
+    if let Some(text) = option(line, "without") {
+        match text.parse() {
+            Ok(features) => options.without = features,
+            Err(error) => say(&format!("without={text}: {error}")),
+        }
+    }
     if let Some(text) = option(line, "thresholds") {
         match thresholds(&text) {
             Some(thresholds) => options.thresholds = thresholds,
@@ -74,6 +80,7 @@ fn thresholds(text: &str) -> Option<Thresholds> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::cpu::CpuFeatures;
     use alloc::string::{String, ToString};
     use core::cell::RefCell;
     use proptest::prelude::*;
@@ -112,6 +119,14 @@ mod tests {
     }
 
     #[test]
+    fn features_of_the_cpu_are_hidden_if_asked_for() {
+        assert_eq!(options("without=avx512,erms").0.without, CpuFeatures::AVX512 | CpuFeatures::ERMS);
+        let (asked, said) = options("without=sse9");
+        assert_eq!(asked.without, CpuFeatures::empty());
+        assert!(said[0].starts_with("without=sse9: \"sse9\" is no feature of a CPU"), "{said:?}");
+    }
+
+    #[test]
     fn the_stack_is_as_large_as_asked_for() {
         let said = RefCell::new(Vec::new());
         let bytes = |line: &str| stack_size(line, &|text: &str| said.borrow_mut().push(text.to_string())).bytes();
@@ -136,7 +151,7 @@ mod tests {
         fn absurd_lines_ask_for_something_or_are_said(
             words in proptest::collection::vec(
                 prop_oneof![
-                    "(promote|heap|stdin|stack|thresholds)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
+                    "(promote|heap|stdin|stack|thresholds|without)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
                     (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(a, b, c)| format!("thresholds={a},{b},{c}")),
                     "\\PC{0,9}",
                 ],
@@ -146,7 +161,7 @@ mod tests {
             let line = words.join(" ");
             let (asked, said) = options(&line);
             prop_assert!(asked.thresholds.optimise <= asked.thresholds.specialise);
-            prop_assert!(said.len() <= 3 && said.iter().all(|said| line.contains(said.split('=').next().unwrap_or("-"))));
+            prop_assert!(said.len() <= 4 && said.iter().all(|said| line.contains(said.split('=').next().unwrap_or("-"))));
             reads_console(&line, &|_| ());
             stack_size(&line, &|_| ());
         }

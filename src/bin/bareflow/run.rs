@@ -54,6 +54,9 @@ pub struct Args {
     /// What decides that the libc stands in for functions of the program
     #[arg(long, value_enum, default_value = "proof")]
     interpose: InterposeArg,
+    /// Leaves features of the CPU unused, such as `avx512`; commas between them
+    #[arg(long, value_name = "FEATURES")]
+    without: Option<CpuFeatures>,
     /// Ends with the report as a line `BAREFLOW {json}` on standard error
     #[arg(long)]
     report: bool,
@@ -133,6 +136,7 @@ pub fn run(args: Args) -> Result<Status> {
             InterposeArg::Names => Interpose::Names,
             InterposeArg::Off => Interpose::Off,
         },
+        without: args.without.unwrap_or(CpuFeatures::empty()),
         ..Options::default()
     };
     let shipped = match &args.profile {
