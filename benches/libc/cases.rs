@@ -2,7 +2,10 @@
 
 use crate::distributions::{self, Distribution};
 use crate::heap;
-use crate::loops::{EMPTY, Function, MEMCHR, MEMCMP, MEMCPY, MEMMOVE, MEMSET, Row, STRCHR, STRCMP, STRLEN, STRSTR};
+use crate::loops::{
+    self, EMPTY, Function, MEMCHR, MEMCMP, MEMCPY, MEMMOVE, MEMSET, Row, STRCHR, STRCMP, STRLEN, STRSTR,
+};
+use bareflow::libc::LibcFunction;
 use std::path::{Path, PathBuf};
 
 /// One line of the table.
@@ -31,11 +34,12 @@ impl Case {
     }
 
     /// The loop that measures it.
-    pub fn export(&self) -> &'static str {
+    pub fn export(&self) -> String {
         match self.inputs {
-            Inputs::Pairs { .. } => "pairs",
-            Inputs::Trace(_) => "trace",
-            _ => self.function.name,
+            Inputs::Pairs { .. } => "pairs".into(),
+            Inputs::Trace(_) => "trace".into(),
+            Inputs::Numbers { function, waits } => loops::export_of_numbers(function, waits),
+            _ => self.function.name.into(),
         }
     }
 }
@@ -54,6 +58,9 @@ pub enum Inputs {
     Pairs { bytes: u32 },
     /// Steps of the heap with numbers of slots.
     Trace(Vec<Row>),
+    /// Numbers such as programs pass to a function of the mathematics, which `waits` for the result of the call before or
+    /// not.
+    Numbers { function: &'static LibcFunction, waits: bool },
 }
 
 impl Inputs {
@@ -91,6 +98,7 @@ pub fn all(quick: bool, folder: &Path) -> Vec<Case> {
         cases.extend(of_many_sizes(function, MEMCMP, quick, Inputs::Lengths));
     }
     cases.extend(heap(folder));
+    cases.extend(mathematics(quick));
     cases
 }
 
@@ -139,4 +147,20 @@ fn heap(folder: &Path) -> Vec<Case> {
         cases.push(case("malloc and free, traces", "concordance".into(), Inputs::Trace(rows)));
     }
     cases
+}
+
+const QUICK_MATHEMATICS: [&str; 6] = ["sin", "exp", "pow", "hypot", "floor", "sinf"];
+
+fn mathematics(quick: bool) -> impl Iterator<Item = Case> {
+    let functions =
+        move || loops::mathematics().filter(move |function| !quick || QUICK_MATHEMATICS.contains(&function.name));
+    let kinds = [("mathematics, independent", false), ("mathematics, each waits", true)];
+    kinds.into_iter().flat_map(move |(family, waits)| {
+        functions().map(move |function| Case {
+            family: family.into(),
+            name: function.name.into(),
+            function: EMPTY,
+            inputs: Inputs::Numbers { function, waits },
+        })
+    })
 }

@@ -6,7 +6,11 @@
 use crate::cases::{Case, Inputs};
 use crate::distributions::Distribution;
 use crate::loops::{EMPTY, Function, MEMCHR, MEMCMP, MEMMOVE, MEMSET, ROW_BYTES, Row, STRCHR, STRCMP, STRSTR};
+use crate::numbers;
 use crate::random::Random;
+use bareflow::engine::seams::WASM_PAGE_BYTES;
+use bareflow::libc::LibcFunction;
+use wasmparser::ValType;
 
 /// Pages of linear memory.
 pub const PAGES: usize = 64;
@@ -43,6 +47,8 @@ pub struct Table {
     pub limit_cycles: Option<f64>,
     /// Whether its first rows alone make sense.
     pub may_be_cut: bool,
+    /// Whether what its loop returns are the bits of a float, which each contestant rounds in its own way.
+    pub is_rounded: bool,
 }
 
 impl Table {
@@ -59,16 +65,17 @@ impl Table {
 /// Writes what `case` needs into `memory`.
 pub fn lay_out(case: &Case, memory: &mut [u8]) -> Table {
     let mut layout = Layout { memory, random: Random(SEED), rows: Vec::new(), bytes: Vec::new() };
-    layout.memory[FIRST as usize..].fill(FILLING);
+    layout.memory[FIRST as usize..PAGES * WASM_PAGE_BYTES as usize].fill(FILLING);
     match &case.inputs {
         Inputs::Size { bytes, aligned } => layout.blocks_of_one_size(case.function, *bytes, *aligned),
         Inputs::Sizes(sizes) => layout.blocks(case.function, sizes),
         Inputs::Length { bytes, aligned } => layout.strings_of_one_length(case.function, *bytes, *aligned),
         Inputs::Lengths(lengths) => layout.strings(case.function, lengths),
         Inputs::Pairs { bytes } => layout.rows = vec![[*bytes, 0, 0]; FIXED_ROWS as usize],
+        Inputs::Numbers { function, .. } => layout.numbers(function),
         Inputs::Trace(rows) => layout.rows = rows.iter().map(|row| [row[0], SLOTS + 8 * row[1], row[2]]).collect(),
     }
-    layout.finish(case.function)
+    Table { is_rounded: matches!(case.inputs, Inputs::Numbers { .. }), ..layout.finish(case.function) }
 }
 
 struct Layout<'a> {
@@ -160,6 +167,27 @@ impl Layout<'_> {
         address
     }
 
+    /// A window full of arguments, which rows then pick at random.
+    fn numbers(&mut self, function: &LibcFunction) {
+        let is_double = function.results[0] == ValType::F64;
+        let call_bytes = 8 * function.params.len() as u32;
+        let calls = WINDOW / call_bytes;
+        for call in 0..calls {
+            for (number, place) in numbers::typical(function.name, &mut self.random).into_iter().zip(0..) {
+                let at = (FIRST + call * call_bytes + place * 8) as usize;
+                match is_double {
+                    true => self.memory[at..][..8].copy_from_slice(&number.to_le_bytes()),
+                    false => self.memory[at..][..4].copy_from_slice(&(number as f32).to_le_bytes()),
+                }
+            }
+        }
+        for _ in 0..DRAWN_ROWS {
+            let at = FIRST + self.below(calls) * call_bytes;
+            self.rows.push([at, at + 8, 0]);
+            self.bytes.push(0);
+        }
+    }
+
     fn offset(&mut self, bytes: u32, aligned: bool) -> u32 {
         let spread = WINDOW.saturating_sub(bytes).max(LEAST_SPREAD);
         let line = self.below(spread / CACHE_LINE) * CACHE_LINE;
@@ -175,7 +203,13 @@ impl Layout<'_> {
         self.memory[ROWS as usize..].iter_mut().zip(rows).for_each(|(place, byte)| *place = byte);
         let cycles: f64 = self.bytes.iter().map(|bytes| limit_cycles(function, *bytes)).sum();
         let limit_cycles = (function != EMPTY).then(|| cycles / self.bytes.len() as f64);
-        Table { first: ROWS, rows: self.rows.len() as u32, limit_cycles, may_be_cut: function != EMPTY }
+        Table {
+            first: ROWS,
+            rows: self.rows.len() as u32,
+            limit_cycles,
+            may_be_cut: function != EMPTY,
+            is_rounded: false,
+        }
     }
 }
 

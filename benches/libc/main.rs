@@ -14,23 +14,28 @@ mod layout;
 mod loops;
 mod measure;
 mod native;
+mod numbers;
 mod plot;
 #[path = "../../tests/common/random.rs"]
 mod random;
 mod report;
 
 use anyhow::{Context, Result, ensure};
+use bareflow::engine::cpu::CpuFeatures;
 use cases::{Case, Inputs};
 use clap::Parser;
 use clock::Clock;
-use compiled::BareFlow;
+use compiled::{BareFlow, Programs};
 use contestant::Contestant;
+use loops::Memory;
 use measure::{Effort, Measurement};
 use native::{Heap, Library, NativeHeap};
 use report::{Line, Results};
+use std::env;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 const THOROUGH: Effort = Effort { rounds: 15, turn_ns: 2e6 };
 const QUICK: Effort = Effort { rounds: 5, turn_ns: 4e5 };
@@ -51,6 +56,9 @@ struct Args {
     /// Rounds of each case
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
+    /// Hides a feature of the CPU from BareFlow and glibc
+    #[arg(long, value_name = "FEATURE", value_parser = HIDEABLE.map(|(name, _)| name))]
+    without: Option<String>,
     /// Prints the results as JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -67,6 +75,15 @@ struct Args {
     #[arg(long, hide = true)]
     bench: bool,
 }
+
+/// What can be hidden, and glibc's names for it and what builds on it.
+const HIDEABLE: [(&str, &str); 2] = [
+    ("avx512", "-AVX512F,-AVX512VL,-AVX512BW"),
+    ("avx2", "-AVX2,-AVX_Fast_Unaligned_Load,-AVX512F,-AVX512VL,-AVX512BW"),
+];
+
+/// What glibc reads when a process begins.
+const GLIBC_TUNABLES: &str = "GLIBC_TUNABLES";
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -94,7 +111,11 @@ fn run(args: &Args) -> Result<()> {
     }
     let mut effort = if args.quick { QUICK } else { THOROUGH };
     effort.rounds = args.rounds.map_or(effort.rounds, usize::from);
-    let results = Bench::new(effort, &folder)?.run(&cases);
+    let without = match &args.without {
+        Some(name) => hide(name)?,
+        None => CpuFeatures::empty(),
+    };
+    let results = Bench::new(effort, without, &folder)?.run(&cases);
     write(&folder, &results)?;
     match args.json {
         true => println!("{}", results.to_json()?),
@@ -102,6 +123,18 @@ fn run(args: &Args) -> Result<()> {
     }
     eprintln!("wrote libc.csv, libc.json and libc.svg to {}", folder.display());
     Ok(())
+}
+
+/// Begins this process again unless it began with this feature hidden from glibc, which looks only then.
+fn hide(name: &str) -> Result<CpuFeatures> {
+    let glibc = HIDEABLE.iter().find(|(hideable, _)| *hideable == name).map(|(_, glibc)| glibc);
+    let tunables = format!("glibc.cpu.hwcaps={}", glibc.context("this feature cannot be hidden")?);
+    if env::var(GLIBC_TUNABLES).is_ok_and(|began_with| began_with == tunables) {
+        return Ok(name.parse()?);
+    }
+    let this = env::current_exe().context("this program cannot be found")?;
+    let error = Command::new(this).args(env::args_os().skip(1)).env(GLIBC_TUNABLES, tunables).exec();
+    Err(error).context("this program cannot be started again")
 }
 
 fn write(folder: &Path, results: &Results) -> Result<()> {
@@ -118,23 +151,31 @@ fn write(folder: &Path, results: &Results) -> Result<()> {
 struct Bench {
     effort: Effort,
     clock: Clock,
-    /// The loops.
-    module: &'static [u8],
+    programs: Programs,
     libraries: Vec<Library>,
     /// Libraries that are not here.
     missing: Vec<&'static str>,
 }
 
 impl Bench {
-    fn new(effort: Effort, folder: &Path) -> Result<Self> {
-        let module = wat::parse_str(loops::module()).context("the loops are not well-formed")?.leak();
+    fn new(effort: Effort, without: CpuFeatures, folder: &Path) -> Result<Self> {
+        let loops = |memory| -> Result<&'static [u8]> {
+            Ok(wat::parse_str(loops::module(memory)).context("the loops are not well-formed")?.leak())
+        };
+        let own_libc = match fs::read(folder.join("wasi-libc.wasm")) {
+            Ok(libc) => Some([&*libc.leak(), loops(Memory::OfLibc)?]),
+            Err(_) => None,
+        };
         let mut bench = Bench {
             effort,
             clock: Clock::calibrate(),
-            module,
+            programs: Programs { loops: loops(Memory::Own)?, own_libc, without },
             libraries: vec![Library::of_process()],
             missing: Vec::new(),
         };
+        if own_libc.is_none() {
+            bench.missing.push(measure::REPLACED);
+        }
         for (name, file) in [("llvm-libc", "llvm-libc.so"), ("musl", "musl.so")] {
             match Library::open(name, &folder.join(file)) {
                 Some(library) => bench.libraries.push(library),
@@ -148,7 +189,7 @@ impl Bench {
     }
 
     fn run(&self, cases: &[Case]) -> Results {
-        let mut results = Results::new(self.clock, self.effort, &self.missing);
+        let mut results = Results::new(self.clock, self.effort, self.programs.without, &self.missing);
         for (number, case) in cases.iter().enumerate() {
             let line = self.measure(case);
             eprintln!("{:>3}/{}  {}  {}", number + 1, cases.len(), case.title(), report::in_short(&line));
@@ -158,11 +199,13 @@ impl Bench {
     }
 
     fn measure(&self, case: &Case) -> Line {
-        let mut specialised = BareFlow::specialised(self.module, case);
-        let mut generic = BareFlow::generic(self.module, case);
+        let mut specialised = BareFlow::specialised(self.programs, case);
+        let mut generic = BareFlow::generic(self.programs, case);
+        let mut replaced = BareFlow::with_own_libc(self.programs, case);
         let (table, base) = (specialised.table(), specialised.memory_base());
         let mut natives = self.natives(case, base);
         let mut contestants: Vec<&mut dyn Contestant> = vec![&mut specialised, &mut generic];
+        contestants.extend(replaced.iter_mut().map(|replaced| replaced as &mut dyn Contestant));
         contestants.extend(natives.iter_mut().map(|native| &mut **native as &mut dyn Contestant));
         let measurements: Vec<Measurement> = measure::measure(self.clock, self.effort, table, &mut contestants);
         let cycle_ns = measurements[0].ns / measurements[0].cycles;
@@ -180,8 +223,11 @@ impl Bench {
             let pairs = matches!(case.inputs, Inputs::Pairs { .. });
             return HEAPS.map(|heap| Box::new(NativeHeap { heap, base, pairs }) as Box<dyn Contestant>).into();
         }
-        let contestant = |library: &Library| {
-            library.contestant(case.function, base).map(|native| Box::new(native) as Box<dyn Contestant>)
+        let contestant = |library: &Library| -> Option<Box<dyn Contestant>> {
+            match case.inputs {
+                Inputs::Numbers { function, waits } => Some(Box::new(library.of_numbers(function, waits, base)?)),
+                _ => Some(Box::new(library.contestant(case.function, base)?)),
+            }
         };
         self.libraries.iter().filter_map(contestant).collect()
     }

@@ -4,9 +4,12 @@ use crate::contestant::Contestant;
 use crate::layout::Table;
 use crate::loops::{EMPTY, Function, ROW_BYTES, step};
 use crate::measure::REFERENCE;
+use bareflow::libc::LibcFunction;
 use std::ffi::{CString, c_void};
 use std::hint::black_box;
+use std::ops::{Add, Mul};
 use std::path::Path;
+use wasmparser::ValType;
 
 /// A libc's functions by name.
 pub struct Library {
@@ -33,6 +36,13 @@ impl Library {
     pub fn contestant(&self, function: Function, base: *mut u8) -> Option<Native> {
         let address = if function == EMPTY { empty as *const c_void } else { self.find(function.name)? };
         Some(Native { name: self.name, function, address, base })
+    }
+
+    /// The same for a function of numbers, each call of which `waits` for the one before or not.
+    pub fn of_numbers(&self, function: &LibcFunction, waits: bool, base: *mut u8) -> Option<NativeNumbers> {
+        let address = self.find(function.name)?;
+        let (is_double, is_of_two) = (function.results[0] == ValType::F64, function.params.len() == 2);
+        Some(NativeNumbers { name: self.name, address, base, is_double, is_of_two, waits })
     }
 
     fn find(&self, function: &str) -> Option<*const c_void> {
@@ -160,6 +170,93 @@ fn for_each_row(base: *mut u8, table: Table, passes: u32, mut step: impl FnMut(*
             row = row.wrapping_byte_add(ROW_BYTES as usize);
         }
     }
+}
+
+/// One function of numbers of a native library.
+pub struct NativeNumbers {
+    name: &'static str,
+    address: *const c_void,
+    /// Start of the linear memory of an engine that outlives this.
+    base: *mut u8,
+    is_double: bool,
+    is_of_two: bool,
+    waits: bool,
+}
+
+impl Contestant for NativeNumbers {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn run(&mut self, table: Table, passes: u32) -> u32 {
+        let (address, base) = (black_box(self.address), self.base);
+        let sum = match (self.is_double, self.is_of_two) {
+            // SAFETY: the function takes and returns what the registry of the libc says, as C passes it.
+            (true, false) => unsafe {
+                let function: extern "C" fn(f64) -> f64 = std::mem::transmute(address);
+                self.numbers(base, table, passes, |first, _| function(first)) as f32
+            },
+            // SAFETY: as above.
+            (true, true) => unsafe {
+                let function: extern "C" fn(f64, f64) -> f64 = std::mem::transmute(address);
+                self.numbers(base, table, passes, |first, second| function(first, second)) as f32
+            },
+            // SAFETY: as above.
+            (false, false) => unsafe {
+                let function: extern "C" fn(f32) -> f32 = std::mem::transmute(address);
+                self.numbers(base, table, passes, |first, _| function(first))
+            },
+            // SAFETY: as above.
+            (false, true) => unsafe {
+                let function: extern "C" fn(f32, f32) -> f32 = std::mem::transmute(address);
+                self.numbers(base, table, passes, |first, second| function(first, second))
+            },
+        };
+        sum.to_bits()
+    }
+}
+
+impl NativeNumbers {
+    fn numbers<N>(&self, base: *mut u8, table: Table, passes: u32, function: impl Fn(N, N) -> N) -> N
+    where
+        N: Copy + Default + Add<Output = N> + Mul<Output = N>,
+    {
+        if self.waits { waiting(base, table, passes, function) } else { independent(base, table, passes, function) }
+    }
+}
+
+#[inline(always)]
+fn independent<N: Copy + Default + Add<Output = N>>(
+    base: *mut u8,
+    table: Table,
+    passes: u32,
+    function: impl Fn(N, N) -> N,
+) -> N {
+    let mut sum = N::default();
+    for_each_row(base, table, passes, |row| sum = sum + function(number(base, row, 0), number(base, row, 1)));
+    sum
+}
+
+#[inline(always)]
+fn waiting<N: Copy + Default + Add<Output = N> + Mul<Output = N>>(
+    base: *mut u8,
+    table: Table,
+    passes: u32,
+    function: impl Fn(N, N) -> N,
+) -> N {
+    let (mut result, nothing) = (N::default(), N::default());
+    for_each_row(base, table, passes, |row| {
+        result = function(number::<N>(base, row, 0) + result * nothing, number(base, row, 1));
+    });
+    result
+}
+
+/// The number whose address is a word of `row`.
+#[inline(always)]
+fn number<N: Copy>(base: *mut u8, row: *const u32, index: usize) -> N {
+    let place: *const N = base.wrapping_add(word(row, index)).cast();
+    // SAFETY: rows of tables for functions of numbers hold addresses of numbers in linear memory, aligned to 8 bytes.
+    unsafe { place.read() }
 }
 
 /// The functions of a heap.

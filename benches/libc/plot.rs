@@ -1,6 +1,6 @@
 //! The picture: how long `memcpy` takes by size, and how the families compare.
 
-use crate::measure::REFERENCE;
+use crate::measure::{REFERENCE, REPLACED};
 use crate::report::{CONTESTANTS, Line, Results};
 use std::fmt::Write;
 
@@ -40,6 +40,7 @@ fn colour(contestant: &str) -> &'static str {
     match contestant {
         "specialised" => "#0b6e99",
         "generic" => "#8cc5dd",
+        REPLACED => "#c9a227",
         REFERENCE => "#333333",
         "llvm-libc" => "#c2571a",
         "musl" => "#6b9e2e",

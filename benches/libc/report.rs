@@ -3,11 +3,15 @@
 use crate::clock::Clock;
 use crate::layout::DRAWN_ROWS;
 use crate::loops::ROW_BYTES;
-use crate::measure::{Effort, Measurement, REFERENCE};
+use crate::measure::{Effort, Measurement, REFERENCE, REPLACED};
+use bareflow::engine::cpu::CpuFeatures;
 use std::fmt::Write;
 
 /// Contestants in the order of the columns.
-pub const CONTESTANTS: [&str; 6] = ["specialised", "generic", REFERENCE, "llvm-libc", "musl", "mimalloc"];
+pub const CONTESTANTS: [&str; 7] = ["specialised", "generic", REPLACED, REFERENCE, "llvm-libc", "musl", "mimalloc"];
+
+/// What is slower than what it replaces by less than this is not said to be: runs differ by as much.
+const NOTABLY_SLOWER: f64 = 0.97;
 
 /// What was measured of one case.
 #[derive(serde::Serialize)]
@@ -46,10 +50,12 @@ pub struct Summary {
 }
 
 impl Results {
-    pub fn new(clock: Clock, effort: Effort, missing: &[&'static str]) -> Self {
+    pub fn new(clock: Clock, effort: Effort, hidden: CpuFeatures, missing: &[&'static str]) -> Self {
         let brand = raw_cpuid::CpuId::new().get_processor_brand_string();
+        let mut cpu = brand.map_or("unknown CPU".into(), |brand| brand.as_str().trim().to_owned());
+        hidden.iter_names().for_each(|(name, _)| cpu += &format!(" without {name}"));
         Results {
-            cpu: brand.map_or("unknown CPU".into(), |brand| brand.as_str().trim().to_owned()),
+            cpu,
             ticks_per_ns: clock.ticks_per_ns,
             rounds: effort.rounds,
             turn_ns: effort.turn_ns,
@@ -64,15 +70,18 @@ impl Results {
 
     /// One row per case and contestant.
     pub fn to_csv(&self) -> String {
-        let mut csv = String::from("family,case,contestant,ns,spread,tsc_ticks,core_cycles,speed_vs_glibc,limit_ns\n");
+        let mut csv = String::from(
+            "family,case,contestant,ns,spread,tsc_ticks,core_cycles,speed_vs_glibc,speed_vs_replaced,limit_ns\n",
+        );
         for line in &self.lines {
             let limit = line.limit_ns.map_or(String::new(), |ns| format!("{ns:.3}"));
-            for Measurement { contestant, ns, spread, ticks, cycles, speed } in &line.measurements {
-                let speed = speed.map_or(String::new(), |speed| format!("{speed:.3}"));
+            for Measurement { contestant, ns, spread, ticks, cycles, speed, speed_vs_replaced } in &line.measurements {
+                let [speed, replaced] =
+                    [speed, speed_vs_replaced].map(|speed| speed.map_or(String::new(), |speed| format!("{speed:.3}")));
                 let (family, name) = (&line.family, &line.name);
                 let _ = writeln!(
                     csv,
-                    "\"{family}\",\"{name}\",{contestant},{ns:.3},{spread:.4},{ticks:.2},{cycles:.2},{speed},{limit}"
+                    "\"{family}\",\"{name}\",{contestant},{ns:.3},{spread:.4},{ticks:.2},{cycles:.2},{speed},{replaced},{limit}"
                 );
             }
         }
@@ -94,7 +103,20 @@ impl Results {
                 table += &means(&self.summary(family));
             }
         }
-        table + &self.overview()
+        table + &self.overview() + &self.slower()
+    }
+
+    /// Where replacing the program's own functions makes it slower; nothing where that is nowhere.
+    fn slower(&self) -> String {
+        let slower = self.lines.iter().filter_map(|line| {
+            let speed = line.of("specialised")?.speed_vs_replaced.filter(|speed| *speed < NOTABLY_SLOWER)?;
+            Some(format!("{:<50}{speed:>6.2}x\n", format!("{} {}", line.family, line.name)))
+        });
+        let slower: String = slower.collect();
+        if slower.is_empty() {
+            return slower;
+        }
+        format!("\nSlower than what it replaces: how many times as fast as the same function of {REPLACED}\n{slower}")
     }
 
     fn heading(&self) -> String {
@@ -104,13 +126,16 @@ impl Results {
              additions timed in each round), and how many times as fast as {REFERENCE}. limit: ns if every cycle stores 32\n\
              bytes, or loads 64. One size: a table of up to 256 calls, in the first-level cache up to 4096 bytes.\n\
              Distributions: {} calls (a table of {} KiB, streamed) of random sizes at random places in windows of 12 KiB.\n\
-             llvm-libc and musl are as Debian builds them, without AVX.\n",
+             Mathematics: {} calls with numbers picked at random from a few hundred.\n\
+             {REPLACED} is compiled as specialised is, but stays the program's own. llvm-libc and musl are as Debian builds\n\
+             them, without AVX.\n",
             self.cpu,
             self.ticks_per_ns,
             self.rounds,
             self.turn_ns / 1e6,
             DRAWN_ROWS,
             (DRAWN_ROWS * ROW_BYTES) >> 10,
+            DRAWN_ROWS,
         );
         for name in &self.missing {
             let _ = writeln!(text, "Without {name}: `./just bench libc` makes it where it can.");
