@@ -42,12 +42,16 @@ pub const WASM_PAGE_BYTES: u64 = 65536;
 /// Address space of a linear memory and the guard behind it: a 32-bit index, a 32-bit offset, and the widest access.
 pub const MEMORY_RESERVATION_BYTES: u64 = (8 << 30) + WASM_PAGE_BYTES;
 
+/// A program's first memory begins at a multiple of this, so that the low 32 bits of a machine address are the index.
+pub const MEMORY_ALIGNMENT: u64 = 1 << 32;
+
 /// Where compiled code finds linear memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryBase {
     /// At machine address 0: a WebAssembly address is the machine address.
     Zero,
-    /// At this machine address: in the pinned register for a program's first memory, loaded where it is needed for others.
+    /// At this machine address: in the pinned register for a program's first memory (a multiple of [`MEMORY_ALIGNMENT`]),
+    /// loaded where it is needed for others.
     At(u64),
 }
 

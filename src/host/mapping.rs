@@ -36,6 +36,20 @@ impl Mapping {
         Self::checked(address, len_bytes)
     }
 
+    /// The same from a multiple of `alignment` on, which is a power of two and a multiple of the page size.
+    pub fn reserve_aligned(len_bytes: usize, alignment: usize) -> io::Result<Self> {
+        let mut whole = Self::reserve(len_bytes + alignment)?;
+        let (first, end) = (whole.address, whole.address.wrapping_add(whole.len_bytes));
+        whole.address = first.wrapping_add(first.align_offset(alignment));
+        whole.len_bytes = len_bytes;
+        let behind = whole.address.wrapping_add(len_bytes);
+        for (from, to) in [(first, whole.address), (behind, end)] {
+            // SAFETY: the range is the rest of what was reserved just now. That it is empty or cannot be given back harms nobody.
+            unsafe { libc::munmap(from.cast(), to as usize - from as usize) };
+        }
+        Ok(whole)
+    }
+
     /// Maps `file` from its start, shared.
     pub fn of_file(file: libc::c_int, len_bytes: usize, access: Access) -> io::Result<Self> {
         // SAFETY: as in `reserve`.

@@ -10,8 +10,8 @@ use super::mapping::{Access, Mapping};
 use super::{memory, signals};
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{
-    CallStack, CodeMemory, LinearMemory, MEMORY_RESERVATION_BYTES, MemoryBase, OutOfMemory, StateMemory, Ticks,
-    WASM_PAGE_BYTES,
+    CallStack, CodeMemory, LinearMemory, MEMORY_ALIGNMENT, MEMORY_RESERVATION_BYTES, MemoryBase, OutOfMemory,
+    StateMemory, Ticks, WASM_PAGE_BYTES,
 };
 use crate::engine::{Activation, Platform, StackSize};
 
@@ -146,7 +146,8 @@ struct HostMemory {
 
 impl HostMemory {
     fn new() -> io::Result<Self> {
-        Ok(Self { mapping: Mapping::reserve(MEMORY_RESERVATION_BYTES as usize)?, pages: 0 })
+        let mapping = Mapping::reserve_aligned(MEMORY_RESERVATION_BYTES as usize, MEMORY_ALIGNMENT as usize)?;
+        Ok(Self { mapping, pages: 0 })
     }
 }
 

@@ -99,6 +99,7 @@ impl Translator<'_> {
         self.make_room(kernel, &words);
         let function = self.import(namespace::KERNEL, kernel.number(), signature);
         let call = self.builder.ins().call(function, &words);
+        self.forget_pinned_register();
         let result = match outcome {
             Outcome::FirstArgument => args[0],
             Outcome::Word => {

@@ -116,7 +116,7 @@ impl Translator<'_> {
         self.builder.ins().iadd(base, index)
     }
 
-    /// The base of the first memory, read once per block: Cranelift takes every read for one that matters.
+    /// The base of the first memory, read once per block and call: Cranelift takes every read for one that matters.
     fn pinned_register(&mut self) -> Value {
         let block = self.builder.current_block();
         match self.pinned {
@@ -129,16 +129,15 @@ impl Translator<'_> {
         }
     }
 
+    /// Has it read again from here on: after a call, what was read would take a register that calls keep.
+    pub fn forget_pinned_register(&mut self) {
+        self.pinned = None;
+    }
+
     /// The index in the first memory of the byte at machine `address`; 0 for 0.
     pub fn index_of(&mut self, address: Value) -> Value {
-        if !self.pinned_base {
-            return self.builder.ins().ireduce(types::I32, address);
-        }
-        let base = self.pinned_register();
-        let distance = self.builder.ins().isub(address, base);
-        let zero = self.builder.ins().iconst(types::I64, 0);
-        let index = self.builder.ins().select(address, distance, zero);
-        self.builder.ins().ireduce(types::I32, index)
+        // The memory begins at a multiple of what 32 bits address.
+        self.builder.ins().ireduce(types::I32, address)
     }
 
     /// The bytes of `memory`, as a word.
