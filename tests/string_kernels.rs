@@ -45,7 +45,10 @@ impl Bench {
         let mut kernels = Vec::new();
         for vectors in vectors_here() {
             for function in StringFunction::ALL {
-                kernels.push((function, vectors, Code::new(&string_kernel(function, vectors).unwrap())));
+                let mut codes: Vec<_> =
+                    (0..2).map(|detail| string_kernel(function, vectors, detail).unwrap()).collect();
+                codes.dedup();
+                kernels.extend(codes.iter().map(|code| (function, vectors, Code::new(code))));
             }
         }
         Self { room: Room::new(pages), kernels, random: Random(seed) }

@@ -112,7 +112,7 @@ impl Engine {
     /// than it saves.
     fn has_one_path_for_several(&self, callee: FuncId, sizes: &[u32]) -> bool {
         let kernel = self.kernel_for(callee, &ValueHistogram::default());
-        let together = kernel.map_or(0, |kernel| kernel.vectors.masked_bytes());
+        let together = kernel.map_or(0, KernelId::one_path_bytes);
         sizes.iter().filter(|size| **size <= together).count() > 1
     }
 

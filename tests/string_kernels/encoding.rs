@@ -16,21 +16,17 @@ const SSE2: [CpuidFeature; 6] = [
     CpuidFeature::SSE,
     CpuidFeature::SSE2,
 ];
-const AVX2: [CpuidFeature; 2] = [CpuidFeature::AVX, CpuidFeature::AVX2];
-const AVX512: [CpuidFeature; 6] = [
-    CpuidFeature::AVX512F,
-    CpuidFeature::AVX512BW,
-    CpuidFeature::AVX512VL,
-    CpuidFeature::BMI1,
-    CpuidFeature::BMI2,
-    CpuidFeature::LZCNT,
-];
+const AVX2: [CpuidFeature; 5] =
+    [CpuidFeature::AVX, CpuidFeature::AVX2, CpuidFeature::BMI1, CpuidFeature::BMI2, CpuidFeature::LZCNT];
+const AVX512: [CpuidFeature; 3] = [CpuidFeature::AVX512F, CpuidFeature::AVX512BW, CpuidFeature::AVX512VL];
 
 /// Every kernel with its name and level.
 fn kernels() -> impl Iterator<Item = (String, Vectors, Vec<Instruction>)> {
     ALL_VECTORS.into_iter().flat_map(|vectors| {
-        let all = StringFunction::ALL.into_iter();
-        let named = all.map(move |function| (function.name().to_string(), string_kernel(function, vectors).unwrap()));
+        let all = StringFunction::ALL.into_iter().flat_map(|function| [(function, 0), (function, 1)]);
+        let named = all.map(move |(function, detail)| {
+            (format!("{} {detail}", function.name()), string_kernel(function, vectors, detail).unwrap())
+        });
         named.map(move |(name, code)| {
             let decoded = Decoder::with_ip(64, &code, 0, DecoderOptions::NONE).into_iter().collect();
             (name, vectors, decoded)
@@ -39,10 +35,6 @@ fn kernels() -> impl Iterator<Item = (String, Vectors, Vec<Instruction>)> {
 }
 
 fn is_allowed(vectors: Vectors, instruction: &Instruction) -> bool {
-    // A CPU without BMI1 takes TZCNT for BSF, which is the same for all but 0.
-    if vectors == Vectors::Avx2 && instruction.mnemonic() == Mnemonic::Tzcnt {
-        return true;
-    }
     instruction.cpuid_features().iter().all(|feature| {
         SSE2.contains(feature)
             || vectors >= Vectors::Avx2 && AVX2.contains(feature)

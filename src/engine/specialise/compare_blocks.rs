@@ -1,32 +1,49 @@
 //! `memcmp`: the first place where two blocks differ.
 //!
-//! All of both blocks must be in memory, so the code loads what it likes inside them. Short blocks are compared at once:
-//! with AVX-512 under a mask or from both ends by vectors that overlap, else in one vector, unless that would cross a
-//! page behind the block. Longer ones go vector by vector, or four at a time, and end in vectors that end with them.
+//! All of both blocks must be in memory, so the code loads what it likes inside them. Blocks of up to four vectors are
+//! compared at once, by vectors from both ends that overlap: sizes vary, and a loop ends where nobody expects it. The shortest
+//! go under a mask with AVX-512, else in whole vectors of which the bytes behind the block do not count, unless one would
+//! cross a page. Longer blocks go four vectors at a time, and end in vectors that end with them.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
 use super::any_size::masks;
-use super::lanes::{Lanes, MASKS, RAX, SLOTS, ZMM};
+use super::lanes::{Lanes, MASKS, RAX, RCX, SLOTS, ZMM};
+use super::shape::{MISPREDICTED, weights};
+use crate::profile::ValueHistogram;
 
-/// What is compared, and what inverts the outcome except with AVX-512.
+/// What is compared.
 const FIRST: usize = 0;
-const ONES: usize = 1;
 
-/// Emits `memcmp`(rdi, rsi, rdx).
-pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors) -> Result<(), IcedError> {
+/// What the second vector costs blocks of up to one, in half cycles.
+const SECOND_VECTOR: u64 = 6;
+
+/// Whether blocks of up to one vector and of up to two are about as frequent among calls that pass `sizes`, so that telling them
+/// apart costs more than comparing two vectors of all.
+pub fn are_mixed(vectors: Vectors, sizes: &ValueHistogram) -> bool {
+    let vector = vectors.bytes();
+    let [one, two, ..] = weights(&[vector, 2 * vector], &sizes.slots, sizes.total)[..] else { return false };
+    MISPREDICTED * one.min(two) > SECOND_VECTOR * (one + two)
+}
+
+/// Emits `memcmp`(rdi, rsi, rdx). `are_mixed`, which matters with AVX2 only, is what [`are_mixed`] says.
+pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, are_mixed: bool) -> Result<(), IcedError> {
     let mut lanes = Lanes::new(assembler, vectors);
     let (stop, hit, equal) = (lanes.create_label(), lanes.create_label(), lanes.create_label());
     let mut compare = Compare { lanes, stop, hit, equal };
     match vectors {
         Vectors::Avx512 => compare.at_once()?,
-        Vectors::Sse2 | Vectors::Avx2 => compare.up_to_four_vectors()?,
+        Vectors::Avx2 => compare.up_to_eight_vectors(are_mixed)?,
+        Vectors::Sse2 => compare.up_to_four_vectors()?,
     }
     compare.long()?;
     compare.lanes.place(hit)?;
-    compare.lanes.first_of_slots()?;
+    match vectors {
+        Vectors::Avx512 => compare.lanes.first_of_slots()?,
+        Vectors::Sse2 | Vectors::Avx2 => compare.lanes.first_missing_of_slots()?,
+    }
     compare.lanes.place(stop)?;
     compare.difference()?;
     compare.lanes.place(equal)?;
@@ -81,10 +98,7 @@ impl Compare<'_> {
         let differ = self.lanes.create_label();
         self.lanes.lea(r8, ptr(rdi + rdx))?;
         self.lanes.lea(r9, ptr(rsi + rdx))?;
-        for (slot, first, second, offset) in places {
-            self.lanes.vmovdqu64(ZMM[*slot], ptr(*first + *offset))?;
-            self.lanes.vpcmpneqb(MASKS[*slot], ZMM[*slot], ptr(*second + *offset))?;
-        }
+        self.compare_at(places)?;
         for pair in places.chunks(2) {
             self.lanes.kortestq(MASKS[pair[0].0], MASKS[pair[1].0])?;
             self.lanes.jne(differ)?;
@@ -103,12 +117,136 @@ impl Compare<'_> {
         self.difference()
     }
 
-    /// Blocks of up to four vectors, one by one, but not with AVX-512; goes on behind this code for longer ones.
+    /// Blocks of up to eight vectors of AVX2; goes on behind this code for longer ones.
+    fn up_to_eight_vectors(&mut self, are_mixed: bool) -> Result<(), IcedError> {
+        let vector = self.lanes.bytes();
+        let mut label = || self.lanes.create_label();
+        let (two, four, eight, more) = (label(), label(), label(), label());
+        if are_mixed {
+            self.lanes.cmp(rdx, 2 * vector)?;
+            self.lanes.ja(four)?;
+            self.up_to_two_vectors()?;
+        } else {
+            self.lanes.cmp(rdx, vector)?;
+            self.lanes.ja(two)?;
+            self.up_to_a_vector()?;
+            self.lanes.place(two)?;
+            self.lanes.cmp(rdx, 2 * vector)?;
+            self.lanes.ja(four)?;
+            self.two_from_both_ends()?;
+        }
+        self.lanes.place(four)?;
+        self.lanes.cmp(rdx, 4 * vector)?;
+        self.lanes.ja(eight)?;
+        self.four_from_both_ends()?;
+        self.lanes.place(eight)?;
+        self.touch_ends()?;
+        self.lanes.cmp(rdx, 8 * vector)?;
+        self.lanes.ja(more)?;
+        self.look_at_four()?;
+        self.go_to_last(4 * vector)?;
+        self.look_at_four()?;
+        self.lanes.leave_with_zero()?;
+        self.lanes.place(more)
+    }
+
+    fn up_to_a_vector(&mut self) -> Result<(), IcedError> {
+        let crosses = self.lanes.create_label();
+        self.begin_short(crosses)?;
+        self.compare(0, 0)?;
+        self.lanes.mask(RAX, 0)?;
+        self.lanes.invert(RAX)?;
+        self.end_short()?;
+        self.lanes.place(crosses)?;
+        self.bytewise()
+    }
+
+    /// A vector from each end, or for less than a vector the same one twice.
+    fn up_to_two_vectors(&mut self) -> Result<(), IcedError> {
+        let vector = self.lanes.bytes();
+        let (crosses, whole) = (self.lanes.create_label(), self.lanes.create_label());
+        self.begin_short(crosses)?;
+        self.lanes.place(whole)?;
+        // r8 = how far the second vector is from the first.
+        self.lanes.xor(r8d, r8d)?;
+        self.lanes.mov(eax, edx)?;
+        self.lanes.sub(eax, vector)?;
+        self.lanes.cmova(r8d, eax)?;
+        self.compare(0, 0)?;
+        self.lanes.load(FIRST, ptr(rdi + r8))?;
+        self.lanes.equal(1, FIRST, ptr(rsi + r8))?;
+        self.lanes.mask(RAX, 0)?;
+        self.lanes.mask(RCX, 1)?;
+        self.lanes.invert(RAX)?;
+        self.lanes.invert(RCX)?;
+        self.lanes.shlx(rcx, rcx, r8)?;
+        self.lanes.or(rax, rcx)?;
+        self.end_short()?;
+        self.lanes.place(crosses)?;
+        self.lanes.cmp(edx, vector)?;
+        self.lanes.jae(whole)?;
+        self.bytewise()
+    }
+
+    /// Goes to `crosses` if a vector of a block, which has at least one byte, would cross a page.
+    fn begin_short(&mut self, crosses: CodeLabel) -> Result<(), IcedError> {
+        self.lanes.test(edx, edx)?;
+        self.lanes.je(self.equal)?;
+        self.lanes.jump_if_either_crosses(self.lanes.bytes(), crosses)
+    }
+
+    /// Answers for blocks that differ at the bits of rax, of which those from rdx on do not count.
+    fn end_short(&mut self) -> Result<(), IcedError> {
+        let differ = self.lanes.create_label();
+        self.lanes.bzhi(rax, rax, rdx)?;
+        self.lanes.jne(differ)?;
+        self.lanes.leave()?;
+        self.lanes.place(differ)?;
+        self.lanes.tzcnt(rax, rax)?;
+        self.difference()
+    }
+
+    /// A vector from each end.
+    fn two_from_both_ends(&mut self) -> Result<(), IcedError> {
+        let vector = self.lanes.bytes();
+        let differ = self.lanes.create_label();
+        self.compare(0, 0)?;
+        self.lanes.load(FIRST, ptr(rdi + rdx - vector))?;
+        self.lanes.equal(1, FIRST, ptr(rsi + rdx - vector))?;
+        self.lanes.pair_of_masks(RAX, 0, 32)?;
+        self.lanes.inc(rax)?;
+        self.lanes.jne(differ)?;
+        self.lanes.leave()?;
+        self.lanes.place(differ)?;
+        // The first bit that was not set; those of the second vector have other numbers.
+        self.lanes.dec(rax)?;
+        self.lanes.not(rax)?;
+        self.lanes.tzcnt(rax, rax)?;
+        self.lanes.lea(rcx, ptr(rax + rdx - 2 * vector))?;
+        self.lanes.cmp(eax, vector)?;
+        self.lanes.cmovae(rax, rcx)?;
+        self.difference()
+    }
+
+    /// Two vectors from each end.
+    fn four_from_both_ends(&mut self) -> Result<(), IcedError> {
+        let vector = self.lanes.bytes();
+        let differ = self.lanes.create_label();
+        self.lanes.lea(r8, ptr(rdi + rdx))?;
+        self.lanes.lea(r9, ptr(rsi + rdx))?;
+        self.compare_at(&[(0, rdi, rsi, 0), (1, rdi, rsi, vector), (2, r8, r9, -2 * vector), (3, r8, r9, -vector)])?;
+        self.lanes.jump_unless_all_slots(differ)?;
+        self.lanes.leave()?;
+        self.lanes.place(differ)?;
+        self.lanes.first_missing_of_pairs(ptr(r9 + rdx - 2 * vector))?;
+        self.difference()
+    }
+
+    /// Blocks of up to four vectors of SSE2, one by one; goes on behind this code for longer ones.
     fn up_to_four_vectors(&mut self) -> Result<(), IcedError> {
         let vector = self.lanes.bytes();
         let mut label = || self.lanes.create_label();
         let (less, again, next, more) = (label(), label(), label(), label());
-        self.lanes.fill(ONES)?;
         self.lanes.cmp(rdx, vector)?;
         self.lanes.jb(less)?;
         self.touch_ends()?;
@@ -133,16 +271,23 @@ impl Compare<'_> {
     }
 
     fn less_than_a_vector(&mut self) -> Result<(), IcedError> {
-        let (crosses, done) = (self.lanes.create_label(), self.lanes.create_label());
+        let crosses = self.lanes.create_label();
         self.lanes.test(edx, edx)?;
         self.lanes.je(self.equal)?;
-        self.touch_ends()?;
         self.lanes.jump_if_either_crosses(self.lanes.bytes(), crosses)?;
         self.look(self.equal)?;
         self.lanes.cmp(rax, rdx)?;
         self.lanes.jb(self.stop)?;
         self.lanes.leave_with_zero()?;
         self.lanes.place(crosses)?;
+        self.bytewise()
+    }
+
+    /// Blocks of at least one byte.
+    fn bytewise(&mut self) -> Result<(), IcedError> {
+        let (again, done) = (self.lanes.create_label(), self.lanes.create_label());
+        self.touch_ends()?;
+        self.lanes.place(again)?;
         self.lanes.movzx(eax, byte_ptr(rdi))?;
         self.lanes.movzx(ecx, byte_ptr(rsi))?;
         self.lanes.sub(eax, ecx)?;
@@ -150,7 +295,7 @@ impl Compare<'_> {
         self.lanes.inc(rdi)?;
         self.lanes.inc(rsi)?;
         self.lanes.dec(edx)?;
-        self.lanes.jne(crosses)?;
+        self.lanes.jne(again)?;
         self.lanes.place(done)?;
         self.lanes.leave()
     }
@@ -161,23 +306,25 @@ impl Compare<'_> {
         let four = SLOTS as i32 * vector;
         let (again, last) = (self.lanes.create_label(), self.lanes.create_label());
         self.look_at_four()?;
+        // r8 = where the last four begin in the first block.
+        self.lanes.lea(r8, ptr(rdi + rdx - four))?;
         self.lanes.mov(ecx, edi)?;
         self.lanes.and(ecx, vector - 1)?;
         self.lanes.sub(rcx, four)?;
         self.lanes.sub(rdi, rcx)?;
         self.lanes.sub(rsi, rcx)?;
-        self.lanes.add(rdx, rcx)?;
-        self.lanes.cmp(rdx, four)?;
-        self.lanes.jbe(last)?;
+        self.lanes.cmp(rdi, r8)?;
+        self.lanes.jae(last)?;
         self.lanes.place(again)?;
         self.look_at_four()?;
         self.lanes.add(rdi, four)?;
         self.lanes.add(rsi, four)?;
-        self.lanes.sub(rdx, four)?;
-        self.lanes.cmp(rdx, four)?;
-        self.lanes.ja(again)?;
+        self.lanes.cmp(rdi, r8)?;
+        self.lanes.jb(again)?;
         self.lanes.place(last)?;
-        self.go_to_last(four)?;
+        self.lanes.sub(rsi, rdi)?;
+        self.lanes.add(rsi, r8)?;
+        self.lanes.mov(rdi, r8)?;
         self.look_at_four()?;
         self.lanes.leave_with_zero()
     }
@@ -206,20 +353,27 @@ impl Compare<'_> {
     fn look_at_four(&mut self) -> Result<(), IcedError> {
         for slot in 0..SLOTS {
             self.compare(slot, slot as i32 * self.lanes.bytes())?;
-            if self.lanes.vectors != Vectors::Avx512 {
-                self.lanes.invert_slot(slot, ONES)?;
-            }
         }
-        self.lanes.jump_if_any_slot(self.hit)
+        match self.lanes.vectors {
+            Vectors::Avx512 => self.lanes.jump_if_any_slot(self.hit),
+            Vectors::Sse2 | Vectors::Avx2 => self.lanes.jump_unless_all_slots(self.hit),
+        }
     }
 
-    /// `slot` = where the vectors at rdi and rsi + `offset` are equal, with AVX-512 where they differ.
     fn compare(&mut self, slot: usize, offset: i32) -> Result<(), IcedError> {
-        self.lanes.load(FIRST, ptr(rdi + offset))?;
-        match self.lanes.vectors {
-            Vectors::Avx512 => self.lanes.vpcmpneqb(MASKS[slot], ZMM[FIRST], ptr(rsi + offset)),
-            _ => self.lanes.equal(slot, FIRST, ptr(rsi + offset)),
+        self.compare_at(&[(slot, rdi, rsi, offset)])
+    }
+
+    /// Each slot = where its vectors are equal, with AVX-512 where they differ.
+    fn compare_at(&mut self, places: &[Place]) -> Result<(), IcedError> {
+        for (slot, first, second, offset) in places {
+            self.lanes.load(FIRST, ptr(*first + *offset))?;
+            match self.lanes.vectors {
+                Vectors::Avx512 => self.lanes.vpcmpneqb(MASKS[*slot], ZMM[FIRST], ptr(*second + *offset))?,
+                _ => self.lanes.equal(*slot, FIRST, ptr(*second + *offset))?,
+            }
         }
+        Ok(())
     }
 
     /// Answers with the difference of the bytes at rax.

@@ -1,7 +1,8 @@
 //! `strlen`, `memchr` and `strchr`: the first byte of one kind.
 //!
-//! The first vector and the next four are looked at where they are, unless they would cross a page; the rest in aligned
-//! vectors, which never do, four at a time. What a vector holds outside the string is only ever ignored.
+//! The first vector and the next four, with AVX-512 at once, else in pairs, are looked at where they are, unless they would
+//! cross a page; the rest in aligned vectors, which never do, four at a time. What a vector holds outside the string is only
+//! ever ignored.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
@@ -32,6 +33,7 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, target: Target) -> 
 pub fn emit_end(assembler: &mut CodeAssembler, vectors: Vectors, then: CodeLabel) -> Result<(), IcedError> {
     Find { lanes: Lanes::new(assembler, vectors), target: Target::Length, then: Some(then) }.emit()
 }
+
 #[derive(Clone, Copy)]
 struct Labels {
     /// The first vector would cross a page.
@@ -44,8 +46,10 @@ struct Labels {
     realign: CodeLabel,
     /// Nothing before rdi, where an aligned block of four begins.
     four: CodeLabel,
-    /// Found in the slots, which begin at rdi.
+    /// Found in the slots, which begin at rdi; without AVX-512 they have to be filled again.
     hit: CodeLabel,
+    /// Found in the pair at rdi, whose mask is rax.
+    pair: CodeLabel,
     /// Found at rdi + rax.
     found: CodeLabel,
     nothing: CodeLabel,
@@ -61,6 +65,7 @@ impl Labels {
             realign: label(),
             four: label(),
             hit: label(),
+            pair: label(),
             found: label(),
             nothing: label(),
         }
@@ -84,17 +89,13 @@ impl Find<'_> {
         self.second(labels)?;
         self.loop_of_four(labels)?;
         self.across_pages(labels)?;
-        self.singles(labels)?;
-        self.nothing(labels)
+        self.singles(labels)
     }
 
     fn prepare(&mut self) -> Result<(), IcedError> {
         match self.target {
             Target::Length => self.lanes.clear(WANTED),
-            Target::Byte => {
-                self.lanes.lea(r8, ptr(rdi + rdx))?;
-                self.lanes.spread(WANTED, esi)
-            }
+            Target::Byte => self.lanes.spread(WANTED, esi),
             Target::ByteOrEnd => {
                 self.lanes.clear(ZERO)?;
                 self.lanes.spread(WANTED, esi)
@@ -111,18 +112,40 @@ impl Find<'_> {
     }
 
     fn first(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let bytes = self.lanes.bytes();
         if self.target == Target::Byte {
             self.lanes.test(edx, edx)?;
             self.lanes.je(labels.nothing)?;
         }
-        self.lanes.jump_if_crossing(self.lanes.bytes(), labels.crosses)?;
+        self.lanes.jump_if_crossing(bytes, labels.crosses)?;
         self.look(0, 0)?;
         self.lanes.mask(RAX, 0)?;
+        if self.target == Target::Byte {
+            return self.first_of_block(labels);
+        }
         self.lanes.first_or(RAX, labels.next)?;
-        match (self.target, self.then) {
-            (Target::Length, None) => self.lanes.leave(),
+        match self.then {
+            None if self.target == Target::Length => self.lanes.leave(),
             _ => self.report(),
         }
+    }
+
+    /// What `memchr` says of the first vector, with the mask rax.
+    fn first_of_block(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let seen = self.lanes.create_label();
+        self.lanes.test(rax, rax)?;
+        self.lanes.jne(seen)?;
+        let bytes = self.lanes.bytes();
+        self.lanes.cmp(rdx, bytes)?;
+        self.lanes.ja(labels.next)?;
+        self.lanes.place(labels.nothing)?;
+        self.lanes.leave_with_zero()?;
+        self.lanes.place(seen)?;
+        self.lanes.first_of(RAX, RAX)?;
+        self.lanes.cmp(rax, rdx)?;
+        self.lanes.jae(labels.nothing)?;
+        self.lanes.add(rax, rdi)?;
+        self.lanes.leave()
     }
 
     /// The next four vectors, aligned or not.
@@ -130,40 +153,100 @@ impl Find<'_> {
         let bytes = self.lanes.bytes();
         let block = bytes * SLOTS as i32;
         self.lanes.place(labels.next)?;
-        match self.target {
-            Target::Length => self.lanes.mov(rdx, rdi)?,
-            Target::Byte => {
-                self.lanes.cmp(rdx, bytes)?;
-                self.lanes.jbe(labels.nothing)?;
-            }
-            Target::ByteOrEnd => {}
-        }
+        self.remember()?;
         self.lanes.add(rdi, bytes)?;
         self.lanes.jump_if_crossing(block, labels.realign)?;
-        self.look_at_four(labels)?;
-        self.lanes.add(rdi, block)?;
+        if self.lanes.vectors == Vectors::Avx512 {
+            self.look_at_four()?;
+            self.lanes.jump_if_any_slot(labels.hit)?;
+            self.lanes.add(rdi, block)?;
+        } else {
+            self.look_at_pair(labels)?;
+            self.lanes.add(rdi, block / 2)?;
+            self.stop_at_end(labels)?;
+            self.look_at_pair(labels)?;
+            self.lanes.add(rdi, block / 2)?;
+        }
         self.lanes.and(rdi, -block)
+    }
+
+    fn look_at_pair(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let bytes = self.lanes.bytes();
+        self.look(0, 0)?;
+        self.look(1, bytes)?;
+        self.lanes.pair_of_masks(RAX, 0, bytes as u32)?;
+        self.lanes.jne(labels.pair)
     }
 
     /// Blocks of four vectors, aligned to their size, so that none crosses a page.
     fn loop_of_four(&mut self, labels: Labels) -> Result<(), IcedError> {
         let block = self.lanes.bytes() * SLOTS as i32;
         self.lanes.place(labels.four)?;
-        self.stop_at_end(labels)?;
-        self.look_at_four(labels)?;
-        self.lanes.add(rdi, block)?;
-        self.lanes.jmp(labels.four)?;
+        if self.target == Target::Byte {
+            let again = self.lanes.create_label();
+            self.stop_at_end(labels)?;
+            self.lanes.place(again)?;
+            self.jump_if_in_four(labels.hit)?;
+            self.lanes.add(rdi, block)?;
+            self.lanes.cmp(rdi, r8)?;
+            self.lanes.jb(again)?;
+            self.lanes.jmp(labels.nothing)?;
+        } else {
+            self.jump_if_in_four(labels.hit)?;
+            self.lanes.add(rdi, block)?;
+            self.lanes.jmp(labels.four)?;
+        }
         self.lanes.place(labels.hit)?;
-        self.lanes.first_of_slots()?;
+        if self.lanes.vectors == Vectors::Avx512 {
+            self.lanes.first_of_slots()?;
+        } else {
+            self.look_at_four()?;
+            self.lanes.first_of_slots()?;
+            self.lanes.jmp(labels.found)?;
+            self.lanes.place(labels.pair)?;
+            self.lanes.first_of(RAX, RAX)?;
+        }
         self.lanes.place(labels.found)?;
         self.report()
     }
 
-    fn look_at_four(&mut self, labels: Labels) -> Result<(), IcedError> {
-        for slot in 0..SLOTS {
-            self.look(slot, slot as i32 * self.lanes.bytes())?;
+    fn look_at_four(&mut self) -> Result<(), IcedError> {
+        (0..SLOTS).try_for_each(|slot| self.look(slot, slot as i32 * self.lanes.bytes()))
+    }
+
+    /// Goes to `hit` if something is wanted of the four aligned vectors at rdi: of all at once, without saying where.
+    fn jump_if_in_four(&mut self, hit: CodeLabel) -> Result<(), IcedError> {
+        let bytes = self.lanes.bytes();
+        if self.lanes.vectors == Vectors::Avx512 {
+            self.look_at_four()?;
+            return self.lanes.jump_if_any_slot(hit);
         }
-        self.lanes.jump_if_any_slot(labels.hit)
+        match self.target {
+            Target::Byte => {
+                self.look_at_four()?;
+                self.lanes.join(0, 1)?;
+                self.lanes.join(2, 3)?;
+                self.lanes.join(0, 2)?;
+            }
+            Target::Length => {
+                self.lanes.zeros_of_two(0, ptr(rdi), ptr(rdi + bytes))?;
+                self.lanes.zeros_of_two(1, ptr(rdi + 2 * bytes), ptr(rdi + 3 * bytes))?;
+                self.lanes.zeros_of_both(0, 1)?;
+                self.lanes.zeros(0, WANTED)?;
+            }
+            Target::ByteOrEnd => {
+                for slot in 0..SLOTS {
+                    self.lanes.zero_where_equal_or_zero(slot, WANTED, ptr(rdi + slot as i32 * bytes))?;
+                }
+                self.lanes.zeros_of_both(0, 1)?;
+                self.lanes.zeros_of_both(2, 3)?;
+                self.lanes.zeros_of_both(0, 2)?;
+                self.lanes.zeros(0, ZERO)?;
+            }
+        }
+        self.lanes.mask(RAX, 0)?;
+        self.lanes.test(eax, eax)?;
+        self.lanes.jne(hit)
     }
 
     /// Aligned vectors one by one, up to where a block of four begins.
@@ -189,10 +272,8 @@ impl Find<'_> {
     fn across_pages(&mut self, labels: Labels) -> Result<(), IcedError> {
         let bytes = self.lanes.bytes();
         self.lanes.place(labels.crosses)?;
+        self.remember()?;
         self.lanes.mov(rcx, rdi)?;
-        if self.target == Target::Length {
-            self.lanes.mov(rdx, rdi)?;
-        }
         self.lanes.and(rdi, -bytes)?;
         self.lanes.sub(rcx, rdi)?;
         self.look(0, 0)?;
@@ -203,12 +284,13 @@ impl Find<'_> {
         self.lanes.jmp(labels.found)
     }
 
-    fn nothing(&mut self, labels: Labels) -> Result<(), IcedError> {
-        if self.target == Target::Byte {
-            self.lanes.place(labels.nothing)?;
-            self.lanes.leave_with_zero()?;
+    /// Where a string begins, or where a block ends.
+    fn remember(&mut self) -> Result<(), IcedError> {
+        match self.target {
+            Target::Length => self.lanes.mov(rdx, rdi),
+            Target::Byte => self.lanes.lea(r8, ptr(rdi + rdx)),
+            Target::ByteOrEnd => Ok(()),
         }
-        Ok(())
     }
 
     fn stop_at_end(&mut self, labels: Labels) -> Result<(), IcedError> {

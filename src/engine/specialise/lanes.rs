@@ -92,15 +92,6 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Every byte of `vector` = 255.
-    pub fn fill(&mut self, vector: usize) -> Result<(), IcedError> {
-        match self.vectors {
-            Vectors::Sse2 => self.pcmpeqb(XMM[vector], XMM[vector]),
-            Vectors::Avx2 => self.vpcmpeqb(YMM[vector], YMM[vector], YMM[vector]),
-            Vectors::Avx512 => self.vpternlogd(ZMM[vector], ZMM[vector], ZMM[vector], 255),
-        }
-    }
-
     /// Every byte of `vector` = the low byte of `byte`.
     pub fn spread(&mut self, vector: usize, byte: AsmRegister32) -> Result<(), IcedError> {
         let xmm = XMM[vector];
@@ -149,8 +140,6 @@ impl<'a> Lanes<'a> {
     }
 
     /// `slot` = where the bytes of memory equal those of `vector` or are 0; `zero` is a cleared vector.
-    ///
-    /// min(memory ^ vector, memory) is 0 exactly there.
     pub fn equal_or_zero(
         &mut self,
         slot: usize,
@@ -159,24 +148,102 @@ impl<'a> Lanes<'a> {
         memory: AsmMemoryOperand,
     ) -> Result<(), IcedError> {
         let register = FIRST_SLOT + slot;
+        match self.vectors {
+            Vectors::Sse2 => {
+                self.movdqu(XMM[register], memory)?;
+                self.movdqa(XMM[SCRATCH], XMM[register])?;
+                self.pcmpeqb(XMM[register], XMM[vector])?;
+                self.pcmpeqb(XMM[SCRATCH], XMM[zero])?;
+                self.por(XMM[register], XMM[SCRATCH])
+            }
+            Vectors::Avx2 => {
+                self.vpcmpeqb(YMM[register], YMM[vector], memory)?;
+                self.vpcmpeqb(YMM[SCRATCH], YMM[zero], memory)?;
+                self.vpor(YMM[register], YMM[register], YMM[SCRATCH])
+            }
+            Vectors::Avx512 => {
+                self.zero_where_equal_or_zero(slot, vector, memory)?;
+                self.vptestnmb(MASKS[slot], ZMM[register], ZMM[register])
+            }
+        }
+    }
+
+    /// The vector of `slot` = 0 exactly where the bytes of memory equal those of `vector` or are 0.
+    ///
+    /// That is min(memory ^ vector, memory).
+    pub fn zero_where_equal_or_zero(
+        &mut self,
+        slot: usize,
+        vector: usize,
+        memory: AsmMemoryOperand,
+    ) -> Result<(), IcedError> {
+        let register = FIRST_SLOT + slot;
         self.load(register, memory)?;
         match self.vectors {
             Vectors::Sse2 => {
                 self.movdqa(XMM[SCRATCH], XMM[vector])?;
                 self.pxor(XMM[SCRATCH], XMM[register])?;
-                self.pminub(XMM[register], XMM[SCRATCH])?;
-                self.pcmpeqb(XMM[register], XMM[zero])
+                self.pminub(XMM[register], XMM[SCRATCH])
             }
             Vectors::Avx2 => {
                 self.vpxor(YMM[SCRATCH], YMM[register], YMM[vector])?;
-                self.vpminub(YMM[register], YMM[register], YMM[SCRATCH])?;
-                self.vpcmpeqb(YMM[register], YMM[register], YMM[zero])
+                self.vpminub(YMM[register], YMM[register], YMM[SCRATCH])
             }
             Vectors::Avx512 => {
                 self.vpxord(ZMM[SCRATCH], ZMM[register], ZMM[vector])?;
-                self.vpminub(ZMM[register], ZMM[register], ZMM[SCRATCH])?;
-                self.vptestnmb(MASKS[slot], ZMM[register], ZMM[register])
+                self.vpminub(ZMM[register], ZMM[register], ZMM[SCRATCH])
             }
+        }
+    }
+
+    /// `slot` = 0 where `slot` or `other` is 0. Not with AVX-512.
+    pub fn zeros_of_both(&mut self, slot: usize, other: usize) -> Result<(), IcedError> {
+        let (slot, other) = (FIRST_SLOT + slot, FIRST_SLOT + other);
+        match self.vectors {
+            Vectors::Sse2 => self.pminub(XMM[slot], XMM[other]),
+            _ => self.vpminub(YMM[slot], YMM[slot], YMM[other]),
+        }
+    }
+
+    /// `slot` = 0 where the vectors at `first` or `second`, which are aligned, are 0. Not with AVX-512.
+    pub fn zeros_of_two(
+        &mut self,
+        slot: usize,
+        first: AsmMemoryOperand,
+        second: AsmMemoryOperand,
+    ) -> Result<(), IcedError> {
+        let slot = FIRST_SLOT + slot;
+        self.load(slot, first)?;
+        match self.vectors {
+            Vectors::Sse2 => self.pminub(XMM[slot], second),
+            _ => self.vpminub(YMM[slot], YMM[slot], second),
+        }
+    }
+
+    /// `slot` = where it is 0; `zero` is a cleared vector. Not with AVX-512.
+    pub fn zeros(&mut self, slot: usize, zero: usize) -> Result<(), IcedError> {
+        let slot = FIRST_SLOT + slot;
+        match self.vectors {
+            Vectors::Sse2 => self.pcmpeqb(XMM[slot], XMM[zero]),
+            _ => self.vpcmpeqb(YMM[slot], YMM[slot], YMM[zero]),
+        }
+    }
+
+    /// `slot` = where it and `other` have a bit. Not with AVX-512.
+    pub fn meet(&mut self, slot: usize, other: usize) -> Result<(), IcedError> {
+        let (slot, other) = (FIRST_SLOT + slot, FIRST_SLOT + other);
+        match self.vectors {
+            Vectors::Sse2 => self.pand(XMM[slot], XMM[other]),
+            _ => self.vpand(YMM[slot], YMM[slot], YMM[other]),
+        }
+    }
+
+    /// `slot` = where it or `other` has a bit. Not with AVX-512.
+    pub fn join(&mut self, slot: usize, other: usize) -> Result<(), IcedError> {
+        let (slot, other) = (FIRST_SLOT + slot, FIRST_SLOT + other);
+        match self.vectors {
+            Vectors::Sse2 => self.por(XMM[slot], XMM[other]),
+            _ => self.vpor(YMM[slot], YMM[slot], YMM[other]),
         }
     }
 
@@ -189,16 +256,6 @@ impl<'a> Lanes<'a> {
         }
         self.vpminub(YMM[slot], YMM[slot], YMM[vector])?;
         self.vpcmpeqb(YMM[slot], YMM[slot], YMM[zero])
-    }
-
-    /// Turns every bit of `slot` over; `ones` is a filled vector, not looked at with AVX-512.
-    pub fn invert_slot(&mut self, slot: usize, ones: usize) -> Result<(), IcedError> {
-        let vector = FIRST_SLOT + slot;
-        match self.vectors {
-            Vectors::Sse2 => self.pxor(XMM[vector], XMM[ones]),
-            Vectors::Avx2 => self.vpxor(YMM[vector], YMM[vector], YMM[ones]),
-            Vectors::Avx512 => self.knotq(MASKS[slot], MASKS[slot]),
-        }
     }
 
     /// Turns every bit of `mask` over.
@@ -247,6 +304,26 @@ impl<'a> Lanes<'a> {
         self.jne(target)
     }
 
+    /// Goes to `target` unless all slots have all bits. Destroys rax. Not with AVX-512.
+    pub fn jump_unless_all_slots(&mut self, target: CodeLabel) -> Result<(), IcedError> {
+        let slot = |index| FIRST_SLOT + index;
+        if self.vectors == Vectors::Sse2 {
+            self.movdqa(XMM[SCRATCH], XMM[slot(0)])?;
+            for index in 1..SLOTS {
+                self.pand(XMM[SCRATCH], XMM[slot(index)])?;
+            }
+            self.pmovmskb(eax, XMM[SCRATCH])?;
+            self.sub(eax, 0xffff)?;
+        } else {
+            self.vpand(YMM[SCRATCH], YMM[slot(0)], YMM[slot(1)])?;
+            self.vpand(YMM[SCRATCH + 1], YMM[slot(2)], YMM[slot(3)])?;
+            self.vpand(YMM[SCRATCH], YMM[SCRATCH], YMM[SCRATCH + 1])?;
+            self.vpmovmskb(eax, YMM[SCRATCH])?;
+            self.inc(eax)?;
+        }
+        self.jne(target)
+    }
+
     /// `mask` = the number of its lowest bit; goes to `none`, with `mask` lost, if it has none.
     pub fn first_or(&mut self, mask: Gpr, none: CodeLabel) -> Result<(), IcedError> {
         match self.vectors {
@@ -271,42 +348,63 @@ impl<'a> Lanes<'a> {
     ///
     /// Without a branch: in which of four vectors a string ends is hard to predict.
     pub fn first_of_slots(&mut self) -> Result<(), IcedError> {
-        match self.vectors {
-            Vectors::Sse2 => {
-                self.pair_of_masks(RAX, 0, 16)?;
-                self.pair_of_masks(R9, 2, 16)?;
-                self.shl(r9, 32)?;
-                self.or(rax, r9)?;
-                self.bsf(rax, rax)
+        if self.vectors == Vectors::Avx512 {
+            self.kmovq(rax, MASKS[SLOTS - 1])?;
+            self.tzcnt(rax, rax)?;
+            self.add(rax, 64 * (SLOTS as i32 - 1))?;
+            for slot in (0..SLOTS - 1).rev() {
+                self.kmovq(rcx, MASKS[slot])?;
+                self.tzcnt(rcx, rcx)?;
+                // LEA leaves the carry of TZCNT alone, which is set for a mask without bits.
+                self.lea(rcx, ptr(rcx + 64 * slot))?;
+                self.cmovae(rax, rcx)?;
             }
-            Vectors::Avx2 => {
-                self.pair_of_masks(R9, 2, 32)?;
-                self.pair_of_masks(RAX, 0, 32)?;
-                self.tzcnt(r9, r9)?;
-                self.add(r9, 64)?;
-                self.tzcnt(rcx, rax)?;
-                self.test(rax, rax)?;
-                self.mov(rax, r9)?;
-                self.cmovne(rax, rcx)
-            }
-            Vectors::Avx512 => {
-                self.kmovq(rax, MASKS[SLOTS - 1])?;
-                self.tzcnt(rax, rax)?;
-                self.add(rax, 64 * (SLOTS as i32 - 1))?;
-                for slot in (0..SLOTS - 1).rev() {
-                    self.kmovq(rcx, MASKS[slot])?;
-                    self.tzcnt(rcx, rcx)?;
-                    // LEA leaves the carry of TZCNT alone, which is set for a mask without bits.
-                    self.lea(rcx, ptr(rcx + 64 * slot))?;
-                    self.cmovae(rax, rcx)?;
-                }
-                Ok(())
-            }
+            return Ok(());
         }
+        self.masks_of_slots()?;
+        self.first_of_masks(ptr(r9 + 64))
     }
 
-    /// `mask` = the masks of `slot` and, `width` bits higher, of the next. Destroys rcx.
-    fn pair_of_masks(&mut self, mask: Gpr, slot: usize, width: u32) -> Result<(), IcedError> {
+    /// rax = the number of the lowest bit that the slots in a row lack; they lack one. Destroys rcx and r9. Not with AVX-512.
+    pub fn first_missing_of_slots(&mut self) -> Result<(), IcedError> {
+        self.first_missing_of_pairs(ptr(r9 + 64))
+    }
+
+    /// The same where, with AVX2, bit r9 of the last two slots has the number `of_second_pair`.
+    pub fn first_missing_of_pairs(&mut self, of_second_pair: AsmMemoryOperand) -> Result<(), IcedError> {
+        self.masks_of_slots()?;
+        self.not(rax)?;
+        if self.vectors == Vectors::Avx2 {
+            self.not(r9)?;
+        }
+        self.first_of_masks(of_second_pair)
+    }
+
+    /// rax = the masks of all slots in a row; with AVX2 of the first two, and r9 of the others. Destroys rcx and r9.
+    fn masks_of_slots(&mut self) -> Result<(), IcedError> {
+        if self.vectors == Vectors::Avx2 {
+            self.pair_of_masks(R9, 2, 32)?;
+            return self.pair_of_masks(RAX, 0, 32);
+        }
+        self.pair_of_masks(RAX, 0, 16)?;
+        self.pair_of_masks(R9, 2, 16)?;
+        self.shl(r9, 32)?;
+        self.or(rax, r9)
+    }
+
+    /// rax = the number of its lowest bit or, with AVX2 and where it has none, `of_second_pair` with r9 = the number of r9's.
+    fn first_of_masks(&mut self, of_second_pair: AsmMemoryOperand) -> Result<(), IcedError> {
+        if self.vectors == Vectors::Sse2 {
+            return self.bsf(rax, rax);
+        }
+        self.tzcnt(r9, r9)?;
+        self.lea(r9, of_second_pair)?;
+        self.tzcnt(rax, rax)?;
+        self.cmovb(rax, r9)
+    }
+
+    /// `mask` = the masks of `slot` and, `width` bits higher, of the next, and the flag for "zero" as it is. Destroys rcx.
+    pub fn pair_of_masks(&mut self, mask: Gpr, slot: usize, width: u32) -> Result<(), IcedError> {
         self.mask(RCX, slot + 1)?;
         self.mask(mask, slot)?;
         self.shl(rcx, width)?;

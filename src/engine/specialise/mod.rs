@@ -207,9 +207,20 @@ impl KernelId {
         let (operation, detail) = match name {
             "memcpy" | "memmove" => (Operation::Copy, shape()),
             "memset" => (Operation::Fill, shape()),
-            _ => (Operation::String(StringFunction::find(name)?), 0),
+            _ => {
+                let function = StringFunction::find(name)?;
+                (Operation::String(function), strings::detail(function, vectors, sizes))
+            }
         };
         Some(Self { operation, vectors, detail, rare: false })
+    }
+
+    /// The largest block that it does without a branch, whatever the size; 0 if it has one for all.
+    pub const fn one_path_bytes(self) -> u32 {
+        match (self.operation, self.vectors) {
+            (Operation::String(StringFunction::Memcmp), Vectors::Avx2) => self.vectors.bytes() << self.detail,
+            _ => self.vectors.masked_bytes(),
+        }
     }
 
     /// The same for where it is called rarely, if it returns nothing: there is no convention that keeps all registers and
@@ -281,7 +292,7 @@ pub fn kernel(id: KernelId, cpu: CpuFeatures) -> Result<Vec<u8>, IcedError> {
         Operation::FillExactly => fill::emit(&mut assembler, vectors, detail)?,
         Operation::Copy => any_copy::emit(&mut assembler, vectors, Shape::from_number(detail), limits)?,
         Operation::Fill => any_fill::emit(&mut assembler, vectors, Shape::from_number(detail), limits)?,
-        Operation::String(function) => return strings::string_kernel(function, vectors),
+        Operation::String(function) => return strings::string_kernel(function, vectors, detail),
     }
     assembler.ret()?;
     assembler.assemble(0)

@@ -12,6 +12,7 @@ use iced_x86::code_asm::CodeAssembler;
 
 use super::find::Target;
 use super::{Vectors, compare, compare_blocks, find, last, string_copy, substring};
+use crate::profile::ValueHistogram;
 
 /// A function of the libc that has a kernel for all lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,10 +68,21 @@ impl StringFunction {
     }
 }
 
+/// What the kernel of `function` depends on beside the vectors, for calls that pass `sizes`.
+pub fn detail(function: StringFunction, vectors: Vectors, sizes: &ValueHistogram) -> u32 {
+    let has_two = function == StringFunction::Memcmp && vectors == Vectors::Avx2;
+    u32::from(has_two && compare_blocks::are_mixed(vectors, sizes))
+}
+
 /// Emits `function`, every end with its own `ret`.
-pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, function: StringFunction) -> Result<(), IcedError> {
+pub fn emit(
+    assembler: &mut CodeAssembler,
+    vectors: Vectors,
+    function: StringFunction,
+    detail: u32,
+) -> Result<(), IcedError> {
     match function {
-        StringFunction::Memcmp => compare_blocks::emit(assembler, vectors),
+        StringFunction::Memcmp => compare_blocks::emit(assembler, vectors, detail != 0),
         StringFunction::Strcmp => compare::emit(assembler, vectors, false),
         StringFunction::Strncmp => compare::emit(assembler, vectors, true),
         StringFunction::Memchr => find::emit(assembler, vectors, Target::Byte),
@@ -84,9 +96,9 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, function: StringFun
     }
 }
 
-/// The machine code of `function`.
-pub fn string_kernel(function: StringFunction, vectors: Vectors) -> Result<Vec<u8>, IcedError> {
+/// The machine code of `function`, with any [`detail`].
+pub fn string_kernel(function: StringFunction, vectors: Vectors, detail: u32) -> Result<Vec<u8>, IcedError> {
     let mut assembler = CodeAssembler::new(64)?;
-    emit(&mut assembler, vectors, function)?;
+    emit(&mut assembler, vectors, function, detail)?;
     assembler.assemble(0)
 }

@@ -1,19 +1,20 @@
 //! `strstr`: where one string first begins in another.
 //!
 //! Places where the first two bytes occur are found in aligned vectors, which cross no page; the rest is compared there
-//! byte by byte or, with AVX-512, up to 64 bytes at once. A first byte that ends a vector is carried into the next.
+//! byte by byte or, with AVX2 and AVX-512, up to a vector at once. A first byte that ends a vector is carried into the next.
+//! With AVX2 the first vector is not an aligned one, unless it is near the end of a page: most strings end in it.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
 use super::find::{self, Target};
-use super::lanes::{Lanes, MASKS, R9, R10, R11, RAX, RCX, RDX, RSI, ZMM};
+use super::lanes::{Lanes, MASKS, R9, R10, R11, RAX, RCX, RDX, RSI, YMM, ZMM};
 
 const FIRST: usize = 0;
 const SECOND: usize = 1;
 const ZERO: usize = 2;
-/// With AVX-512, the beginning of the part and, as a slot, which bytes of it count.
+/// With AVX2 and AVX-512, the beginning of the part and, as a slot with AVX-512, which bytes of it count.
 const PART: usize = 3;
 
 /// Bytes in a vector of AVX-512.
@@ -25,6 +26,9 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors) -> Result<(), IcedE
     let mut search = Search { lanes: Lanes::new(assembler, vectors) };
     let labels = Labels::new(&mut search.lanes);
     let page_end = search.lanes.create_label();
+    if vectors == Vectors::Avx2 {
+        search.begin_at_once(one_byte, labels)?;
+    }
     search.prepare(one_byte, page_end)?;
     search.first_vector(labels)?;
     search.judge(labels)?;
@@ -41,6 +45,8 @@ struct Labels {
     looked: CodeLabel,
     /// r9 holds at least one place.
     places: CodeLabel,
+    /// The lowest of them was not right.
+    differs: CodeLabel,
     /// None of the places of this vector was right.
     next: CodeLabel,
 }
@@ -48,18 +54,77 @@ struct Labels {
 impl Labels {
     fn new(lanes: &mut Lanes) -> Self {
         let mut label = || lanes.create_label();
-        Self { looked: label(), places: label(), next: label() }
+        Self { looked: label(), places: label(), differs: label(), next: label() }
     }
 }
 
 /// In use: rdi the vector in the string, rsi the part; rax, rcx, rdx the masks of the first byte, the second and zeros;
 /// r8 1 if the vector before ends with the first byte; r9 the places of second bytes to try, r10 the address of one;
-/// with AVX-512, r11 how many bytes of the part its vector holds.
+/// r11, except with SSE2, how many bytes of the part its vector holds; with AVX2, 0 if there is no such vector.
 struct Search<'a> {
     lanes: Lanes<'a>,
 }
 
 impl Search<'_> {
+    /// Looks for the part in the vector where the string begins, and goes to `next` if it is not there. Leaves a part of one
+    /// byte, in eax, to `one_byte`, and what may cross a page to the code behind this.
+    fn begin_at_once(&mut self, one_byte: CodeLabel, labels: Labels) -> Result<(), IcedError> {
+        let bytes = self.lanes.bytes();
+        let mut label = || self.lanes.create_label();
+        let (crosses, short, none, differs, rest) = (label(), label(), label(), label(), label());
+        self.lanes.jump_if_crossing(2 * bytes, crosses)?;
+        self.lanes.jump_if_source_crosses(crosses)?;
+        self.lanes.clear(ZERO)?;
+        self.lanes.load(PART, ptr(rsi))?;
+        self.lanes.vpcmpeqb(YMM[FIRST], YMM[PART], YMM[ZERO])?;
+        self.lanes.vpmovmskb(r11d, YMM[FIRST])?;
+        self.lanes.vpbroadcastb(YMM[FIRST], byte_ptr(rsi))?;
+        self.lanes.vpbroadcastb(YMM[SECOND], byte_ptr(rsi + 1))?;
+        self.lanes.tzcnt(r11d, r11d)?;
+        self.lanes.cmp(r11d, 1)?;
+        self.lanes.jbe(short)?;
+        self.lanes.equal(0, FIRST, ptr(rdi))?;
+        self.lanes.equal(1, SECOND, ptr(rdi + 1))?;
+        self.lanes.equal(2, ZERO, ptr(rdi))?;
+        self.lanes.meet(0, 1)?;
+        self.lanes.mask(R9, 0)?;
+        self.lanes.mask(RDX, 2)?;
+        // What follows the terminator does not count.
+        self.lanes.blsmsk(eax, edx)?;
+        self.lanes.and(r9d, eax)?;
+        self.lanes.je(none)?;
+        self.lanes.first_of(R10, R9)?;
+        self.lanes.equal(0, PART, ptr(rdi + r10))?;
+        self.lanes.mask(RAX, 0)?;
+        self.lanes.invert(RAX)?;
+        self.lanes.bzhi(eax, eax, r11d)?;
+        self.lanes.jne(differs)?;
+        self.lanes.cmp(r11d, bytes)?;
+        self.lanes.jae(rest)?;
+        self.lanes.lea(rax, ptr(rdi + r10))?;
+        self.lanes.leave()?;
+        // From places of first bytes to places of second ones.
+        self.lanes.place(differs)?;
+        self.lanes.xor(r8d, r8d)?;
+        self.lanes.add(r9, r9)?;
+        self.lanes.jmp(labels.differs)?;
+        self.lanes.place(rest)?;
+        self.lanes.xor(r8d, r8d)?;
+        self.lanes.add(r9, r9)?;
+        self.lanes.jmp(labels.places)?;
+        self.lanes.place(none)?;
+        self.lanes.xor(r8d, r8d)?;
+        self.lanes.jmp(labels.next)?;
+        self.lanes.place(short)?;
+        self.lanes.movzx(eax, byte_ptr(rsi))?;
+        self.lanes.test(eax, eax)?;
+        self.lanes.jne(one_byte)?;
+        self.lanes.mov(rax, rdi)?;
+        self.lanes.leave()?;
+        self.lanes.place(crosses)?;
+        self.lanes.xor(r11d, r11d)
+    }
+
     /// Deals with an empty part and leaves one of one byte, in eax, to `one_byte`, and one whose second byte lies in the
     /// next page, and may never matter, to `page_end`.
     fn prepare(&mut self, one_byte: CodeLabel, page_end: CodeLabel) -> Result<(), IcedError> {
@@ -137,6 +202,10 @@ impl Search<'_> {
         self.lanes.je(again)?;
         self.lanes.leave_with_zero()?;
         self.lanes.place(again)?;
+        if self.lanes.vectors == Vectors::Avx2 {
+            // The first vector may not have been aligned.
+            self.lanes.and(rdi, -bytes)?;
+        }
         self.lanes.add(rdi, bytes)?;
         self.look()?;
         self.lanes.place(labels.looked)?;
@@ -152,12 +221,14 @@ impl Search<'_> {
 
     /// Compares what follows the second byte, place by place.
     fn rest_of_part(&mut self, labels: Labels) -> Result<(), IcedError> {
-        let (again, found, differs) = (self.lanes.create_label(), self.lanes.create_label(), self.lanes.create_label());
+        let (again, found) = (self.lanes.create_label(), self.lanes.create_label());
         self.lanes.place(labels.places)?;
         self.lanes.first_of(R10, R9)?;
         self.lanes.add(r10, rdi)?;
-        if self.lanes.vectors == Vectors::Avx512 {
-            self.compare_part(again, differs)?;
+        match self.lanes.vectors {
+            Vectors::Avx512 => self.compare_part_under_mask(again, labels.differs)?,
+            Vectors::Avx2 => self.compare_part(again, found, labels.differs)?,
+            Vectors::Sse2 => {}
         }
         self.lanes.mov(ecx, 2)?;
         self.lanes.place(again)?;
@@ -165,10 +236,10 @@ impl Search<'_> {
         self.lanes.test(eax, eax)?;
         self.lanes.je(found)?;
         self.lanes.cmp(byte_ptr(r10 + rcx - 1), al)?;
-        self.lanes.jne(differs)?;
+        self.lanes.jne(labels.differs)?;
         self.lanes.inc(rcx)?;
         self.lanes.jmp(again)?;
-        self.lanes.place(differs)?;
+        self.lanes.place(labels.differs)?;
         self.lanes.lea(rcx, ptr(r9 - 1))?;
         self.lanes.and(r9, rcx)?;
         self.lanes.jne(labels.places)?;
@@ -178,8 +249,30 @@ impl Search<'_> {
         self.lanes.leave()
     }
 
-    /// The bytes of the part's vector at once, unless they may cross a page.
-    fn compare_part(&mut self, rest: CodeLabel, differs: CodeLabel) -> Result<(), IcedError> {
+    /// The bytes of the part's vector at once, if there is one and it does not cross a page here.
+    fn compare_part(&mut self, rest: CodeLabel, found: CodeLabel, differs: CodeLabel) -> Result<(), IcedError> {
+        let bytes = self.lanes.bytes();
+        let bytewise = self.lanes.create_label();
+        self.lanes.test(r11d, r11d)?;
+        self.lanes.je(bytewise)?;
+        self.lanes.lea(ecx, ptr(r10 - 1))?;
+        self.lanes.and(ecx, 4095)?;
+        self.lanes.cmp(ecx, 4096 - bytes)?;
+        self.lanes.ja(bytewise)?;
+        self.lanes.equal(0, PART, ptr(r10 - 1))?;
+        self.lanes.mask(RAX, 0)?;
+        self.lanes.invert(RAX)?;
+        self.lanes.bzhi(eax, eax, r11d)?;
+        self.lanes.jne(differs)?;
+        self.lanes.cmp(r11d, bytes)?;
+        self.lanes.jb(found)?;
+        self.lanes.mov(ecx, bytes)?;
+        self.lanes.jmp(rest)?;
+        self.lanes.place(bytewise)
+    }
+
+    /// The same with AVX-512.
+    fn compare_part_under_mask(&mut self, rest: CodeLabel, differs: CodeLabel) -> Result<(), IcedError> {
         let (outcome, bytewise) = (MASKS[0], self.lanes.create_label());
         self.lanes.lea(ecx, ptr(r10 - 1))?;
         self.lanes.and(ecx, 4095)?;
