@@ -264,7 +264,9 @@ fn kernels_of_one_size_copy_and_fill_that_size() {
                 let from = 400 + index;
                 check_copy(&copy, &mut memory, &before, from.wrapping_add_signed(distance), from, bytes, &what);
             }
-            check_fill(&fill, &mut memory, 61, bytes, &what);
+            for to in [31, 32, 33, 61, 63, 64] {
+                check_fill(&fill, &mut memory, to, bytes, &what);
+            }
         }
     }
 }

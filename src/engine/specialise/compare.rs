@@ -1,8 +1,8 @@
 //! `strcmp` and `strncmp`: the first place where two strings differ or end.
 //!
-//! A vector of each, then four, are compared where they are; the rest with the first block aligned. A vector that would
-//! cross a page is not loaded, because what lies in the next page matters only if all before it is equal: the bytes up to
-//! the page's end come first, together with equal ones before them.
+//! A vector of each, then four, with AVX-512 at once, else in pairs, are compared where they are; the rest with the first
+//! block aligned. A vector that would cross a page is not loaded, because what lies in the next page matters only if all
+//! before it is equal: the bytes up to the page's end come first, together with equal ones before them.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
@@ -42,6 +42,8 @@ struct Labels {
     stop: CodeLabel,
     /// The four vectors there stop as the slots say.
     hit: CodeLabel,
+    /// The two vectors there stop as the mask rax says.
+    pair: CodeLabel,
     equal: CodeLabel,
 }
 
@@ -56,6 +58,7 @@ impl Labels {
             single: label(),
             stop: label(),
             hit: label(),
+            pair: label(),
             equal: label(),
         }
     }
@@ -104,8 +107,23 @@ impl Compare<'_> {
         let block = self.lanes.bytes() * SLOTS as i32;
         self.lanes.place(labels.second)?;
         self.lanes.jump_if_either_crosses(block, labels.single)?;
-        self.look_at_four(labels)?;
-        self.advance(block, labels)
+        if self.lanes.vectors == Vectors::Avx512 {
+            self.look_at_four(labels)?;
+            return self.advance(block, labels);
+        }
+        for _ in 0..2 {
+            self.look_at_pair(labels)?;
+            self.advance(block / 2, labels)?;
+        }
+        Ok(())
+    }
+
+    fn look_at_pair(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let bytes = self.lanes.bytes();
+        self.compare(0, 0)?;
+        self.compare(1, bytes)?;
+        self.lanes.pair_of_masks(RAX, 0, bytes as u32)?;
+        self.lanes.jne(labels.pair)
     }
 
     /// Four vectors at a time, the first block aligned at the beginning.
@@ -126,6 +144,11 @@ impl Compare<'_> {
         self.look_at_four(labels)?;
         self.advance(block, labels)?;
         self.lanes.jmp(again)?;
+        if self.lanes.vectors != Vectors::Avx512 {
+            self.lanes.place(labels.pair)?;
+            self.lanes.first_of(RAX, RAX)?;
+            self.lanes.jmp(labels.stop)?;
+        }
         self.lanes.place(labels.hit)?;
         self.lanes.first_of_slots()?;
         self.lanes.jmp(labels.stop)?;

@@ -1,4 +1,8 @@
 //! Fills of one size.
+//!
+//! With AVX2, larger ones store at multiples of the width between their ends: a store across cache lines takes two cycles.
+
+use alloc::vec::Vec;
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
@@ -6,14 +10,45 @@ use iced_x86::code_asm::*;
 use super::Vectors;
 use super::vectors::Moves;
 
+/// Vectors from which on the stores in between are aligned.
+const ALIGNED_FROM: u32 = 8;
+
 /// Emits the fill of `bytes`, at least a vector of them, at `[rdi]` with the byte in `sil`.
 pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, bytes: u32) -> Result<(), IcedError> {
     let mut moves = Moves::widest(assembler, vectors, bytes);
     let step = moves.width();
     moves.broadcast(0)?;
-    for index in 0..(bytes - 1) / step {
+    if bytes < ALIGNED_FROM * step || !aligns(vectors) {
+        for index in 0..(bytes - 1) / step {
+            moves.store(rdi + index * step, 0)?;
+        }
+        moves.store(rdi + (bytes - step), 0)?;
+        return moves.clean();
+    }
+    for place in ends(bytes, step) {
+        moves.store(rdi + place, 0)?;
+    }
+    moves.assembler.or(rdi, step as i32 - 1)?;
+    moves.assembler.inc(rdi)?;
+    for index in 0..aligned(bytes, step) {
         moves.store(rdi + index * step, 0)?;
     }
-    moves.store(rdi + (bytes - step), 0)?;
     moves.clean()
+}
+
+/// Whether large blocks of one size are stored at aligned places. Few vectors of 16 bytes cross a cache line, and with AVX-512
+/// these kernels keep all registers.
+pub fn aligns(vectors: Vectors) -> bool {
+    vectors == Vectors::Avx2
+}
+
+/// How many vectors of `step` bytes lie in a block of `bytes` from its second aligned place on, wherever it begins.
+pub fn aligned(bytes: u32, step: u32) -> u32 {
+    bytes / step - 1
+}
+
+/// Where vectors that are not aligned cover the rest of it: what lies before those and, at most two vectors, behind.
+pub fn ends(bytes: u32, step: u32) -> Vec<u32> {
+    let rest = if bytes % step > 1 { 2 } else { 1 };
+    [0].into_iter().chain((1..=rest).map(|index| bytes - index * step)).collect()
 }
