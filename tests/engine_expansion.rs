@@ -66,7 +66,7 @@ fn specialised(engine: &mut Engine) -> Vec<FunctionRecord> {
 
 #[test]
 fn a_site_has_paths_for_the_sizes_it_sees_and_counts_them_exactly() {
-    // Half 24, a quarter 304, then 512 and 100.
+    // Half 24, a quarter 304, then 512; 100 are too few.
     let sizes: [u64; 12] = [24, 304, 24, 512, 24, 304, 24, 304, 24, 512, 24, 100];
     for cpu in ALL_CPUS {
         let mut engine = after(cpu(), |engine| {
@@ -86,13 +86,13 @@ fn a_site_has_paths_for_the_sizes_it_sees_and_counts_them_exactly() {
             // The largest of these is loaded whole before it is stored, except by SSE2.
             let apart = to.wrapping_sub(from) as u32 >= size as u32;
             let in_registers = cpu().contains(CpuFeatures::AVX2) || size <= 256;
-            let has_path = [24, 304, 512, 100].contains(&size);
+            let has_path = [24, 304, 512].contains(&size);
             *if has_path && (in_registers || apart) { &mut passed } else { &mut failed } += 1;
         }
         assert!(engine.memory() == plain.memory());
         assert_eq!(guards(&mut engine), (passed, failed));
         let records = specialised(&mut engine);
-        assert_eq!(records[0].sites[0].chosen, [24, 304, 512, 100], "{records:?}");
+        assert_eq!(records[0].sites[0].chosen, [24, 304, 512], "{records:?}");
     }
 }
 

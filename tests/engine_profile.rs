@@ -9,7 +9,9 @@ mod random;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
-use bareflow::profile::{FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord, ValueCount, ValueHistogram};
+use bareflow::profile::{
+    Dropped, FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord, ValueCount, ValueHistogram,
+};
 use random::Random;
 
 /// Calls of every kind that is recorded, with sizes and targets that come from a table at 1024: 64 sizes, then 64
@@ -186,6 +188,8 @@ impl Random {
             guards_passed: self.count(),
             guards_failed: self.count(),
             chosen: vec![self.next(); 2],
+            passes: vec![self.count(), self.count()],
+            dropped: vec![Dropped { value: self.value(60), share: self.next() as u32 }],
         }
     }
 

@@ -111,6 +111,8 @@ fn crowded_store(folder: &TempDir) -> PathBuf {
         guards_passed: 9,
         guards_failed: 1,
         chosen: vec![1],
+        passes: vec![9],
+        dropped: vec![],
     };
     let record = |hash| FunctionRecord {
         key: FunctionKey { hash, ordinal: 0 },

@@ -3,16 +3,16 @@
 //! Key type: [`Choices`]. Neighbours: `tier` has the thresholds, `specialise` knows which kernels and paths there are,
 //! `promotion` makes plans of choices.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::Engine;
 use super::expansion::{Expand, Expansions};
-use super::layout::site;
 use super::program::FuncId;
 use super::room::{self, NoRoom};
 use super::specialise::{ExactPath, KernelId};
 use super::tier::{self, Tier};
 use super::translate::Specialisation;
+use super::{Engine, EngineError};
 use crate::profile::{SiteKind, SiteRecord, ValueHistogram};
 
 /// What the code of one function is specialised for. Equal choices give equal code.
@@ -24,6 +24,8 @@ pub struct Choices {
     pub sites: Vec<Option<Specialisation>>,
     /// What stands in place of calls of libc functions.
     pub callees: Expansions,
+    /// What the sites of bodies that do are specialised for.
+    pub sites_in_place: BTreeMap<FuncId, Vec<Option<Specialisation>>>,
 }
 
 impl Choices {
@@ -31,21 +33,11 @@ impl Choices {
     pub fn are_generic(&self) -> bool {
         self.body.is_none() && self.sites.iter().all(Option::is_none) && self.callees.is_empty()
     }
-
-    /// What the site at `index` is specialised for.
-    pub fn site(&self, index: usize) -> Option<&Specialisation> {
-        self.sites.get(index).and_then(Option::as_ref)
-    }
-
-    /// The values that have paths of their own at the site at `index`.
-    pub fn values_at(&self, index: usize) -> Vec<u64> {
-        self.site(index).map(Specialisation::values).unwrap_or_default()
-    }
 }
 
 impl Engine {
     /// What `id` is to be specialised for; sites need at least `minimum` recorded calls.
-    pub(super) fn choices(&mut self, id: FuncId, minimum: u64) -> Result<Choices, NoRoom> {
+    pub(super) fn choices(&mut self, id: FuncId, minimum: u64) -> Result<Choices, EngineError> {
         if self.options.highest < Tier::Specialised {
             return Ok(Choices::default());
         }
@@ -54,7 +46,15 @@ impl Engine {
             return Ok(Choices { body, ..Choices::default() });
         }
         let callees = self.expansions(id);
-        Ok(Choices { body, sites: self.site_choices(id, minimum, &callees)?, callees })
+        let mut sites_in_place = BTreeMap::new();
+        for (callee, expand) in &callees {
+            self.observe(*callee)?;
+            if matches!(expand, Expand::Body | Expand::BodyForConstants) {
+                let below = self.expansions_below(*callee, &callees).clone();
+                sites_in_place.insert(*callee, self.site_choices(*callee, tier::SITE_MINIMUM, &below)?);
+            }
+        }
+        Ok(Choices { body, sites: self.site_choices(id, minimum, &callees)?, callees, sites_in_place })
     }
 
     fn site_choices(
@@ -89,12 +89,12 @@ impl Engine {
         expansions: &Expansions,
     ) -> Option<Specialisation> {
         let name = self.program.info(callee).libc?.name;
-        let has_path = |size: u64| match ExactPath::of(name, size)? {
+        let path_of = |size: u64| match ExactPath::of(name, size)? {
             ExactPath::Body if expansions.get(&callee) != Some(&Expand::Body) => None,
             _ => u32::try_from(size).ok(),
         };
-        let mut exact: Vec<u32> =
-            tier::frequent_values(record, minimum).into_iter().filter_map(has_path).take(site::PATHS).collect();
+        let frequent = tier::frequent_values(record, minimum, |size| path_of(size).is_some());
+        let mut exact: Vec<u32> = frequent.into_iter().filter_map(path_of).collect();
         if self.has_one_path_for_several(callee, &exact) {
             exact.clear();
         }

@@ -63,8 +63,8 @@ pub mod table_entry {
 
 /// What a site keeps in state memory. The histogram itself is the engine's; code only counts runs of equal values.
 pub mod site {
-    pub const BYTES: usize = 64;
-    /// Most values that a site is specialised for, each with its own count of passes.
+    pub const BYTES: usize = 32;
+    /// Most values that a site is specialised for.
     pub const PATHS: usize = 4;
     /// The value seen last.
     pub const VALUE: i32 = 0;
@@ -72,10 +72,21 @@ pub mod site {
     pub const RUN: i32 = 8;
     /// OR of all addresses.
     pub const ADDRESS_BITS: i32 = 16;
-    /// Calls that took each specialised path, most frequent value first.
-    pub const GUARDS_PASSED: i32 = 24;
-    /// Calls until a sampled probe takes the next sample. In specialised code, it counts those that took no such path.
-    pub const UNTIL_SAMPLE: i32 = 56;
+    /// The cells of its first edition, which has no paths.
+    pub const FIRST_EDITION: usize = 24;
+}
+
+/// What code above the baseline counts for all copies of a site that are specialised alike, its *edition*.
+pub mod edition {
+    /// Calls until the next sample is due; only calls that take none of the edition's paths count down.
+    pub const UNTIL_SAMPLE: usize = 0;
+    /// Calls that took each path, in the order of the tests.
+    pub const PASSED: usize = 8;
+
+    /// Bytes of the cells of an edition with so many paths.
+    pub const fn bytes(paths: usize) -> usize {
+        PASSED + 8 * paths
+    }
 }
 
 /// Calls that sample `number` of a sampled probe stands for: 64 on average. The periods vary, or a probe would see only
@@ -98,6 +109,8 @@ pub const INDEX_BITS: u32 = 20;
 pub const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 /// Where the module's number is in the same word.
 pub const MODULE_SHIFT: u32 = 2 * INDEX_BITS;
+/// Where the number of an edition is in one word with that of its site.
+pub const EDITION_SHIFT: u32 = 32;
 
 /// What compiled code asks of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +122,7 @@ pub enum RuntimeOp {
     PromoteThroughLoop,
     /// (site, value): the run of equal values ended.
     Record,
-    /// (site, value, address bits): a sampled value.
+    /// (site | edition << 32, value, address bits): a sampled value.
     Sample,
     /// (function, &arguments, &results): call a host function.
     Host,

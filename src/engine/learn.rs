@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 use core::mem::size_of;
 
-use super::expansion::Expand;
 use super::instantiate::ensure;
-use super::layout::{function, sample_period, site};
+use super::layout::{function, site};
 use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};
 use super::room::{self, NoRoom};
+use super::site::{Edition, SiteState};
 use super::tier::{self, Tier};
-use super::translate::{Shape, Specialisation, scan};
-use super::{Engine, EngineError, Observed, SiteState, Statistics};
+use super::translate::{Shape, scan};
+use super::{Engine, EngineError, Observed, Statistics};
 use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteRecord, ValueCount, ValueHistogram};
 
 /// Boots after which an observation counts half: long enough to keep what a program does rarely, short enough that a
@@ -48,17 +48,7 @@ impl Engine {
             site_count: shape.sites.len(),
         };
         for found in &shape.sites {
-            self.sites.push(SiteState {
-                kind: found.kind,
-                callee: found.callee,
-                offset: self.allocator.allocate(site::BYTES),
-                values: ValueHistogram::default(),
-                samples: 0,
-                next_sample: sample_period(0),
-                calls: 0,
-                guards_passed: 0,
-                guards_failed: 0,
-            });
+            self.sites.push(SiteState::new(found.kind, found.callee, self.allocator.allocate(site::BYTES)));
         }
         if let Err(error) = ensure(&mut *self.platform.state, &self.allocator) {
             // Smaller functions may still fit.
@@ -67,15 +57,17 @@ impl Engine {
             return Err(error);
         }
         for site in &self.sites[observed.first_site..] {
-            self.platform.state.write(site.offset + site::UNTIL_SAMPLE as usize, site.next_sample);
+            site.begin(&mut *self.platform.state);
         }
         Ok(observed)
     }
 
     /// Fails where counting what `shape` says would take more memory than there is, values of its sites included.
     fn check_room_to_count(&self, shape: &Shape) -> Result<(), NoRoom> {
-        const BYTES_OF_SITE: usize =
-            size_of::<SiteState>() + ValueHistogram::SLOTS * size_of::<ValueCount>() + site::BYTES;
+        const BYTES_OF_SITE: usize = size_of::<SiteState>()
+            + size_of::<Edition>()
+            + ValueHistogram::SLOTS * size_of::<ValueCount>()
+            + site::BYTES;
         let bytes = (shape.sites.len() * BYTES_OF_SITE + shape.blocks * size_of::<u64>()) as u64;
         if bytes <= self.bytes_to_compile_in() { Ok(()) } else { Err(NoRoom { what: COUNTED, bytes }) }
     }
@@ -120,60 +112,22 @@ impl Engine {
     /// What the sites of `id` saw in this boot.
     pub(super) fn site_records(&mut self, id: FuncId) -> Result<Vec<SiteRecord>, NoRoom> {
         self.collect_sites(id);
-        let state = &self.functions[id.0 as usize];
-        let Some(observed) = state.observed else { return Ok(Vec::new()) };
-        let sites = self.sites[observed.first_site..][..observed.site_count].iter().enumerate();
-        let record = |(index, site): (usize, &SiteState)| SiteRecord {
-            kind: site.kind,
-            callee: site.callee.and_then(|callee| self.program.info(callee).key),
-            values: site.values.clone(),
-            address_bits: self.platform.state.read(site.offset + site::ADDRESS_BITS as usize),
-            guards_passed: site.guards_passed,
-            guards_failed: site.guards_failed,
-            chosen: state.choices.values_at(index),
-        };
-        room::collect(sites.map(record), COUNTED)
+        let Some(observed) = self.functions[id.0 as usize].observed else { return Ok(Vec::new()) };
+        let sites = self.sites[observed.first_site..][..observed.site_count].iter();
+        let callee = |site: &SiteState| site.callee.and_then(|callee| self.program.info(callee).key);
+        room::collect(sites.map(|site| site.record(callee(site), &*self.platform.state)), COUNTED)
     }
 
     /// Moves the cells of the sites of `id` into histograms and sums, and adds to the calls of libc functions those that did
     /// without them.
     fn collect_sites(&mut self, id: FuncId) {
         let Some(observed) = self.functions[id.0 as usize].observed else { return };
-        for index in 0..observed.site_count {
-            let number = observed.first_site + index;
-            let elsewhere = self.collect(number, index, id);
-            if let Some(callee) = self.sites[number].callee {
+        for site in &mut self.sites[observed.first_site..][..observed.site_count] {
+            let elsewhere = site.collect(&mut *self.platform.state);
+            if let Some(callee) = site.callee {
                 let calls = &mut self.functions[callee.0 as usize].calls_elsewhere;
                 *calls = calls.saturating_add(elsewhere);
             }
-        }
-    }
-
-    /// Moves the cells of site `number`, the one at `index` in `id`; calls that took a specialised path had the value it is
-    /// for. Returns how many calls of the libc function since the last time did without it and so were not counted by it.
-    fn collect(&mut self, number: usize, index: usize, id: FuncId) -> u64 {
-        let choices = &self.functions[id.0 as usize].choices;
-        let (site, state) = (&mut self.sites[number], &mut self.platform.state);
-        let mut take = |cell: i32| {
-            let value = state.read(site.offset + cell as usize);
-            state.write(site.offset + cell as usize, 0);
-            value
-        };
-        let run = take(site::RUN);
-        let passed: [u64; site::PATHS] = core::array::from_fn(|path| take(site::GUARDS_PASSED + 8 * path as i32));
-        let all_passed = passed.iter().sum::<u64>();
-        let counted = site.next_sample.wrapping_sub(state.read(site.offset + site::UNTIL_SAMPLE as usize));
-        let others = counted - core::mem::replace(&mut site.calls, counted);
-        let chosen = choices.values_at(index);
-        site.guards_passed += all_passed;
-        site.guards_failed += if chosen.is_empty() { 0 } else { others };
-        site.values.record(state.read(site.offset + site::VALUE as usize), run);
-        chosen.iter().zip(passed).for_each(|(value, passed)| site.values.record(*value, passed));
-        let by_body = site.callee.is_some_and(|callee| choices.callees.get(&callee) == Some(&Expand::Body));
-        match choices.site(index) {
-            Some(Specialisation::Sizes { general: Some(_), .. }) => all_passed + others,
-            Some(Specialisation::Sizes { .. }) if !by_body => all_passed,
-            _ => 0,
         }
     }
 
@@ -187,6 +141,7 @@ impl Engine {
         profile.boots_observed = profile.boots_observed.saturating_add(ONE_BOOT);
         self.ids().for_each(|id| self.make_fit(id, &mut profile));
         profile.add(self.ids().filter_map(|id| self.seen(id)));
+        self.ids().for_each(|id| self.judge_paths(id, &mut profile));
         profile.program = self.program.modules[PROGRAM].hash;
         profile.cpu = self.platform.cpu.bits();
         profile
@@ -207,10 +162,23 @@ impl Engine {
         let Some(observed) = self.functions[id.0 as usize].observed else { return };
         let Some(known) = self.program.info(id).key.and_then(|key| profile.find_mut(key)) else { return };
         let sites = &self.sites[observed.first_site..][..observed.site_count];
-        let Ok(kinds) = room::collect(sites.iter().map(|site| site.kind), COUNTED) else { return };
+        let Ok(kinds) = room::collect(sites.iter().map(SiteState::kind), COUNTED) else { return };
         known.fit(observed.block_count, &kinds);
         known.code_bytes = 0;
-        known.sites.iter_mut().for_each(|site| site.chosen.clear());
+        for site in &mut known.sites {
+            (site.guards_passed, site.guards_failed) = (0, 0);
+            site.chosen.clear();
+            site.passes.clear();
+        }
+    }
+
+    /// Has what is known of `id` say which of its paths this boot took too seldom.
+    fn judge_paths(&self, id: FuncId, profile: &mut Profile) {
+        if self.functions[id.0 as usize].observed.is_none() {
+            return;
+        }
+        let known = self.program.info(id).key.and_then(|key| profile.find_mut(key));
+        known.into_iter().flat_map(|known| &mut known.sites).for_each(tier::judge_paths);
     }
 
     /// What this boot saw of `id`; none if it was never compiled, or if there is no memory for it.
@@ -270,9 +238,9 @@ impl Engine {
             sums.functions_called += u64::from(self.calls_of(id) > 0);
             self.add_tier(id, &mut sums);
         }
-        for site in &self.sites {
-            sums.guards_passed += site.guards_passed;
-            sums.guards_failed += site.guards_failed;
+        for (passed, failed) in self.sites.iter().flat_map(SiteState::editions).map(Edition::guards) {
+            sums.guards_passed += passed;
+            sums.guards_failed += failed;
         }
         sums
     }

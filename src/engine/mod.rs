@@ -31,6 +31,7 @@ mod room;
 mod run;
 pub mod seams;
 mod serve;
+mod site;
 pub mod specialise;
 mod stack;
 mod tables;
@@ -47,7 +48,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::libc::{Heap, Interpose, Interposed};
-use crate::profile::{Profile, SiteKind, ValueHistogram};
+use crate::profile::Profile;
 use choices::Choices;
 use code::CodeSpace;
 use compile::{CodegenError, Compiler};
@@ -56,6 +57,7 @@ use layout::StateAllocator;
 use module::ModuleError;
 use program::{FuncId, Program};
 use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, StateMemory, Ticks};
+use site::SiteState;
 use tables::Elements;
 use tier::{Promotion, Thresholds, Tier};
 use translate::TranslateError;
@@ -320,25 +322,6 @@ struct Observed {
     block_count: usize,
     first_site: usize,
     site_count: usize,
-}
-
-/// What the engine keeps about one site.
-struct SiteState {
-    kind: SiteKind,
-    /// The libc function called, for a size.
-    callee: Option<FuncId>,
-    /// State offset of its cells.
-    offset: usize,
-    /// What was moved out of the cells so far.
-    values: ValueHistogram,
-    /// Samples taken of it in this boot.
-    samples: u64,
-    /// The call, of those that the sampled probe counts, that the next sample is due at.
-    next_sample: u64,
-    /// Calls that the sampled probe has counted and that were looked at.
-    calls: u64,
-    guards_passed: u64,
-    guards_failed: u64,
 }
 
 /// Sums over one boot.

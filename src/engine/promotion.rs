@@ -2,17 +2,20 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use super::choices::Choices;
 use super::compile::{Effort, MachineCode};
 use super::expansion::{Expand, Expansions};
 use super::layout::{cell, function};
 use super::program::{FuncId, Program};
-use super::room::{self, NoRoom};
+use super::room;
 use super::seams::MemoryBase;
 use super::tier::{DEEP_STACK_BYTES, LARGE_FRAME_BYTES, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
-use super::translate::{CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, host_wrapper, translate};
-use super::{Compiler, Engine, EngineError, Rest};
+use super::translate::{
+    CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, Specialisation, host_wrapper, translate,
+};
+use super::{Compiler, Engine, EngineError, Observed, Rest};
 
 impl Engine {
     /// Compiles a function that was not called before in this boot, in the tier that its record deserves.
@@ -88,13 +91,12 @@ impl Engine {
         let choices = if tier == Tier::Baseline { Choices::default() } else { self.choices(id, minimum)? };
         let tier = if choices.are_generic() { tier } else { Tier::Specialised };
         for callee in choices.callees.keys() {
-            self.observe(*callee)?;
             self.end_generic_calls(*callee);
         }
         if choices.body.is_some() {
             self.end_generic_calls(id);
         }
-        let mut plan = self.plan(id, tier, &choices, &choices.callees)?;
+        let mut plan = self.plan(id, tier, &choices)?;
         let environment = environment(&self.program, &self.platform, &self.compiler);
         let mut compile = |plan: &Plan| {
             self.compiler.compile(|function, context| {
@@ -131,53 +133,100 @@ impl Engine {
         self.functions[id.0 as usize].generic_calls.get_or_insert(calls);
     }
 
-    fn plan(&self, id: FuncId, tier: Tier, choices: &Choices, expansions: &Expansions) -> Result<Plan, NoRoom> {
+    fn plan(&mut self, id: FuncId, tier: Tier, choices: &Choices) -> Result<Plan, EngineError> {
+        let mut plan = self.body_plan(id, tier, &choices.sites, &choices.callees, choices)?;
+        if choices.body.is_some() {
+            plan.threshold = None;
+            plan.body = choices.body;
+        }
+        Ok(plan)
+    }
+
+    /// How the body of `id` is translated, be it in place of a call: its own sites as in `sites`, its calls as in `expansions`.
+    fn body_plan(
+        &mut self,
+        id: FuncId,
+        tier: Tier,
+        sites: &[Option<Specialisation>],
+        expansions: &Expansions,
+        choices: &Choices,
+    ) -> Result<Plan, EngineError> {
         let state = &self.functions[id.0 as usize];
         let Some(observed) = state.observed else { unreachable!("a function is observed before it is compiled") };
+        let counters = state.counters;
         let flight = self.options.promotion == Promotion::Flight && self.options.highest > Tier::Baseline;
-        let more_to_learn = tier == Tier::Baseline || (observed.site_count > 0 && choices.body.is_none());
+        let more_to_learn = tier == Tier::Baseline || observed.site_count > 0;
         let rounds = self.options.thresholds.optimise.saturating_mul(LOOP_ROUNDS_PER_CALL);
-        let sites = self.sites[observed.first_site..][..observed.site_count].iter().enumerate();
-        let sites = sites.map(|(index, site)| SitePlan {
-            state: site.offset,
-            number: (observed.first_site + index) as u32,
-            probe: if tier == Tier::Baseline { Probe::Full } else { Probe::Sampled },
-            specialisation: choices.site(index).cloned(),
-        });
         Ok(Plan {
             tier,
-            calls: state.counters + function::CALLS,
-            threshold: (flight && more_to_learn).then_some(state.counters + function::THRESHOLD),
+            calls: counters + function::CALLS,
+            threshold: (flight && more_to_learn).then_some(counters + function::THRESHOLD),
             promote_at_rounds: flight.then_some(rounds),
             blocks: observed.blocks,
             block_counts: self.block_counts(id)?,
             memory_bytes: self.bytes_to_compile_in(),
-            sites: room::collect(sites, "the plan of a function")?,
+            sites: self.site_plans(observed, tier, sites, expansions)?,
             small_frame: false,
-            body: choices.body,
-            callees: self.callee_plans(id, expansions)?,
+            body: None,
+            callees: self.callee_plans(id, expansions, choices)?,
         })
     }
 
-    fn callee_plans(&self, id: FuncId, expansions: &Expansions) -> Result<BTreeMap<FuncId, CalleePlan>, NoRoom> {
-        let called: BTreeSet<FuncId> = self.callees_of(id).collect();
-        let expanded = called.into_iter().filter_map(|callee| Some((callee, *expansions.get(&callee)?)));
-        expanded.map(|(callee, expand)| Ok((callee, self.callee_plan(callee, expand, expansions)?))).collect()
+    fn site_plans(
+        &mut self,
+        observed: Observed,
+        tier: Tier,
+        chosen: &[Option<Specialisation>],
+        expansions: &Expansions,
+    ) -> Result<Vec<SitePlan>, EngineError> {
+        let mut plans = Vec::new();
+        room::reserve(&mut plans, observed.site_count, "the plan of a function")?;
+        for (index, number) in (observed.first_site..).take(observed.site_count).enumerate() {
+            let specialisation = chosen.get(index).and_then(Option::as_ref);
+            let callee = self.sites[number].callee;
+            let counts_in_body = callee.is_some_and(|callee| expansions.get(&callee) == Some(&Expand::Body));
+            let (probe, edition_number) = match tier {
+                Tier::Baseline => (Probe::Full, 0),
+                _ => (Probe::Sampled, self.edition(number, specialisation, counts_in_body)?),
+            };
+            let site = &self.sites[number];
+            plans.push(SitePlan {
+                state: site.offset,
+                edition: site.editions()[edition_number].offset,
+                number: number as u32,
+                edition_number,
+                probe,
+                specialisation: specialisation.cloned(),
+            });
+        }
+        Ok(plans)
     }
 
-    fn callee_plan(&self, id: FuncId, expand: Expand, expansions: &Expansions) -> Result<CalleePlan, NoRoom> {
+    fn callee_plans(
+        &mut self,
+        id: FuncId,
+        expansions: &Expansions,
+        choices: &Choices,
+    ) -> Result<BTreeMap<FuncId, CalleePlan>, EngineError> {
+        let called: BTreeSet<FuncId> = self.callees_of(id).collect();
+        let expanded = called.into_iter().filter_map(|callee| Some((callee, *expansions.get(&callee)?)));
+        expanded.map(|(callee, expand)| Ok((callee, self.callee_plan(callee, expand, choices)?))).collect()
+    }
+
+    fn callee_plan(&mut self, id: FuncId, expand: Expand, choices: &Choices) -> Result<CalleePlan, EngineError> {
         let how = match expand {
             Expand::Kernel(kernel) => Expansion::Kernel(kernel),
-            Expand::Body => Expansion::Body(self.body_plan(id, expansions)?),
-            Expand::BodyForConstants => Expansion::BodyForConstants(self.body_plan(id, expansions)?),
+            Expand::Body => Expansion::Body(self.plan_in_place(id, choices)?),
+            Expand::BodyForConstants => Expansion::BodyForConstants(self.plan_in_place(id, choices)?),
         };
         Ok(CalleePlan { calls: self.functions[id.0 as usize].counters + function::CALLS, how })
     }
 
     /// How the body of `id` is translated in place of a call.
-    fn body_plan(&self, id: FuncId, expansions: &Expansions) -> Result<Box<Plan>, NoRoom> {
-        let below = self.expansions_below(id, expansions);
-        Ok(Box::new(self.plan(id, Tier::Specialised, &Choices::default(), below)?))
+    fn plan_in_place(&mut self, id: FuncId, choices: &Choices) -> Result<Box<Plan>, EngineError> {
+        let sites = choices.sites_in_place.get(&id).map_or(&[][..], Vec::as_slice);
+        let below = self.expansions_below(id, &choices.callees);
+        Ok(Box::new(self.body_plan(id, Tier::Specialised, sites, below, choices)?))
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::enter::{read_words, write_words};
-use super::layout::{INDEX_BITS, INDEX_MASK, MODULE_SHIFT, RuntimeOp, cell, sample_period, site};
+use super::layout::{EDITION_SHIFT, INDEX_BITS, INDEX_MASK, MODULE_SHIFT, RuntimeOp, cell};
 use super::program::{FuncId, FunctionKind, MemoryId};
 use super::tables::Elements;
 use super::trap::{Pending, TrapKind};
@@ -41,7 +41,7 @@ impl Engine {
             RuntimeOp::Promote => return self.promote(FuncId(what)),
             RuntimeOp::PromoteThroughLoop => return self.promote_through_loop(FuncId(what)),
             RuntimeOp::Record => return self.record(first as usize, second),
-            RuntimeOp::Sample => return self.sample(first as usize, second, third),
+            RuntimeOp::Sample => return self.sample(first, second, third),
             RuntimeOp::Host => return self.call_host(FuncId(what), second, third),
             RuntimeOp::MemoryGrow => return self.grow_memory(MemoryId(what), second).unwrap_or(u64::MAX),
             RuntimeOp::TableGrow => {
@@ -113,28 +113,13 @@ impl Engine {
 
     /// The value at a fully probed site is not the last one any more: keeps the finished run, starts the next.
     fn record(&mut self, number: usize, value: u64) -> u64 {
-        let offset = self.sites[number].offset;
-        let state = &mut self.platform.state;
-        let last = state.read(offset + site::VALUE as usize);
-        let run = state.read(offset + site::RUN as usize);
-        self.sites[number].values.record(last, run);
-        state.write(offset + site::VALUE as usize, value);
-        state.write(offset + site::RUN as usize, 0);
+        self.sites[number].end_run(value, &mut *self.platform.state);
         0
     }
 
-    fn sample(&mut self, number: usize, value: u64, address_bits: u64) -> u64 {
-        let site = &mut self.sites[number];
-        let offset = site.offset;
-        site.values.record(value, sample_period(site.samples));
-        site.samples += 1;
-        let state = &mut self.platform.state;
-        let period = sample_period(site.samples);
-        site.next_sample += period;
-        let left = state.read(offset + site::UNTIL_SAMPLE as usize).wrapping_add(period);
-        let bits = state.read(offset + site::ADDRESS_BITS as usize) | address_bits;
-        state.write(offset + site::ADDRESS_BITS as usize, bits);
-        state.write(offset + site::UNTIL_SAMPLE as usize, left);
+    fn sample(&mut self, number: u64, value: u64, address_bits: u64) -> u64 {
+        let (site, edition) = (number as u32 as usize, (number >> EDITION_SHIFT) as usize);
+        self.sites[site].sample(edition, value, address_bits, &mut *self.platform.state);
         0
     }
 

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::profile::{FunctionRecord, ONE_BOOT, SiteRecord, ValueCount};
+use super::layout::site;
+use crate::profile::{Dropped, FunctionRecord, ONE_BOOT, SiteRecord, ValueCount};
 
 /// How a function is compiled. Ordered from slow to fast code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,18 +77,25 @@ pub fn dominant_value(site: &SiteRecord, minimum: u64) -> Option<u64> {
     if site.values.total < minimum.max(1) {
         return None;
     }
-    let (top, _) = site.values.dominant()?;
+    let (top, _) = site.values.dominant().filter(|(top, _)| !is_dropped(site, top.value))?;
     let share = u128::from(top.count) * 100;
     (share >= u128::from(site.values.total) * u128::from(DOMINANT_PERCENT)).then_some(top.value)
 }
 
-/// A size is tested for if at least this many percent of the calls that reach the test have it: a test costs two
-/// instructions, and a path saves dozens.
+/// A size is tested for if at least this many percent of the calls that reach the test have it, for a test costs two
+/// instructions, and a path saves dozens ...
 pub const PASSING_PERCENT: u64 = 25;
 
-/// A size that the code tests for already is dropped only below this: what is counted by samples varies, and a decision
+/// ... and this many percent of all calls.
+const FREQUENT_PERCENT: u64 = 16;
+
+/// A path that is there goes only below this many percent of all calls: what is counted by samples varies, and a decision
 /// must not change for that.
-const STILL_PASSING_PERCENT: u64 = 15;
+const STILL_FREQUENT_PERCENT: u64 = 15;
+
+/// A path that was dropped is tried again once the share of its value has changed by so many thousandths of all calls: then
+/// the site does something else.
+const CHANGED_SHARE: u32 = 200;
 
 /// Sizes that vary are guessed wrongly at every test, and a general path that is chosen last pays for all of them: single
 /// sizes are tested for only where together they are at least this many percent of the calls ...
@@ -96,28 +104,55 @@ const COVERED_PERCENT: u64 = 80;
 /// ... and no more where they are less than this.
 const STILL_COVERED_PERCENT: u64 = 70;
 
-/// The values that this site is worth specialising for, given at least `minimum` recorded calls: most frequent first, each
-/// judged by its share of the calls that none before it takes.
-pub fn frequent_values(site: &SiteRecord, minimum: u64) -> Vec<u64> {
-    let mut left = u128::from(site.values.total);
+/// The values that this site is worth specialising for, given at least `minimum` recorded calls: those that have a path,
+/// most frequent first, each judged by its share of the calls that none before it takes.
+pub fn frequent_values(site: &SiteRecord, minimum: u64, has_path: impl Fn(u64) -> bool) -> Vec<u64> {
+    let total = u128::from(site.values.total);
+    let mut left = total;
     if site.values.total < minimum.max(1) {
         return Vec::new();
     }
     let passes = |slot: &&ValueCount| {
-        let count = u128::from(slot.count);
-        let known = site.chosen.contains(&slot.value);
-        let percent = if known { STILL_PASSING_PERCENT } else { PASSING_PERCENT };
-        let worth = count * 100 >= left * u128::from(percent);
-        if worth {
-            left = left.saturating_sub(count);
+        let share = u128::from(slot.count) * 100;
+        let worth = if site.chosen.contains(&slot.value) {
+            share >= total * u128::from(STILL_FREQUENT_PERCENT)
+        } else {
+            share >= left * u128::from(PASSING_PERCENT) && share >= total * u128::from(FREQUENT_PERCENT)
+        };
+        let tested = worth && has_path(slot.value) && !is_dropped(site, slot.value);
+        if tested {
+            left = left.saturating_sub(u128::from(slot.count));
         }
-        worth
+        tested
     };
-    let worth: Vec<&ValueCount> = site.values.slots.iter().filter(passes).collect();
+    let worth: Vec<&ValueCount> = site.values.slots.iter().filter(passes).take(site::PATHS).collect();
     let covered = worth.iter().fold(0_u128, |sum, slot| sum + u128::from(slot.count));
     let percent = if site.chosen.is_empty() { COVERED_PERCENT } else { STILL_COVERED_PERCENT };
     let enough = covered * 100 >= u128::from(site.values.total) * u128::from(percent);
     if enough { worth.iter().map(|slot| slot.value).collect() } else { Vec::new() }
+}
+
+/// Drops the paths that the last boot tested for in vain: the histogram cannot know which calls get as far as a path, since it
+/// counts those of all code of the site, and of earlier boots. Forgets what was dropped before the site changed.
+pub fn judge_paths(site: &mut SiteRecord) {
+    let calls = site.guards_passed.saturating_add(site.guards_failed);
+    let fails = |passes: u64| u128::from(passes) * 100 < u128::from(calls) * u128::from(STILL_FREQUENT_PERCENT);
+    let (values, dropped) = (&site.values, &mut site.dropped);
+    dropped.retain(|known| values.share(known.value).abs_diff(known.share) < CHANGED_SHARE);
+    if calls < SITE_MINIMUM {
+        return;
+    }
+    let failing = site.chosen.iter().zip(&site.passes).filter(|(_, passes)| fails(**passes));
+    let failing: Vec<u64> = failing.map(|(value, _)| *value).collect();
+    for value in failing {
+        site.drop_path(Dropped { value, share: site.values.share(value) });
+    }
+}
+
+/// Whether the path of `value` was dropped, and the site does what it did then.
+fn is_dropped(site: &SiteRecord, value: u64) -> bool {
+    let known = site.dropped.iter().find(|known| known.value == value);
+    known.is_some_and(|known| site.values.share(value).abs_diff(known.share) < CHANGED_SHARE)
 }
 
 /// Calls that no path takes are rare if they are at most this many percent: the call that keeps all registers takes about
@@ -171,6 +206,8 @@ mod tests {
             guards_passed: 0,
             guards_failed: 0,
             chosen: Vec::new(),
+            passes: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 
@@ -205,9 +242,9 @@ mod tests {
 
     #[test]
     fn sizes_are_tested_while_enough_of_the_remaining_calls_have_them() {
-        let sizes = |values: &[(u64, u64)]| frequent_values(&site(values), SITE_MINIMUM);
-        assert_eq!(sizes(&[(24, 400), (304, 330), (512, 200), (9, 10), (10, 10), (11, 50)]), [24, 304, 512, 11, 9, 10]);
-        assert_eq!(sizes(&[(512, 25), (24, 20), (8, 19), (1, 18), (2, 18)]), [512, 24, 8, 1, 2]);
+        let sizes = |values: &[(u64, u64)]| frequent_values(&site(values), SITE_MINIMUM, |_| true);
+        assert_eq!(sizes(&[(24, 400), (304, 330), (512, 200), (9, 10), (10, 10), (11, 50)]), [24, 304, 512]);
+        assert_eq!(sizes(&[(512, 25), (24, 20), (8, 19), (1, 18), (2, 18)]), [512, 24, 8, 1]);
         assert_eq!(
             sizes(&[(512, 600), (24, 50), (8, 50), (1, 50), (2, 50), (3, 50), (4, 50), (5, 50), (6, 50)]),
             [0; 0]
@@ -219,9 +256,43 @@ mod tests {
     #[test]
     fn a_size_tested_for_already_is_kept_longer() {
         let mut record = site(&[(512, 60), (24, 15), (8, 5), (1, 5), (2, 5), (3, 5), (4, 5)]);
-        assert_eq!(frequent_values(&record, SITE_MINIMUM), [0; 0]);
+        let sizes = |record: &SiteRecord| frequent_values(record, SITE_MINIMUM, |_| true);
+        assert_eq!(sizes(&record), [0; 0]);
         record.chosen = alloc::vec![512, 24];
-        assert_eq!(frequent_values(&record, SITE_MINIMUM), [512, 24]);
+        assert_eq!(sizes(&record), [512, 24]);
+    }
+
+    #[test]
+    fn sizes_without_a_path_do_not_make_others_frequent() {
+        // Nine of ten calls reach the test for 24 as well, for nothing is done for 100 bytes.
+        let record = site(&[(100, 900), (24, 30), (8, 30), (9, 40)]);
+        assert_eq!(frequent_values(&record, SITE_MINIMUM, |size| size <= 32), [0; 0]);
+    }
+
+    #[test]
+    fn a_path_that_does_not_pass_is_dropped_until_the_site_changes() {
+        let mut record = site(&[(24, 500), (8, 400), (16, 100)]);
+        let sizes = |record: &SiteRecord| frequent_values(record, SITE_MINIMUM, |_| true);
+        (record.chosen, record.passes) = (alloc::vec![24, 8], alloc::vec![850, 149]);
+        (record.guards_passed, record.guards_failed) = (999, 1);
+        judge_paths(&mut record);
+        assert_eq!(record.dropped, [Dropped { value: 8, share: 400 }]);
+        assert_eq!(sizes(&record), [0; 0], "24 alone is half of the calls");
+        record.values.record(24, 700);
+        assert_eq!(sizes(&record), [24]);
+        record.values.record(8, 1_550);
+        (record.guards_passed, record.guards_failed) = (0, 0);
+        judge_paths(&mut record);
+        assert_eq!(sizes(&record), [8, 24], "now most are of 8 bytes: {record:?}");
+    }
+
+    #[test]
+    fn an_indirect_call_is_not_guessed_where_guesses_failed() {
+        let mut record = site(&[(3, 900), (4, 100)]);
+        (record.chosen, record.passes, record.guards_failed) = (alloc::vec![3], alloc::vec![0], 5_000);
+        assert_eq!(dominant_value(&record, SITE_MINIMUM), Some(3));
+        judge_paths(&mut record);
+        assert_eq!(dominant_value(&record, SITE_MINIMUM), None);
     }
 
     #[test]

@@ -32,12 +32,13 @@ fn values() -> impl Strategy<Value = ValueHistogram> {
 fn site() -> impl Strategy<Value = SiteRecord> {
     let kind = prop_oneof![Just(SiteKind::Size), Just(SiteKind::Target)];
     let counts = [numbers(), numbers(), numbers()];
-    (kind, proptest::option::of(key()), values(), counts, vec(numbers(), 0..9)).prop_map(
-        |(kind, callee, values, counts, chosen)| {
-            let [address_bits, guards_passed, guards_failed] = counts;
-            SiteRecord { kind, callee, values, address_bits, guards_passed, guards_failed, chosen }
-        },
-    )
+    let dropped = vec((numbers(), any::<u32>()).prop_map(|(value, share)| Dropped { value, share }), 0..9);
+    let paths = (vec(numbers(), 0..9), vec(numbers(), 0..9), dropped);
+    (kind, proptest::option::of(key()), values(), counts, paths).prop_map(|(kind, callee, values, counts, paths)| {
+        let [address_bits, guards_passed, guards_failed] = counts;
+        let (chosen, passes, dropped) = paths;
+        SiteRecord { kind, callee, values, address_bits, guards_passed, guards_failed, chosen, passes, dropped }
+    })
 }
 
 fn function() -> impl Strategy<Value = FunctionRecord> {

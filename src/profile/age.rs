@@ -2,7 +2,8 @@
 //!
 //! With a half-life of `h` boots, one ageing multiplies every count by `f = 2^(-1/h)` and rounds down, but never to
 //! zero: that a function was ever called is not forgotten. Shares (a count by its total) stay as they were, up to
-//! rounding. Addresses seen (`address_bits`) and boot rows do not age.
+//! rounding. Addresses seen (`address_bits`), boot rows, and what is of one boot (which paths a site has, and how often they
+//! passed) do not age.
 //!
 //! A boot ages the profile that it started from and then adds its own counts. If every boot counts `n`, the sum after
 //! `k` boots is about `n (1 - f^k) / (1 - f)`. It only ever rises, comes within 1 % of `n / (1 - f)`, about
@@ -60,8 +61,6 @@ impl Decay {
 
     fn site(self, site: &mut SiteRecord) {
         self.histogram(&mut site.values);
-        self.count(&mut site.guards_passed);
-        self.count(&mut site.guards_failed);
     }
 
     /// Counts that become equal, or that stay at 1 while the total falls, leave the slots to be put right.
@@ -180,7 +179,9 @@ mod tests {
             address_bits: 0,
             guards_passed: 0,
             guards_failed: 0,
-            chosen: alloc::vec![],
+            chosen: vec![],
+            passes: vec![],
+            dropped: vec![],
         };
         let boot = Profile {
             functions: vec![FunctionRecord { sites: vec![site], ..Default::default() }],

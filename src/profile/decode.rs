@@ -91,8 +91,8 @@ enum Refusal {
     OutOfMemory { needed_bytes: u64 },
 }
 
-/// Takes the body apart, value by value: a struct is its fields one after the other, a list its length and its items. Of the
-/// two schemas only rows differ.
+/// Takes the body apart, value by value: a struct is its fields one after the other, a list its length and its items. Only
+/// sites and rows differ between schemas.
 struct Reader<'b> {
     schema: u32,
     rest: &'b [u8],
@@ -164,16 +164,21 @@ impl<'b> Reader<'b> {
     }
 
     fn site(&mut self) -> Result<SiteRecord, Refusal> {
-        let site: SiteRecord = self.next()?;
+        let site = match self.schema {
+            SCHEMA => self.next()?,
+            _ => self.next::<earlier::Site>().map(SiteRecord::from)?,
+        };
         self.take_block(size_of_val(&*site.values.slots))?;
         self.take_block(size_of_val(&*site.chosen))?;
+        self.take_block(size_of_val(&*site.passes))?;
+        self.take_block(size_of_val(&*site.dropped))?;
         Ok(site)
     }
 
     fn row(&mut self) -> Result<BootRow, Refusal> {
         let (_, _, name): (u64, u64, &str) = parse(self.rest)?.0;
         self.take_block(name.len())?;
-        if self.schema == SCHEMA { self.next() } else { self.next::<earlier::Row>().map(BootRow::from) }
+        if self.schema == earlier::FIRST_SCHEMA { self.next::<earlier::Row>().map(BootRow::from) } else { self.next() }
     }
 
     fn next<T: Deserialize<'b>>(&mut self) -> Result<T, Refusal> {
@@ -264,6 +269,8 @@ mod tests {
             guards_passed: 0,
             guards_failed: 0,
             chosen: vec![],
+            passes: vec![],
+            dropped: vec![],
         };
         let record = |hash| FunctionRecord {
             key: FunctionKey { hash, ordinal: 0 },
@@ -285,7 +292,7 @@ mod tests {
         assert_eq!(read(&profile, enough), Ok(Decoded { profile: profile.clone(), left_out: 0 }));
         let error = read(&profile, Limits { bytes: needed, ..enough }).expect_err("the lists of records, too");
         assert!(error.is_of_memory(), "{error}");
-        assert!(error.to_string().starts_with("profile of 240"), "{error}");
+        assert!(error.to_string().starts_with("profile of 300"), "{error}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use core::fmt;
 
 /// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread, unless
 /// [`earlier`] knows them.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 const MAGIC: [u8; 8] = *b"BFPROFIL";
 const SCHEMA_AT: usize = 8;
@@ -62,7 +62,7 @@ pub(super) fn checked_body(bytes: &[u8]) -> Result<(u32, &[u8]), ProfileError> {
     let (stored, checked) = rest.split_first_chunk().ok_or_else(too_short)?;
     let (length, body) = checked.split_first_chunk().ok_or_else(too_short)?;
     let (schema, stored) = (u32::from_le_bytes(*schema), u32::from_le_bytes(*stored));
-    if ![SCHEMA, earlier::SCHEMA].contains(&schema) {
+    if !(earlier::FIRST_SCHEMA..=SCHEMA).contains(&schema) {
         return Err(ProfileError::UnknownSchema { found: schema });
     }
     let body_bytes = u64::from_le_bytes(*length);
@@ -110,7 +110,7 @@ impl fmt::Display for ProfileError {
                 write!(f, "profile has schema {found}, newer than {SCHEMA}: read it with a newer BareFlow")
             }
             Self::UnknownSchema { found } => {
-                let earliest = earlier::SCHEMA;
+                let earliest = earlier::FIRST_SCHEMA;
                 write!(f, "profile has schema {found}, this BareFlow reads {earliest} to {SCHEMA}: record it anew")
             }
             Self::Length { needed_bytes, bytes } => {
@@ -137,7 +137,9 @@ impl core::error::Error for ProfileError {}
 #[cfg(test)]
 mod tests {
     use super::super::testing::{forge, profile};
-    use super::super::{BootRow, FunctionKey, FunctionRecord, SiteKind, SiteRecord, ValueCount, ValueHistogram};
+    use super::super::{
+        BootRow, Dropped, FunctionKey, FunctionRecord, SiteKind, SiteRecord, ValueCount, ValueHistogram,
+    };
     use super::*;
     use alloc::{string::ToString, vec};
     use proptest::prelude::*;
@@ -153,6 +155,8 @@ mod tests {
             guards_passed: 80,
             guards_failed: 1,
             chosen: vec![512],
+            passes: vec![80],
+            dropped: vec![Dropped { value: 24, share: 100 }],
         };
         let key = FunctionKey { hash: 0xdead_beef_0bad_cafe, ordinal: 1 };
         let function = FunctionRecord {
@@ -208,19 +212,25 @@ mod tests {
         bytes[SCHEMA_AT] = SCHEMA as u8 + 1;
         assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: SCHEMA + 1 }));
         let message = ProfileError::UnknownSchema { found: SCHEMA + 1 }.to_string();
-        assert_eq!(message, "profile has schema 5, newer than 4: read it with a newer BareFlow");
+        assert_eq!(message, "profile has schema 6, newer than 5: read it with a newer BareFlow");
     }
 
     #[test]
-    fn profile_of_the_earlier_schema_is_read() {
+    fn profiles_of_earlier_schemas_are_read() {
         let mut profile = sample();
-        let mut bytes = forge(&earlier::body(profile.clone()));
-        bytes[SCHEMA_AT] = earlier::SCHEMA as u8;
+        let site = &mut profile.functions[0].sites[0];
+        (site.guards_passed, site.guards_failed) = (0, 0);
+        (site.passes, site.dropped) = (vec![], vec![]);
+        let mut bytes = forge(&earlier::body(&sample(), SCHEMA - 1));
+        bytes[SCHEMA_AT] = SCHEMA as u8 - 1;
+        assert_eq!(Profile::decode(&bytes), Ok(profile.clone()));
+        let mut bytes = forge(&earlier::body(&sample(), earlier::FIRST_SCHEMA));
+        bytes[SCHEMA_AT] = earlier::FIRST_SCHEMA as u8;
         profile.boots[0].ticks_console = 0;
         assert_eq!(Profile::decode(&bytes), Ok(profile));
-        bytes[SCHEMA_AT] = earlier::SCHEMA as u8 - 1;
+        bytes[SCHEMA_AT] = earlier::FIRST_SCHEMA as u8 - 1;
         let message = Profile::decode(&bytes).expect_err("nobody reads it").to_string();
-        assert_eq!(message, "profile has schema 2, this BareFlow reads 3 to 4: record it anew");
+        assert_eq!(message, "profile has schema 2, this BareFlow reads 3 to 5: record it anew");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! `sites` the longer, and of two equally long ones that with the greater sequence of kinds. Calls and ticks are added
 //! in any case. [`FunctionRecord::fit`] drops numbers of a shape that the running kernel does not use.
 
-use super::{FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord};
+use super::{Dropped, FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord, ValueHistogram};
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -118,8 +118,27 @@ impl SiteRecord {
         self.address_bits |= other.address_bits;
         self.guards_passed = self.guards_passed.saturating_add(other.guards_passed);
         self.guards_failed = self.guards_failed.saturating_add(other.guards_failed);
-        if self.chosen < other.chosen {
-            self.chosen.clone_from(&other.chosen);
+        match self.paths().cmp(&other.paths()) {
+            Ordering::Less => (self.chosen, self.passes) = (other.chosen.clone(), other.passes.clone()),
+            Ordering::Equal => add_each(&mut self.passes, &other.passes),
+            Ordering::Greater => {}
+        }
+        other.dropped.iter().for_each(|dropped| self.drop_path(*dropped));
+    }
+
+    /// What two records must have in common for the passes of their paths to be added.
+    fn paths(&self) -> (&[u64], usize) {
+        (&self.chosen, self.passes.len())
+    }
+
+    /// Remembers that the path of a value was dropped; of several shares of one value, and of too many values, the greatest.
+    pub fn drop_path(&mut self, dropped: Dropped) {
+        match self.dropped.binary_search_by_key(&dropped.value, |known| known.value) {
+            Ok(index) => self.dropped[index] = self.dropped[index].max(dropped),
+            Err(index) => self.dropped.insert(index, dropped),
+        }
+        if self.dropped.len() > ValueHistogram::SLOTS {
+            self.dropped.remove(0);
         }
     }
 }
@@ -135,7 +154,6 @@ fn shape(sites: &[SiteRecord]) -> (usize, Vec<SiteKind>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ValueHistogram;
     use super::super::testing::{function, profile};
     use super::*;
     use alloc::vec;
@@ -160,6 +178,8 @@ mod tests {
             guards_passed: 1,
             guards_failed: 2,
             chosen: vec![value],
+            passes: vec![1],
+            dropped: vec![Dropped { value: value + 1, share: 250 }],
         }
     }
 

@@ -73,13 +73,27 @@ pub struct SiteRecord {
     pub values: ValueHistogram,
     /// OR of the addresses passed: its trailing zeros are the alignment common to all calls.
     pub address_bits: u64,
-    /// Calls that took the specialised path.
+    /// Calls of the newest code that took a specialised path, in the last boot that ran the function.
     pub guards_passed: u64,
-    /// Calls that a guard sent to the generic path.
+    /// Of the same calls, those that its guards sent to the generic path.
     pub guards_failed: u64,
     /// What the newest code is specialised for, in the order of its tests; at most [`ValueHistogram::SLOTS`].
     #[serde(deserialize_with = "few")]
     pub chosen: Vec<u64>,
+    /// Of `guards_passed`, those of each of these paths.
+    #[serde(deserialize_with = "few")]
+    pub passes: Vec<u64>,
+    /// What the code was specialised for until too few calls passed, sorted by value.
+    #[serde(deserialize_with = "few")]
+    pub dropped: Vec<Dropped>,
+}
+
+/// A value whose path too few calls took, whatever the histogram says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Dropped {
+    pub value: u64,
+    /// Its share of all values, in thousandths, when that was found out.
+    pub share: u32,
 }
 
 /// The most frequent exact values with their counts, by the space-saving algorithm

@@ -41,12 +41,20 @@ pub fn histogram() -> impl Strategy<Value = ValueHistogram> {
 fn site() -> impl Strategy<Value = SiteRecord> {
     let kind = prop_oneof![Just(SiteKind::Size), Just(SiteKind::Target)];
     let callee = proptest::option::of((0..3u64).prop_map(|hash| FunctionKey { hash, ordinal: 0 }));
-    (kind, callee, histogram(), any::<[u64; 3]>(), vec(0..14u64, 0..3)).prop_map(
-        |(kind, callee, values, counts, chosen)| {
-            let [address_bits, guards_passed, guards_failed] = counts;
-            SiteRecord { kind, callee, values, address_bits, guards_passed, guards_failed, chosen }
-        },
-    )
+    let paths = (vec(0..14u64, 0..3), vec(any::<u64>(), 0..3), vec(dropped(), 0..10));
+    (kind, callee, histogram(), any::<[u64; 3]>(), paths).prop_map(|(kind, callee, values, counts, paths)| {
+        let [address_bits, guards_passed, guards_failed] = counts;
+        let (chosen, passes, gone) = paths;
+        let dropped = Vec::new();
+        let mut site =
+            SiteRecord { kind, callee, values, address_bits, guards_passed, guards_failed, chosen, passes, dropped };
+        gone.into_iter().for_each(|path| site.drop_path(path));
+        site
+    })
+}
+
+pub fn dropped() -> impl Strategy<Value = Dropped> {
+    (0..14u64, 0..1000u32).prop_map(|(value, share)| Dropped { value, share })
 }
 
 /// A record with one of few keys, so that two of them often meet.

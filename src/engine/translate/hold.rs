@@ -12,7 +12,7 @@ use cranelift_frontend::Variable;
 
 use super::scan::{QuietLoop, quiet_loops};
 use super::{Probe, SitePlan, Specialisation, Translator};
-use crate::engine::layout::site;
+use crate::engine::layout::edition;
 use crate::engine::tier::Tier;
 
 /// Counters held at a time: few enough that the loop's own values keep most of the 13 registers.
@@ -210,7 +210,7 @@ impl Translator<'_> {
 impl SitePlan {
     /// State offset of the calls until the next sample.
     const fn countdown(&self) -> usize {
-        self.state + site::UNTIL_SAMPLE as usize
+        self.edition + edition::UNTIL_SAMPLE
     }
 
     /// Whether many calls are expected to count down.

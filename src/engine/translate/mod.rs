@@ -107,8 +107,11 @@ pub enum Expansion {
 pub struct SitePlan {
     /// State offset of the site's cells.
     pub state: usize,
-    /// Number by which the engine knows the site.
+    /// State offset of the cells of its edition that this code is a copy of.
+    pub edition: usize,
+    /// Numbers by which the engine knows the site, and the edition among those of the site.
     pub number: u32,
+    pub edition_number: usize,
     pub probe: Probe,
     pub specialisation: Option<Specialisation>,
 }

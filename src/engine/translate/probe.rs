@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 
 use super::{Probe, SitePlan, Translator};
-use crate::engine::layout::{RuntimeOp, site};
+use crate::engine::layout::{EDITION_SHIFT, RuntimeOp, edition, site};
 use crate::engine::tier::Tier;
 
 impl Translator<'_> {
@@ -126,7 +126,8 @@ impl Translator<'_> {
 
     fn record_sample(&mut self, plan: &SitePlan, value: Value, addresses: &[Value]) {
         let due = self.count_down(plan);
-        let (number, addresses) = (i64::from(plan.number), addresses.to_vec());
+        let number = i64::from(plan.number) | (plan.edition_number as i64) << EDITION_SHIFT;
+        let addresses = addresses.to_vec();
         self.rarely(due, |it| {
             let bits = it.union(&addresses).unwrap_or_else(|| it.builder.ins().iconst(types::I64, 0));
             let number = it.builder.ins().iconst(types::I64, number);
@@ -136,7 +137,7 @@ impl Translator<'_> {
 
     /// Counts a call that took specialised path number `path`.
     pub fn count_pass(&mut self, plan: &SitePlan, path: usize) {
-        self.count(plan.state + site::GUARDS_PASSED as usize + 8 * path);
+        self.count(plan.edition + edition::PASSED + 8 * path);
     }
 
     fn union(&mut self, addresses: &[Value]) -> Option<Value> {
