@@ -131,3 +131,27 @@ fn a_rare_size_has_no_path_where_the_frequent_one_can_have_none() {
         }
     }
 }
+
+/// Two ways to go, and which is taken is known late.
+const ARMS: &str = r#"(module
+  (func (export "step") (param i32) (result i32)
+    (if (result i32) (i32.lt_u (local.get 0) (i32.const 1000))
+      (then (i32.add (local.get 0) (i32.const 1)))
+      (else (i32.mul (local.get 0) (i32.const 3))))))"#;
+
+#[test]
+fn an_arm_that_was_thought_never_to_run_is_known_to_run_after_the_boot_that_runs_it() {
+    for promotion in MODES {
+        let options = Options { promotion, ..Options::default() };
+        let steps = |engine: &mut Engine, boot| {
+            (0..2 * MANY).for_each(|_| assert_eq!(engine::call(engine, "step", &[1]), [2]));
+            let late = if boot == 0 { 0 } else { 3 * MANY };
+            (0..late).for_each(|_| assert_eq!(engine::call(engine, "step", &[1000]), [3000]));
+        };
+        let profiles = profiles(ARMS, options, 4, steps);
+        let late = profiles.iter().map(|profile| profile.functions[0].blocks[1]);
+        let late: Vec<u64> = late.collect();
+        assert_eq!(late[..2], [0, 3 * MANY], "{promotion:?} {late:?}");
+        assert!(late.is_sorted(), "a known arm is taken to run as often as before: {late:?}");
+    }
+}

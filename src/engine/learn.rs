@@ -77,11 +77,14 @@ impl Engine {
         self.earlier.functions.get(self.functions[id.0 as usize].earlier?)
     }
 
-    /// How often each block ran, in earlier boots and in this one.
+    /// How often each block ran, in earlier boots and in this one; empty if they were counted in none.
     pub(super) fn block_counts(&self, id: FuncId) -> Result<Vec<u64>, NoRoom> {
-        let Some(observed) = self.functions[id.0 as usize].observed else { return Ok(Vec::new()) };
-        let mut counts = self.words(observed.blocks, observed.block_count)?;
+        let state = &self.functions[id.0 as usize];
         let earlier = self.known(id).map_or(&[][..], |record| &record.blocks);
+        let Some(observed) = state.observed.filter(|_| state.was_in_baseline || !earlier.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let mut counts = self.words(observed.blocks, observed.block_count)?;
         counts.iter_mut().zip(earlier).for_each(|(count, earlier)| *count = count.saturating_add(*earlier));
         Ok(counts)
     }
@@ -202,8 +205,8 @@ impl Engine {
         })
     }
 
-    /// Blocks are counted in the baseline only. A function that ran above it is taken to have run its blocks as often as
-    /// in an average boot before, or it would cool down for being fast.
+    /// Blocks are counted in the baseline, and above it only those that no boot saw run. A function that ran above it is
+    /// taken to have run its blocks as often as in an average boot before, or it would cool down for being fast.
     fn assume_unmeasured_blocks(&mut self, id: FuncId) {
         let state = &self.functions[id.0 as usize];
         if state.tier <= Some(Tier::Baseline) || self.calls_of(id) == 0 {

@@ -292,6 +292,8 @@ struct FunctionState {
     counters: usize,
     /// The tier of its newest code; none before its first call.
     tier: Option<Tier>,
+    /// Whether it had code of the baseline in this boot, which counts blocks.
+    was_in_baseline: bool,
     /// What is counted in it; none before its first call.
     observed: Option<Observed>,
     /// Where among their records is what earlier boots saw of it.

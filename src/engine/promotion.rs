@@ -116,6 +116,7 @@ impl Engine {
         self.code.patch_entry(id, address, plan.threshold.is_none())?;
         let state = &mut self.functions[id.0 as usize];
         state.tier = Some(tier);
+        state.was_in_baseline |= tier == Tier::Baseline;
         state.address = address;
         state.code_bytes = code_bytes;
         state.large_frame_bytes = large_frame_bytes;

@@ -35,9 +35,10 @@ impl Translator<'_> {
         }
     }
 
-    /// Counts an arm of a conditional, in the baseline.
+    /// Counts an arm of a conditional, in the baseline; above it one that is out of the way, where counting costs nothing
+    /// unless that is wrong, and then the next boot must know.
     pub fn count_arm(&mut self, number: usize) {
-        if self.plan.tier == Tier::Baseline {
+        if self.plan.tier == Tier::Baseline || self.never_ran(number) {
             self.increment(self.plan.blocks + 8 * number);
         }
     }
