@@ -37,13 +37,17 @@ test-memory: _boot_packages programs _kernel _command
 bench-boots N *WORDS: _boot_packages programs _kernel _command _text
     @{{ command }} bench-boots {{ N }} {{ WORDS }}
 
-# Compare the `libc` with others on this CPU, or count the `libc-instructions` of a call in QEMU; ARGS: see --help
+# Compare the `libc` with others on this CPU, count the `libc-instructions` of a call in QEMU, or run real programs that are
+# `learned` beside optimised ones; ARGS: see --help
 bench WHAT='libc' *ARGS:
     @{{ just_executable() }} --justfile {{ quote(justfile()) }} _bench-{{ WHAT }} {{ ARGS }}
 
 _bench-libc *ARGS: programs _command
     @benches/libc/prepare.sh target/bench {{ command }}
     @cargo bench --quiet --bench libc -- {{ ARGS }}
+
+_bench-learned:
+    @cargo test --quiet --release --test real_programs -- --ignored --nocapture learned_programs
 
 _bench-libc-instructions *ARGS: _boot_packages _kernel
     @cargo bench --quiet --bench libc -- --instructions {{ ARGS }}

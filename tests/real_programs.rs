@@ -83,6 +83,59 @@ impl Work {
         specialised.statistics().functions_specialised
     }
 
+    /// What is known after a boot that started from what is `known`.
+    fn learn(&self, module: &'static [u8], known: Profile) -> Profile {
+        let (_, mut engine) = self.run(module, Options::default(), known);
+        let bytes = engine.learned().encode().expect("there is memory");
+        Profile::decode(&bytes).expect("a learned profile decodes")
+    }
+
+    /// Fails if a site that was called often has a path that few of its calls take, in the third boot or in the fourth; how
+    /// many such sites have paths.
+    #[track_caller]
+    fn expect_paths_to_pass(&self) -> usize {
+        const MANY_CALLS: u64 = 1_000;
+        const LEAST_PERCENT: u64 = 15;
+        let Some(module) = self.program.module() else { return 0 };
+        let (mut known, mut with_paths) = (Profile::default(), 0);
+        for boot in 1..=4 {
+            known = self.learn(module.bytes, known);
+            let sites = known.functions.iter().flat_map(|function| &function.sites).filter(|_| boot > 2);
+            for site in sites.filter(|site| site.guards_passed + site.guards_failed > MANY_CALLS) {
+                let calls = site.guards_passed + site.guards_failed;
+                let pass = site.passes.iter().all(|passes| passes * 100 >= calls * LEAST_PERCENT);
+                assert!(pass, "{} in boot {boot}: {site:#?}", self.program.name());
+                with_paths += 1;
+            }
+        }
+        with_paths
+    }
+
+    /// Says how long it takes with what three boots learned, and with everything optimised from the start instead: the best of
+    /// nine runs each, in turn.
+    fn compare_learned_with_optimised(&self) {
+        let Some(module) = self.program.module() else { return };
+        let known = (0..3).fold(Profile::default(), |known, _| self.learn(module.bytes, known));
+        let optimised = Options { lowest: Tier::Optimised, ..Options::default() };
+        let ticks = |options, earlier| {
+            let sums = self.run(module.bytes, options, earlier).1.statistics();
+            (sums.ticks_program, sums.ticks_compile)
+        };
+        let runs = (0..9).map(|_| [ticks(optimised, Profile::default()), ticks(Options::default(), known.clone())]);
+        let runs: Vec<_> = runs.collect();
+        let best = |which: usize| {
+            let program = runs.iter().map(|run| run[which].0).min().unwrap_or(0);
+            (program, runs.iter().map(|run| run[which].1).min().unwrap_or(0))
+        };
+        let ((optimised, compiling), (learned, compiling_learned)) = (best(0), best(1));
+        println!(
+            "{:<20} {:<16} {optimised:>14} {learned:>14} {:>6.3} {compiling:>14} {compiling_learned:>14}",
+            self.program.name(),
+            self.args.last().copied().unwrap_or_default(),
+            learned as f64 / optimised as f64
+        );
+    }
+
     /// Boots it twice on one store, where it must do what it does in a process. `words` are for the kernel.
     #[track_caller]
     fn expect_booted(&self, words: &str, expected: &Run) {
@@ -155,6 +208,28 @@ fn script() -> (Work, Run) {
 fn at_every_tier((work, expected): (Work, Run)) -> Option<u64> {
     let module = work.program.module()?;
     Some(work.expect_at_every_tier(module.bytes, &expected))
+}
+
+/// What the programs do, all of it in a few seconds.
+fn all_work() -> Vec<Work> {
+    let draw = Work::new(&RESVG, &["/picture.svg", "-c"], &[("picture.svg", content!("picture.svg"))]);
+    let others = [clock_settings(), factors(), odd_square(), measures(), script()];
+    others.into_iter().map(|(work, _)| work).chain([draw]).collect()
+}
+
+#[test]
+fn no_program_keeps_a_path_that_few_calls_take() {
+    let with_paths: Vec<usize> = all_work().iter().map(Work::expect_paths_to_pass).collect();
+    assert!(CPYTHON.module().is_none() || with_paths.iter().sum::<usize>() > 10, "{with_paths:?}");
+}
+
+#[test]
+#[ignore = "takes a minute, and says how fast the programs are: ./just bench learned"]
+fn learned_programs_beside_optimised_ones() {
+    println!(
+        "Ticks in the program with all of it optimised, and with what three boots learned; then those of compiling:"
+    );
+    all_work().iter().for_each(Work::compare_learned_with_optimised);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod boot;
 mod pc;
 mod profile;
 mod run;
+mod saved;
 mod show;
 mod stats;
 mod status;

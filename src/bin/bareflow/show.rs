@@ -11,6 +11,8 @@ use bareflow::engine::program::named_functions;
 use bareflow::libc::{self, Heap};
 use bareflow::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord};
 
+use crate::saved::Bodies;
+
 /// Rows that a person wants to see.
 const HOTTEST: usize = 20;
 /// Before the names of the libc's functions.
@@ -88,35 +90,44 @@ fn most_frequent_values(record: &FunctionRecord, names: &Names) -> String {
 fn what(site: &SiteRecord, names: &Names) -> String {
     match (site.kind, site.callee) {
         (SiteKind::Target, _) => "target".to_string(),
-        (SiteKind::Size, Some(callee)) => name(names, callee).trim_start_matches(LIBC_PREFIX).to_string(),
+        (SiteKind::Size, Some(callee)) => libc_name(names, callee),
         (SiteKind::Size, None) => "size".to_string(),
     }
 }
 
-/// Every site that the newest code is specialised at, and how it went.
+/// The C name of a function of the libc.
+fn libc_name(names: &Names, key: FunctionKey) -> String {
+    name(names, key).trim_start_matches(LIBC_PREFIX).to_string()
+}
+
+/// Every site that the newest code has paths at, and how they went.
 fn show_sites(profile: &Profile, names: &Names) {
-    println!("\nSites with paths of their own, per boot; ticks saved as the generic body would have taken them:\n");
-    println!("      passed      failed    rate  ticks saved  function                  specialised for");
+    println!(
+        "\nSites with paths of their own, in the last boot that ran them; ticks saved (~ estimated) as the generic body"
+    );
+    println!(
+        "would have taken them, less those of the tests; and the share of the site's calls that took each path:\n"
+    );
+    println!("      passed      failed    rate   ticks saved  function                  specialised for");
+    let bodies = Bodies::of(profile, |callee| libc_name(names, callee));
     for record in &profile.functions {
         for site in record.sites.iter().filter(|site| !site.chosen.is_empty()) {
-            let (passed, failed) = (per_boot(profile, site.guards_passed), per_boot(profile, site.guards_failed));
-            let rate = passed as f64 * 100.0 / (passed as f64 + failed as f64).max(1.0);
-            let chosen = site.chosen.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-            let saved =
-                site.callee.and_then(|callee| profile.find(callee)).and_then(|callee| generic_cost(callee, passed));
-            let saved = saved.map_or_else(|| "-".to_string(), |ticks| ticks.to_string());
+            let (passed, failed) = (site.guards_passed, site.guards_failed);
+            let what = what(site, names);
+            let paths = site.chosen.iter().zip(&site.passes);
+            let paths = paths.map(|(value, passes)| format!("{value} {:.0}%", percent(*passes, passed, failed)));
+            let paths = paths.collect::<Vec<_>>().join(", ");
+            let rate = percent(passed, passed, failed);
+            let saved = bodies.saved(site, &what);
             let name = name(names, record.key);
-            println!("{passed:>12}{failed:>12}{rate:>7.1}%{saved:>13}  {name:<24}  {} {chosen}", what(site, names));
+            println!("{passed:>12}{failed:>12}{rate:>7.1}%{saved:>14}  {name:<24}  {what} {paths}");
         }
     }
 }
 
-/// Ticks that `calls` take in the libc function's own body, as it was seen to take them for other calls.
-fn generic_cost(callee: &FunctionRecord, calls: u64) -> Option<u64> {
-    let ticks = u128::from(callee.generic_ticks) * u128::from(calls);
-    (callee.generic_ticks > 0)
-        .then(|| ticks / u128::from(callee.generic_calls.max(1)))
-        .and_then(|it| u64::try_from(it).ok())
+/// The share of `part` in calls that passed or failed.
+fn percent(part: u64, passed: u64, failed: u64) -> f64 {
+    part as f64 * 100.0 / (passed as f64 + failed as f64).max(1.0)
 }
 
 /// The functions of one module.
