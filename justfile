@@ -63,6 +63,10 @@ known-functions:
 known-functions-in *PROGRAMS:
     @cargo run --quiet --release --example known-functions -- --check {{ PROGRAMS }}
 
+# Compute src/libc/tables.wat, the tables of the libc's mathematics
+libc-tables:
+    WRITE_TABLES=1 cargo test --release --test libc_tables
+
 # Make target/bareflow.iso, which boots the sample program on a real machine
 iso: _boot_packages programs _kernel _text
     printf '%s\n' '' 'concordance.wasm text.txt' text.txt concordance.bfprof | grub/make-iso.sh target/bareflow.iso \

@@ -294,7 +294,7 @@ fn more_linear_memories_than_there_are_places_for_are_refused_with_their_number(
     let wat = format!("(module {} (func (export \"_start\")))", "(memory 0)".repeat(33));
     let wasm = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
     let boot = Guest::program_bytes("program.wasm", &wasm).memory_mib(128).run();
-    boot.expect_code(code::NO_PROGRAM).expect("the program has more than 32 linear memories");
+    boot.expect_code(code::NO_PROGRAM).expect("the program has more than 31 linear memories");
 }
 
 /// 70 MB of code in functions of which one is called, and 70 MB of data and of a section that nobody reads.

@@ -1,8 +1,7 @@
 //! Which calls of the libc are done without: by a kernel, or by the callee's body in place of the call.
 //!
-//! The mathematics consist of small functions that call each other. Code of a hot one has them all in place, and so has a
-//! hot caller if they are few. A larger one stands in place of the calls that give it a constant, since most of its body
-//! then vanishes.
+//! Code of a hot function of the mathematics has all that it calls in place, and so has a hot caller if that is little. A
+//! larger one stands in place of the calls that give it a constant, since most of its body then vanishes.
 //!
 //! Key types: [`Expand`], [`Expansions`]. Neighbours: `choices` asks, `promotion` makes plans of the answers,
 //! `translate/libc_call.rs` follows them.
@@ -22,10 +21,9 @@ use crate::profile::ValueHistogram;
 /// call with its arguments, its frame and its counter a few times over.
 const INLINE_BYTES: usize = 128;
 
-/// The same for a function of the mathematics with all that it calls. `exp`, `exp2`, `log`, `hypot` and `fmod` have 370 to
-/// 490 bytes: a loop around one gets faster by 2 to 11 %, for about 900 bytes of code and 0.4 ms of compiling at each
-/// place. `log2`, `sin`, `atan2`, `cbrt` and `pow`, with 540 to 3,300, gain nothing; `asin` and `acos`, with 570 and 650,
-/// lose 5 to 10 %.
+/// The same for a function of the mathematics with all that it calls. `exp`, `exp2`, `log`, `hypot` and `fmod` have 170 to
+/// 490 bytes: a loop around one gets faster, for up to 900 bytes of code and 0.4 ms of compiling at each place. `sin`, `atan2`,
+/// `cbrt` and `pow`, with 700 to 3,300, gain nothing; `asin` and `acos`, with 570 and 650, lose 5 to 10 %.
 const INLINE_BYTES_OF_MATHEMATICS: usize = 512;
 
 /// What stands in place of calls, by callee.

@@ -13,9 +13,9 @@ use super::census::bytes_to_start;
 use super::code::CodeSpace;
 use super::compile::Compiler;
 use super::constant::{ConstantValue, evaluate};
-use super::layout::{StateAllocator, cell, function, memory, table_entry};
+use super::layout::{StateAllocator, cell, function, table_entry};
 use super::module::Module;
-use super::program::{FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, LIBC, MemorySlot, Program};
+use super::program::{FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, LIBC, Linkage, MemorySlot, Program};
 use super::seams::{Imports, MemoryBase, StateMemory, WASM_PAGE_BYTES};
 use super::tables::{Elements, item_count};
 use super::{Engine, EngineError, Exporter, FunctionState, Memory, Options, Platform, Rest, Statistics, room};
@@ -48,9 +48,11 @@ impl Engine {
         let allocator = StateAllocator::new();
         ensure(&mut *platform.state, &allocator)?;
         platform.state.write(cell::STACK_TOP, platform.stack.usable.end);
-        write_base(&mut *platform.state, cell::FIRST_MEMORY, base);
-        let program =
-            Program { memories: vec![MemorySlot { cells: cell::FIRST_MEMORY, maximum: None }], ..Program::default() };
+        if let MemoryBase::At(address) = base {
+            platform.state.write(cell::FIRST_MEMORY_BASE, address);
+        }
+        let first = MemorySlot { base, bytes_cell: cell::FIRST_MEMORY_BYTES, constant: false, maximum: None };
+        let program = Program { memories: vec![first], ..Program::default() };
         Ok(Self {
             imports,
             options,
@@ -144,8 +146,6 @@ impl Engine {
         let imported = self.program.modules[module].imported(|ty| matches!(ty, TypeRef::Memory(_)));
         for index in imported..self.program.modules[module].memories.len() {
             let id = self.program.linkages[module].memories[index];
-            let slot = self.program.memories[id.0 as usize];
-            write_base(&mut *self.platform.state, slot.cells, self.platform.memories[id.0 as usize].memory.base());
             let pages = self.program.modules[module].memories[index].initial;
             let bytes = pages.saturating_mul(WASM_PAGE_BYTES);
             let what = "the program's linear memory";
@@ -223,12 +223,17 @@ impl Engine {
                 .ok_or(EngineError::SegmentOutOfBounds { what: "data", index })?;
             self.dropped_data[module][index] = true;
             let linkage = &mut self.program.linkages[module];
-            if linkage.memories[*memory_index as usize] == FIRST_MEMORY {
+            let memory = linkage.memories[*memory_index as usize];
+            if memory == FIRST_MEMORY {
                 room::push(&mut linkage.data, (start, data.data), "data segments")?;
+            } else if self.program.memories[memory.0 as usize].constant {
+                room::push(&mut linkage.constants, (start, data.data), "data segments")?;
             }
         }
         // Of two at one address the later one counts. It is behind the other in the module, too.
-        self.program.linkages[module].data.sort_unstable_by_key(|(start, bytes)| (*start, bytes.as_ptr()));
+        let Linkage { data, constants, .. } = &mut self.program.linkages[module];
+        data.sort_unstable_by_key(|(start, bytes)| (*start, bytes.as_ptr()));
+        constants.sort_unstable_by_key(|(start, bytes)| (*start, bytes.as_ptr()));
         Ok(())
     }
 
@@ -270,14 +275,6 @@ impl Engine {
             ConstantValue::Bits(bits) => bits,
             ConstantValue::Function(index) => u128::from(funcref(self.program.resolve(module, index))),
         })
-    }
-}
-
-/// Tells compiled code where the memory with the words at `cells` is. The first one has a place from the start: code of a
-/// module without memory can reach it, too, through the libc.
-fn write_base(state: &mut dyn StateMemory, cells: usize, base: MemoryBase) {
-    if let MemoryBase::At(address) = base {
-        state.write(cells + memory::BASE, address);
     }
 }
 

@@ -17,22 +17,14 @@ pub mod cell {
     pub const COMPILE_ENTRY: usize = 32;
     /// Not 0: the running program is to be abandoned.
     pub const STOPPED: usize = 40;
-    /// The two words of the first memory: [`super::memory`].
-    pub const FIRST_MEMORY: usize = 48;
+    /// Bytes of the first memory.
+    pub const FIRST_MEMORY_BYTES: usize = 48;
+    /// Machine address of the first memory, where it has one.
+    pub const FIRST_MEMORY_BASE: usize = 56;
     /// First byte past the program's call stack.
     pub const STACK_TOP: usize = 64;
     /// Bytes taken by the cells.
     pub const END: usize = 128;
-}
-
-/// The words that state memory holds of each linear memory, by offset.
-pub mod memory {
-    /// Its bytes.
-    pub const BYTES: usize = 0;
-    /// Its machine address.
-    pub const BASE: usize = 8;
-    /// Bytes taken by the words.
-    pub const END: usize = 16;
 }
 
 /// The words that state memory holds of each function, by offset.

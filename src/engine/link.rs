@@ -9,7 +9,7 @@ use wasmparser::{FuncType, GlobalType, Import, TableType, TypeRef, ValType};
 
 use super::constant::{ConstantValue, evaluate};
 use super::interpose::interposed;
-use super::layout::{GLOBAL_BYTES, memory, table_entry};
+use super::layout::{GLOBAL_BYTES, table_entry};
 use super::module::Module;
 use super::program::{
     FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, TableSlot,
@@ -242,21 +242,24 @@ impl Engine {
             return Ok(FIRST_MEMORY);
         }
         let another = (self.platform.another_memory)();
-        let most = self.platform.memories.len();
+        // All but the libc's.
+        let most = self.platform.memories.len() - 1;
         let memory = another.map_err(|_| EngineError::TooManyMemories { most })?;
-        self.add_memory(memory, most_pages, maximum)
+        self.add_memory(number, memory, most_pages, maximum)
     }
 
-    /// Adds a memory that has its own words in state memory.
+    /// Adds a memory of module `number`.
     fn add_memory(
         &mut self,
+        number: usize,
         memory: Box<dyn super::seams::LinearMemory>,
         most_pages: u64,
         maximum: Option<u64>,
     ) -> Result<MemoryId, EngineError> {
         let id = MemoryId(self.program.memories.len() as u32);
-        let cells = self.allocator.allocate(memory::END);
-        self.program.memories.push(MemorySlot { cells, maximum });
+        let bytes_cell = self.allocator.allocate(size_of::<u64>());
+        let base = memory.base();
+        self.program.memories.push(MemorySlot { base, bytes_cell, constant: number == LIBC, maximum });
         self.platform.memories.push(Memory { memory, most_pages });
         Ok(id)
     }

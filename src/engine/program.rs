@@ -8,6 +8,7 @@ use alloc::{collections::BTreeMap, format};
 use wasmparser::{FuncType, RefType};
 
 use super::module::Module;
+use super::seams::MemoryBase;
 use crate::libc::LibcFunction;
 use crate::profile::FunctionKey;
 
@@ -59,8 +60,12 @@ pub struct TableSlot {
 /// Where a memory is, and how far it may grow.
 #[derive(Clone, Copy, Debug)]
 pub struct MemorySlot {
-    /// Offset in state memory of two words: its bytes, its machine address.
-    pub cells: usize,
+    /// Where compiled code finds it.
+    pub base: MemoryBase,
+    /// Offset in state memory of the word with its bytes.
+    pub bytes_cell: usize,
+    /// Whether nothing ever writes it after its segments: the libc's tables.
+    pub constant: bool,
     /// The declared maximum, in pages.
     pub maximum: Option<u64>,
 }
@@ -76,14 +81,25 @@ pub struct Linkage {
     pub signatures: Vec<SignatureId>,
     /// What the module put into the first memory when it was added, by rising address.
     pub data: Vec<(u32, &'static [u8])>,
+    /// What it put into a memory that is constant, by rising address.
+    pub constants: Vec<(u32, &'static [u8])>,
 }
 
 impl Linkage {
     /// What the module put at `address` of the first memory and behind it. The program may have changed it since.
     pub fn data_at(&self, address: u32) -> Option<&'static [u8]> {
-        let (start, bytes) = self.data[..self.data.partition_point(|(start, _)| *start <= address)].last()?;
-        bytes.get((address - start) as usize..).filter(|bytes| !bytes.is_empty())
+        bytes_at(&self.data, address)
     }
+
+    /// What is at `address` of the module's constant memory and behind it.
+    pub fn constants_at(&self, address: u32) -> Option<&'static [u8]> {
+        bytes_at(&self.constants, address)
+    }
+}
+
+fn bytes_at(segments: &[(u32, &'static [u8])], address: u32) -> Option<&'static [u8]> {
+    let (start, bytes) = segments[..segments.partition_point(|(start, _)| *start <= address)].last()?;
+    bytes.get((address - start) as usize..).filter(|bytes| !bytes.is_empty())
 }
 
 /// What stands behind a function identifier.

@@ -10,7 +10,6 @@ use super::expansion::{Expand, Expansions};
 use super::layout::{cell, function};
 use super::program::{FuncId, Program};
 use super::room;
-use super::seams::MemoryBase;
 use super::tier::{DEEP_STACK_BYTES, LARGE_FRAME_BYTES, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
 use super::translate::{
     CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, Specialisation, host_wrapper, translate,
@@ -238,12 +237,5 @@ fn quick_and_large(code: &MachineCode) -> Option<u32> {
 
 /// What translations need besides a body.
 pub(super) fn environment<'a>(program: &'a Program, platform: &Rest, compiler: &Compiler) -> Environment<'a> {
-    let pinned_base = matches!(platform.memories[0].memory.base(), MemoryBase::At(_));
-    Environment {
-        program,
-        pinned_base,
-        state_base: platform.state.base(),
-        cpu: platform.cpu,
-        config: compiler.frontend_config(),
-    }
+    Environment { program, state_base: platform.state.base(), cpu: platform.cpu, config: compiler.frontend_config() }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use wasmparser::ElementItems;
 
 use super::instantiate::funcref;
-use super::layout::{memory, table_entry};
+use super::layout::table_entry;
 use super::program::{FuncId, MemoryId, TableSlot};
 use super::seams::WASM_PAGE_BYTES;
 use super::trap::TrapKind;
@@ -37,8 +37,8 @@ impl Engine {
             return None;
         }
         memory.grow(delta).ok()?;
-        let cells = self.program.memories[id.0 as usize].cells;
-        self.platform.state.write(cells + memory::BYTES, (before + delta) * WASM_PAGE_BYTES);
+        let cell = self.program.memories[id.0 as usize].bytes_cell;
+        self.platform.state.write(cell, (before + delta) * WASM_PAGE_BYTES);
         Some(before)
     }
 

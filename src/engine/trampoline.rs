@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use iced_x86::code_asm::*;
 use iced_x86::{BlockEncoderOptions, IcedError};
 
-use super::layout::{TRAMPOLINE_BYTES, cell, memory};
+use super::layout::{TRAMPOLINE_BYTES, cell};
 use super::registers;
 
 /// The trampolines' bytes and where each begins.
@@ -80,7 +80,7 @@ fn enter(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64, pi
     assembler.mov(rsp, at(cell::STACK_TOP))?;
     assembler.xor(ebp, ebp)?;
     if pinned {
-        assembler.mov(r15, at(cell::FIRST_MEMORY + memory::BASE))?;
+        assembler.mov(r15, at(cell::FIRST_MEMORY_BASE))?;
     }
     assembler.mov(rax, rdi)?;
     assembler.mov(rdi, rsi)?;

@@ -1,7 +1,7 @@
 ;; What the mathematics share: parts of doubles, and arithmetic with more bits than a double has.
 ;;
-;; The mathematics read and write no memory, for all memory is the program's: tables are constants in code. They use no
-;; fused multiply-add, so that every engine and every CPU gives the same bits.
+;; The mathematics read no memory but their own tables (tables.wat) and write none. They use no fused multiply-add, so that
+;; every engine and every CPU gives the same bits.
 
 ;; The exponent field of x, 0 to 2047.
 (func $biased_exponent (param $x f64) (result i32)
@@ -13,18 +13,29 @@
 (func $upper (param $x f64) (result f64)
   (f64.reinterpret_i64 (i64.and (i64.reinterpret_f64 (local.get $x)) (i64.const 0xffffffff00000000))))
 
-;; x * 2^n rounded once, for |x| from 1/4 to 4 and |n| at most 1100: in two steps where 2^n is no double. A step down
-;; stays clear of subnormal numbers.
-(func $scale (param $x f64) (param $n i32) (result f64)
-  (if (i32.gt_s (local.get $n) (i32.const 1023))
-    (then
-      (local.set $x (f64.mul (local.get $x) (f64.const 0x1p1000)))
-      (local.set $n (i32.sub (local.get $n) (i32.const 1000)))))
-  (if (i32.lt_s (local.get $n) (i32.const -1022))
-    (then
-      (local.set $x (f64.mul (local.get $x) (f64.const 0x1p-900)))
-      (local.set $n (i32.add (local.get $n) (i32.const 900)))))
-  (f64.mul (local.get $x) (call $power_of_two (local.get $n))))
+;; (high + low) 2^n rounded once, for high from 1 to 2, a low that is small, and n from -1076 to 1024.
+;;
+;; Where the result has fewer bits than a double, a number is added of which the last bit is the result's last one.
+(func $scale_sum (param $high f64) (param $low f64) (param $n i32) (result f64)
+  (local $large f64) (local $sum f64)
+  (if (i32.gt_s (local.get $n) (i32.const 1000))
+    (then (return (f64.mul
+      (f64.mul (f64.add (local.get $high) (local.get $low)) (f64.const 0x1p1000))
+      (call $power_of_two (i32.sub (local.get $n) (i32.const 1000)))))))
+  (if (i32.ge_s (local.get $n) (i32.const -1022))
+    (then (return (f64.mul
+      (f64.add (local.get $high) (local.get $low))
+      (call $power_of_two (local.get $n))))))
+  (local.set $large (call $power_of_two (i32.sub (i32.const -1022) (local.get $n))))
+  (local.set $sum (f64.add (local.get $large) (local.get $high)))
+  (local.set $low (f64.add
+    (f64.add (f64.sub (local.get $large) (local.get $sum)) (local.get $high))
+    (local.get $low)))
+  (f64.mul
+    (f64.mul
+      (f64.sub (f64.add (local.get $sum) (local.get $low)) (local.get $large))
+      (call $power_of_two (i32.add (local.get $n) (i32.const 200))))
+    (f64.const 0x1p-200)))
 
 ;; 2^n for n from -1022 to 1023.
 (func $power_of_two (param $n i32) (result f64)

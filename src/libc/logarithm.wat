@@ -1,62 +1,73 @@
-;; Logarithms (C11, 7.12.6), after FreeBSD's e_log.c, e_log2.c and e_log10.c.
+;; Logarithms (C11, 7.12.6).
 ;;
-;; x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2). With s = f / (2 + f), log(1 + f) = 2 s + s R(s^2), which is
-;; f - f^2 / 2 + s (f^2 / 2 + R): in this form the leading term is exact.
+;; x = 2^k z with z from 0.701 to 1.402, and z / c is 1 + r for the number c of a table that z is near to, with |r| below
+;; 0.0045: log x = k ln 2 + log c + log(1 + r), the last as a short polynomial (P. T. P. Tang, "Table-driven implementation
+;; of the logarithm function in IEEE floating-point arithmetic", 1990). The bits of x less those of 0.701 have k as their
+;; exponent field, and then the number of the entry.
+;;
+;; c has 13 bits, so that z - c is exact. r is taken apart into upper + lower, the first a multiple of 2^-33 with 26 bits, so
+;; that upper * c is exact, which gives the lower part what the division by c lost. k ln 2 and log c have their first parts
+;; as multiples of 2^-42: with upper, their sum is exact, too. Near 1, c is 1, and the sum is upper.
 
 ;; double log(double x).
 (func $log (export "log") (param $x f64) (result f64)
-  (local $f f64) (local $k f64)
-  (if (call $has_no_logarithm (local.get $x)) (then (return (call $logarithm_of_special (local.get $x)))))
-  (local.set $f (call $log_fraction (local.get $x)))
-  (local.set $k (call $log_exponent (local.get $x)))
-  (f64.add
-    (f64.add
+  (local $bits i64) (local $more f64) (local $moved i64) (local $entry i32) (local $k f64) (local $z f64)
+  (local $distance f64) (local $r f64) (local $square f64) (local $upper f64) (local $lower f64)
+  (local.set $bits (i64.reinterpret_f64 (local.get $x)))
+  ;; No normal number above 0.
+  (if (i32.ge_u
+        (i32.sub (i32.wrap_i64 (i64.shr_u (local.get $bits) (i64.const 32))) (i32.const 0x00100000))
+        (i32.const 0x7fe00000))
+    (then
+      (if (call $has_no_logarithm (local.get $x)) (then (return (call $logarithm_of_special (local.get $x)))))
+      (local.set $bits (i64.reinterpret_f64 (f64.mul (local.get $x) (f64.const 0x1p54))))
+      (local.set $more (f64.const -54))))
+  (local.set $moved (i64.sub (local.get $bits) (i64.const 0x3fe6700000000000)))
+  (local.set $entry (i32.and
+    (i32.wrap_i64 (i64.shr_u (local.get $moved) (i64.const 40)))
+    (i32.const 0xfe0)))
+  (local.set $z (f64.reinterpret_i64 (i64.sub
+    (local.get $bits)
+    (i64.and (local.get $moved) (i64.const 0xfff0000000000000)))))
+  (local.set $distance (f64.sub (local.get $z) (f64.load $tables offset=4104 (local.get $entry))))
+  (local.set $r (f64.mul (local.get $distance) (f64.load $tables offset=4096 (local.get $entry))))
+  (local.set $k (f64.add
+    (f64.convert_i32_s (i32.wrap_i64 (i64.shr_s (local.get $moved) (i64.const 52))))
+    (local.get $more)))
+  (local.set $upper (f64.sub (f64.add (local.get $r) (f64.const 0x1.8p19)) (f64.const 0x1.8p19)))
+  (local.set $lower
+    (f64.mul
       (f64.sub
-        (f64.add
-          (call $log_series (local.get $f))
-          (f64.mul (local.get $k) (f64.const 1.90821492927058770002e-10)))
-        (call $half_square (local.get $f)))
-      (local.get $f))
-    (f64.mul (local.get $k) (f64.const 6.93147180369123816490e-01))))
-
-;; double log2(double x): exact for powers of two.
-;;
-;; log(1 + f) = high + low with 21 bits in high, 1 / ln 2 is in two parts too, and k is added with what that sum loses.
-(func $log2 (export "log2") (param $x f64) (result f64)
-  (local $f f64) (local $k f64) (local $high f64) (local $low f64) (local $sum f64)
-  (if (call $has_no_logarithm (local.get $x)) (then (return (call $logarithm_of_special (local.get $x)))))
-  (local.set $f (call $log_fraction (local.get $x)))
-  (local.set $k (call $log_exponent (local.get $x)))
-  (local.set $high (call $log_high (local.get $f)))
-  (local.set $low (call $log_low (local.get $f) (local.get $high)))
-  (local.set $low (f64.add
-    (f64.mul (f64.add (local.get $low) (local.get $high)) (f64.const 1.67517131648865118353e-10))
-    (f64.mul (local.get $low) (f64.const 1.44269504072144627571e+00))))
-  (local.set $high (f64.mul (local.get $high) (f64.const 1.44269504072144627571e+00)))
-  (local.set $sum (f64.add (local.get $k) (local.get $high)))
+        (local.get $distance)
+        (f64.mul (local.get $upper) (f64.load $tables offset=4104 (local.get $entry))))
+      (f64.load $tables offset=4096 (local.get $entry))))
+  (local.set $square (f64.mul (local.get $r) (local.get $r)))
+  ;; log(1 + r) - r within 2^-61.6 r (an interpolation at Chebyshev's points).
   (f64.add
-    (f64.add (local.get $low) (f64.add (f64.sub (local.get $k) (local.get $sum)) (local.get $high)))
-    (local.get $sum)))
-
-;; double log10(double x). As log2, with the logarithm of 2 in two parts as well.
-(func $log10 (export "log10") (param $x f64) (result f64)
-  (local $f f64) (local $k f64) (local $high f64) (local $low f64) (local $whole f64) (local $sum f64)
-  (if (call $has_no_logarithm (local.get $x)) (then (return (call $logarithm_of_special (local.get $x)))))
-  (local.set $f (call $log_fraction (local.get $x)))
-  (local.set $k (call $log_exponent (local.get $x)))
-  (local.set $high (call $log_high (local.get $f)))
-  (local.set $low (call $log_low (local.get $f) (local.get $high)))
-  (local.set $low (f64.add
     (f64.add
-      (f64.mul (local.get $k) (f64.const 3.69423907715893078616e-13))
-      (f64.mul (f64.add (local.get $low) (local.get $high)) (f64.const 2.50829467116452752298e-11)))
-    (f64.mul (local.get $low) (f64.const 4.34294481878168880939e-01))))
-  (local.set $high (f64.mul (local.get $high) (f64.const 4.34294481878168880939e-01)))
-  (local.set $whole (f64.mul (local.get $k) (f64.const 3.01029995663611771306e-01)))
-  (local.set $sum (f64.add (local.get $whole) (local.get $high)))
-  (f64.add
-    (f64.add (local.get $low) (f64.add (f64.sub (local.get $whole) (local.get $sum)) (local.get $high)))
-    (local.get $sum)))
+      (f64.add
+        (f64.add
+          (f64.mul (local.get $k) (f64.const 0x1.ef35793c7673p-45))
+          (f64.load $tables offset=4120 (local.get $entry)))
+        (local.get $lower))
+      (f64.mul
+        (f64.add
+          (f64.add
+            (f64.sub (f64.mul (local.get $r) (f64.const 0x1.5555555555555p-2)) (f64.const 0.5))
+            (f64.mul
+              (f64.add
+                (f64.mul (local.get $r) (f64.const 0x1.999999991edc7p-3))
+                (f64.const -0x1.ffffffff7319dp-3))
+              (local.get $square)))
+          (f64.mul
+            (f64.add (f64.mul (local.get $r) (f64.const 0x1.2493c12061c15p-3)) (f64.const -0x1.5556fe0374498p-3))
+            (f64.mul (local.get $square) (local.get $square))))
+        (local.get $square)))
+    (f64.add
+      (f64.add
+        (f64.mul (local.get $k) (f64.const 0x1.62e42fefa38p-1))
+        (f64.load $tables offset=4112 (local.get $entry)))
+      (local.get $upper))))
 
 (func $has_no_logarithm (param $x f64) (result i32)
   (i32.eqz (i32.and (f64.gt (local.get $x) (f64.const 0)) (f64.lt (local.get $x) (f64.const inf)))))
@@ -67,61 +78,113 @@
   (if (f64.gt (local.get $x) (f64.const 0)) (then (return (local.get $x))))
   (f64.div (f64.sub (local.get $x) (local.get $x)) (f64.const 0)))
 
-;; The bits of a positive x, moved up by the distance from sqrt(1/2) to 1: that makes the exponent field k + 1023, and
-;; the rest count from sqrt(1/2). A subnormal x is made normal first.
-(func $log_bits (param $x f64) (result i64)
-  (if (f64.lt (local.get $x) (f64.const 0x1p-1022))
-    (then (local.set $x (f64.mul (local.get $x) (f64.const 0x1p54)))))
-  (i64.add (i64.reinterpret_f64 (local.get $x)) (i64.const 0x00095f6200000000)))
+;; double log2(double x): exact for powers of two.
+(func $log2 (export "log2") (param $x f64) (result f64)
+  (local $bits i64) (local $more f64) (local $moved i64) (local $entry i32) (local $k f64)
+  (local.set $bits (i64.reinterpret_f64 (local.get $x)))
+  ;; No normal number above 0.
+  (if (i32.ge_u
+        (i32.sub (i32.wrap_i64 (i64.shr_u (local.get $bits) (i64.const 32))) (i32.const 0x00100000))
+        (i32.const 0x7fe00000))
+    (then
+      (if (call $has_no_logarithm (local.get $x)) (then (return (call $logarithm_of_special (local.get $x)))))
+      (local.set $bits (i64.reinterpret_f64 (f64.mul (local.get $x) (f64.const 0x1p54))))
+      (local.set $more (f64.const -54))))
+  (local.set $moved (i64.sub (local.get $bits) (i64.const 0x3fe6700000000000)))
+  (local.set $entry (i32.and
+    (i32.wrap_i64 (i64.shr_u (local.get $moved) (i64.const 40)))
+    (i32.const 0xfe0)))
+  (local.set $k (f64.add
+    (f64.convert_i32_s (i32.wrap_i64 (i64.shr_s (local.get $moved) (i64.const 52))))
+    (local.get $more)))
+  (call $log_in_base
+    (local.get $bits)
+    (f64.add (local.get $k) (f64.load $tables offset=8192 (local.get $entry)))
+    (f64.load $tables offset=8200 (local.get $entry))
+    (f64.const 0x1.71547652b82fep+0)
+    (f64.const 0x1.715476p+0)
+    (f64.const 0x1.4ae0bf85ddf44p-26)))
 
-;; f.
-(func $log_fraction (param $x f64) (result f64)
-  (f64.sub
-    (f64.reinterpret_i64 (i64.add
-      (i64.and (call $log_bits (local.get $x)) (i64.const 0x000fffffffffffff))
-      (i64.const 0x3fe6a09e00000000)))
-    (f64.const 1)))
+;; double log10(double x).
+(func $log10 (export "log10") (param $x f64) (result f64)
+  (local $bits i64) (local $more f64) (local $moved i64) (local $entry i32) (local $k f64)
+  (local.set $bits (i64.reinterpret_f64 (local.get $x)))
+  ;; No normal number above 0.
+  (if (i32.ge_u
+        (i32.sub (i32.wrap_i64 (i64.shr_u (local.get $bits) (i64.const 32))) (i32.const 0x00100000))
+        (i32.const 0x7fe00000))
+    (then
+      (if (call $has_no_logarithm (local.get $x)) (then (return (call $logarithm_of_special (local.get $x)))))
+      (local.set $bits (i64.reinterpret_f64 (f64.mul (local.get $x) (f64.const 0x1p54))))
+      (local.set $more (f64.const -54))))
+  (local.set $moved (i64.sub (local.get $bits) (i64.const 0x3fe6700000000000)))
+  (local.set $entry (i32.and
+    (i32.wrap_i64 (i64.shr_u (local.get $moved) (i64.const 40)))
+    (i32.const 0xfe0)))
+  (local.set $k (f64.add
+    (f64.convert_i32_s (i32.wrap_i64 (i64.shr_s (local.get $moved) (i64.const 52))))
+    (local.get $more)))
+  (call $log_in_base
+    (local.get $bits)
+    (f64.add
+      (f64.mul (local.get $k) (f64.const 0x1.34413509f7p-2))
+      (f64.load $tables offset=8208 (local.get $entry)))
+    (f64.add
+      (f64.mul (local.get $k) (f64.const 0x1.3fde623e2566bp-43))
+      (f64.load $tables offset=8216 (local.get $entry)))
+    (f64.const 0x1.bcb7b1526e50ep-2)
+    (f64.const 0x1.bcb7b1p-2)
+    (f64.const 0x1.49b9438ca9aaep-28)))
 
-;; k.
-(func $log_exponent (param $x f64) (result f64)
-  (local $k i32)
-  (local.set $k (i32.sub
-    (i32.wrap_i64 (i64.shr_u (call $log_bits (local.get $x)) (i64.const 52)))
-    (i32.const 1023)))
-  (if (f64.lt (local.get $x) (f64.const 0x1p-1022))
-    (then (local.set $k (i32.sub (local.get $k) (i32.const 54)))))
-  (f64.convert_i32_s (local.get $k)))
-
-;; f^2 / 2.
-(func $half_square (param $f f64) (result f64)
-  (f64.mul (f64.mul (f64.const 0.5) (local.get $f)) (local.get $f)))
-
-;; log(1 + f) with 21 bits, of which log_low gives the rest.
-(func $log_high (param $f f64) (result f64)
-  (call $upper (f64.sub (local.get $f) (call $half_square (local.get $f)))))
-
-(func $log_low (param $f f64) (param $high f64) (result f64)
+;; high + low + log(1 + r) times $factor, which is there in two parts, too. Its first part has 26 bits, and so has that of r
+;; here: their product is exact.
+(func $log_in_base
+  (param $bits i64) (param $high f64) (param $low f64)
+  (param $factor f64) (param $factor_high f64) (param $factor_low f64)
+  (result f64)
+  (local $moved i64) (local $entry i32) (local $z f64) (local $distance f64) (local $r f64) (local $square f64)
+  (local $upper f64) (local $product f64) (local $sum f64) (local $lower f64)
+  (local.set $moved (i64.sub (local.get $bits) (i64.const 0x3fe6700000000000)))
+  (local.set $entry (i32.and
+    (i32.wrap_i64 (i64.shr_u (local.get $moved) (i64.const 40)))
+    (i32.const 0xfe0)))
+  (local.set $z (f64.reinterpret_i64 (i64.sub
+    (local.get $bits)
+    (i64.and (local.get $moved) (i64.const 0xfff0000000000000)))))
+  (local.set $distance (f64.sub (local.get $z) (f64.load $tables offset=4104 (local.get $entry))))
+  (local.set $r (f64.mul (local.get $distance) (f64.load $tables offset=4096 (local.get $entry))))
+  (local.set $upper (f64.reinterpret_i64 (i64.and
+    (i64.reinterpret_f64 (local.get $r))
+    (i64.const 0xfffffffff8000000))))
+  (local.set $lower
+    (f64.mul
+      (f64.sub
+        (local.get $distance)
+        (f64.mul (local.get $upper) (f64.load $tables offset=4104 (local.get $entry))))
+      (f64.load $tables offset=4096 (local.get $entry))))
+  (local.set $product (f64.mul (local.get $upper) (local.get $factor_high)))
+  (local.set $sum (f64.add (local.get $high) (local.get $product)))
+  (local.set $square (f64.mul (local.get $r) (local.get $r)))
   (f64.add
-    (f64.sub (f64.sub (local.get $f) (local.get $high)) (call $half_square (local.get $f)))
-    (call $log_series (local.get $f))))
-
-;; s (f^2 / 2 + R(s^2)), R within 2^-58.45 (Remez's algorithm), its odd and even terms apart.
-(func $log_series (param $f f64) (result f64)
-  (local $s f64) (local $z f64) (local $w f64) (local $even f64) (local $odd f64)
-  (local.set $s (f64.div (local.get $f) (f64.add (f64.const 2) (local.get $f))))
-  (local.set $z (f64.mul (local.get $s) (local.get $s)))
-  (local.set $w (f64.mul (local.get $z) (local.get $z)))
-  (local.set $even
-    (f64.mul (local.get $w)
-    (f64.add (f64.const 3.999999999940941908e-01) (f64.mul (local.get $w)
-    (f64.add (f64.const 2.222219843214978396e-01) (f64.mul (local.get $w)
-    (f64.const 1.531383769920937332e-01)))))))
-  (local.set $odd
-    (f64.mul (local.get $z)
-    (f64.add (f64.const 6.666666666666735130e-01) (f64.mul (local.get $w)
-    (f64.add (f64.const 2.857142874366239149e-01) (f64.mul (local.get $w)
-    (f64.add (f64.const 1.818357216161805012e-01) (f64.mul (local.get $w)
-    (f64.const 1.479819860511658591e-01)))))))))
-  (f64.mul
-    (local.get $s)
-    (f64.add (call $half_square (local.get $f)) (f64.add (local.get $odd) (local.get $even)))))
+    (f64.add
+      (f64.add
+        (f64.add
+          (f64.add (f64.sub (local.get $high) (local.get $sum)) (local.get $product))
+          (f64.add (f64.mul (local.get $upper) (local.get $factor_low)) (local.get $low)))
+        (f64.mul (local.get $lower) (local.get $factor)))
+      (f64.mul
+        (f64.mul
+          (f64.add
+            (f64.add
+              (f64.sub (f64.mul (local.get $r) (f64.const 0x1.5555555555555p-2)) (f64.const 0.5))
+              (f64.mul
+                (f64.add
+                  (f64.mul (local.get $r) (f64.const 0x1.999999991edc7p-3))
+                  (f64.const -0x1.ffffffff7319dp-3))
+                (local.get $square)))
+            (f64.mul
+              (f64.add (f64.mul (local.get $r) (f64.const 0x1.2493c12061c15p-3)) (f64.const -0x1.5556fe0374498p-3))
+              (f64.mul (local.get $square) (local.get $square))))
+          (local.get $square))
+        (local.get $factor)))
+    (local.get $sum)))

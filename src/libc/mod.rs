@@ -2,10 +2,11 @@
 //!
 //! The functions are [`MODULE`], one WebAssembly module assembled at build time from the `.wat` files of this folder:
 //! blocks of bytes in `memory.wat`, strings in `string.wat`, the heap in `allocation.wat` on top of `tlsf.wat`, the
-//! mathematics in the others. It imports the program's linear memory as `program.memory` and exports each function under
+//! mathematics in the others, with tables in a memory of the module's own that nothing writes (`tables.wat`). It imports the
+//! program's linear memory as `program.memory` and exports each function under
 //! its C name, with the wasm32 C ABI: pointers and `size_t` are i32. The bodies of blocks and strings are the plainest
 //! correct ones, mostly byte loops; speed comes from specialising them to the sizes that a program passes. The mathematics
-//! follow FreeBSD's and give the same bits on every CPU. [`functions`] says what there is, as data. [`Heap::Checked`] is
+//! give the same bits on every CPU. [`functions`] says what there is, as data. [`Heap::Checked`] is
 //! the same module with `allocation_checked.wat` for a heap: slower, and a program that misuses it ends.
 //!
 //! A program reaches these functions in two ways: it imports them from the module `libc`, or it brings those of another C

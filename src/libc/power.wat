@@ -1,4 +1,4 @@
-;; The power function (C11, 7.12.7.4), after FreeBSD's e_pow.c.
+;; The power function (C11, 7.12.7.4): e^(y log x), with the logarithm and the product in two parts.
 
 ;; double pow(double x, double y): exact where x, y and x^y are integers.
 ;;
@@ -20,8 +20,17 @@
         (then (if (f64.gt (local.get $x) (f64.const 0)) (then (return (f64.sqrt (local.get $x)))))))
       (local.set $power (call $power_of_halves (local.get $x) (i32.trunc_f64_s (local.get $twice))))
       (if (f64.eq (local.get $power) (local.get $power)) (then (return (local.get $power))))))
-  (if (f64.eq (local.get $x) (f64.const 2)) (then (return (call $exp2 (local.get $y)))))
-  (call $power (local.get $x) (local.get $y)))
+  ;; A normal number above 0, and not too large a power.
+  (if (i32.lt_u
+        (i32.sub
+          (i32.wrap_i64 (i64.shr_u (i64.reinterpret_f64 (local.get $x)) (i64.const 32)))
+          (i32.const 0x00100000))
+        (i32.const 0x7fe00000))
+    (then
+      (if (f64.lt (f64.mul (local.get $y) (local.get $y)) (f64.const 0x1p200))
+        (then
+          (return (call $power_of_normal (i64.reinterpret_f64 (local.get $x)) (f64.const 0) (local.get $y)))))))
+  (call $power_of_special (local.get $x) (local.get $y)))
 
 ;; x^(n/2) for |n| from 1 to 64, or a NaN: where there is no root, or a product could overflow or lose bits below the
 ;; normal numbers.
@@ -121,9 +130,8 @@
           (call $product_error (local.get $inverse) (local.get $high) (local.get $product)))
         (f64.mul (local.get $inverse) (local.get $low))))))
 
-;; x^y by FreeBSD's e_pow.c: log2 |x| is computed in two parts and multiplied by y in two parts; 2 to the power of that
-;; is $exp2_of_sum.
-(func $power (param $x f64) (param $y f64) (result f64)
+;; x^y where x is no normal number above 0, or y is enormous or no number.
+(func $power_of_special (param $x f64) (param $y f64) (result f64)
   (local $magnitude f64) (local $sign f64)
   (if (f64.eq (local.get $x) (f64.const 1)) (then (return (f64.const 1))))
   (if (i32.or (f64.ne (local.get $x) (local.get $x)) (f64.ne (local.get $y) (local.get $y)))
@@ -164,150 +172,122 @@
 
 ;; x^y for finite x > 0 and finite y.
 (func $pow_of_positive (param $x f64) (param $y f64) (result f64)
-  (local $log f64) (local $rest f64) (local $y_high f64) (local $low f64) (local $high f64) (local $sum f64)
   (if (f64.eq (local.get $x) (f64.const 1)) (then (return (f64.const 1))))
-  (if (f64.ge (f64.abs (local.get $y)) (f64.const 0x1.00001p31))
+  (if (f64.ge (f64.abs (local.get $y)) (f64.const 0x1p100))
+    (then (return (call $pow_to_infinity (local.get $x) (local.get $y)))))
+  (if (f64.lt (local.get $x) (f64.const 0x1p-1022))
     (then
-      ;; 2^31 and above overflow or underflow unless x is within 2^-20 of 1, 2^64 and above even then.
-      (if (i32.or
-            (f64.ge (f64.abs (local.get $y)) (f64.const 0x1.00001p64))
-            (i32.or
-              (f64.lt (local.get $x) (f64.const 0x1.fffffp-1))
-              (f64.ge (local.get $x) (f64.const 0x1.00001p0))))
-        (then (return (call $pow_to_infinity (local.get $x) (local.get $y)))))
-      (call $log2_near_1 (local.get $x))
-      (local.set $rest)
-      (local.set $log))
-    (else
-      (call $log2_in_two_parts (local.get $x))
-      (local.set $rest)
-      (local.set $log)))
-  (local.set $y_high (call $upper (local.get $y)))
-  (local.set $low (f64.add
-    (f64.mul (f64.sub (local.get $y) (local.get $y_high)) (local.get $log))
-    (f64.mul (local.get $y) (local.get $rest))))
-  (local.set $high (f64.mul (local.get $y_high) (local.get $log)))
-  (local.set $sum (f64.add (local.get $low) (local.get $high)))
-  ;; At the limits the low part decides: 8.0e-17 is 1024 - log2(the largest double + half a unit).
-  (if (f64.ge (local.get $sum) (f64.const 1024))
-    (then
-      (if (i32.or
-            (f64.gt (local.get $sum) (f64.const 1024))
-            (f64.gt
-              (f64.add (local.get $low) (f64.const 8.0085662595372944372e-17))
-              (f64.sub (local.get $sum) (local.get $high))))
-        (then (return (f64.const inf))))))
-  (if (f64.le (local.get $sum) (f64.const -1075))
-    (then
-      (if (i32.or
-            (f64.lt (local.get $sum) (f64.const -1075))
-            (f64.le (local.get $low) (f64.sub (local.get $sum) (local.get $high))))
-        (then (return (f64.const 0))))))
-  (call $exp2_of_sum (local.get $high) (local.get $low)))
+      (return (call $power_of_normal
+        (i64.reinterpret_f64 (f64.mul (local.get $x) (f64.const 0x1p54)))
+        (f64.const -54)
+        (local.get $y)))))
+  (call $power_of_normal (i64.reinterpret_f64 (local.get $x)) (f64.const 0) (local.get $y)))
 
-;; log2 x in two parts, for |x - 1| below 2^-20: four terms of the series of log(1 + t), and 1 / ln 2 in two parts.
-(func $log2_near_1 (param $x f64) (result f64 f64)
-  (local $t f64) (local $w f64) (local $u f64) (local $v f64) (local $log f64)
-  (local.set $t (f64.sub (local.get $x) (f64.const 1)))
-  (local.set $w (f64.mul
-    (f64.mul (local.get $t) (local.get $t))
-    (f64.sub
-      (f64.const 0.5)
-      (f64.mul
-        (local.get $t)
-        (f64.sub (f64.const 0.3333333333333333333333) (f64.mul (local.get $t) (f64.const 0.25)))))))
-  (local.set $u (f64.mul (f64.const 1.44269502162933349609e+00) (local.get $t)))
-  (local.set $v (f64.sub
-    (f64.mul (local.get $t) (f64.const 1.92596299112661746887e-08))
-    (f64.mul (local.get $w) (f64.const 1.44269504088896338700e+00))))
-  (local.set $log (call $upper (f64.add (local.get $u) (local.get $v))))
-  (local.get $log)
-  (f64.sub (local.get $v) (f64.sub (local.get $log) (local.get $u))))
-
-;; log2 x in two parts, for finite x > 0.
+;; (2^more x)^y of the bits of x, for |y| below 2^100.
 ;;
-;; x = 2^n m with m from sqrt(3/4) to sqrt(3/2) and near = 1, or from there to sqrt(3) and near = 3/2. With
-;; s = (m - near) / (m + near), the logarithm of m / near is 2/3 s (3 + s^2 + r) for a polynomial r; s, the sum and
-;; the product are each kept in two parts.
-(func $log2_in_two_parts (param $x f64) (result f64 f64)
-  (local $n i32) (local $m f64) (local $near f64)
-  (local $u f64) (local $v f64) (local $s f64) (local $s_high f64) (local $s_low f64) (local $square f64)
-  (local $r f64) (local $t_high f64) (local $t_low f64) (local $high f64) (local $low f64) (local $log f64)
-  (local $of_near f64)
-  (local.set $n (call $binary_exponent (local.get $x)))
-  (local.set $m (call $binary_significand (local.get $x)))
-  (local.set $near (f64.const 1))
-  (if (f64.ge (local.get $m) (f64.const 0x1.bb67ap0))
-    (then
-      (local.set $m (f64.mul (local.get $m) (f64.const 0.5)))
-      (local.set $n (i32.add (local.get $n) (i32.const 1))))
-    (else
-      (if (f64.ge (local.get $m) (f64.const 0x1.3988fp0)) (then (local.set $near (f64.const 1.5))))))
-  ;; s, with t_high + t_low for m + near.
-  (local.set $u (f64.sub (local.get $m) (local.get $near)))
-  (local.set $v (f64.div (f64.const 1) (f64.add (local.get $m) (local.get $near))))
-  (local.set $s (f64.mul (local.get $u) (local.get $v)))
-  (local.set $s_high (call $upper (local.get $s)))
-  (local.set $t_high (call $upper_sum (local.get $m) (local.get $near)))
-  (local.set $t_low (f64.sub (local.get $m) (f64.sub (local.get $t_high) (local.get $near))))
-  (local.set $s_low (f64.mul
-    (local.get $v)
-    (f64.sub
-      (f64.sub (local.get $u) (f64.mul (local.get $s_high) (local.get $t_high)))
-      (f64.mul (local.get $s_high) (local.get $t_low)))))
-  ;; 3 + s^2 + r, again as t_high + t_low.
-  (local.set $r (f64.add
-    (call $power_series (f64.mul (local.get $s) (local.get $s)))
-    (f64.mul (local.get $s_low) (f64.add (local.get $s_high) (local.get $s)))))
-  (local.set $square (f64.mul (local.get $s_high) (local.get $s_high)))
-  (local.set $t_high (call $upper (f64.add (f64.add (f64.const 3) (local.get $square)) (local.get $r))))
-  (local.set $t_low (f64.sub
-    (local.get $r)
-    (f64.sub (f64.sub (local.get $t_high) (f64.const 3)) (local.get $square))))
-  ;; Times s, then times 2 / (3 ln 2), which is 0.96 in two parts.
-  (local.set $u (f64.mul (local.get $s_high) (local.get $t_high)))
-  (local.set $v (f64.add
-    (f64.mul (local.get $s_low) (local.get $t_high))
-    (f64.mul (local.get $t_low) (local.get $s))))
-  (local.set $high (call $upper (f64.add (local.get $u) (local.get $v))))
-  (local.set $low (f64.sub (local.get $v) (f64.sub (local.get $high) (local.get $u))))
+;; The logarithm as in logarithm.wat, but with an upper part of r of 26 bits, and with what rounding takes from the sums of
+;; k ln 2 + log c, of that part, and of half its square, which is exact. The product with y takes 26 bits of each for its
+;; first part. From there on as exp.
+(func $power_of_normal (param $bits i64) (param $more f64) (param $y f64) (result f64)
+  (local $moved i64) (local $entry i32) (local $k f64) (local $z f64) (local $distance f64) (local $r f64)
+  (local $square f64) (local $upper f64) (local $lower f64) (local $half f64) (local $high f64) (local $first f64)
+  (local $sum f64) (local $low f64) (local $y_upper f64) (local $n i64) (local $power f64)
+  (local.set $moved (i64.sub (local.get $bits) (i64.const 0x3fe6700000000000)))
+  (local.set $entry (i32.and
+    (i32.wrap_i64 (i64.shr_u (local.get $moved) (i64.const 40)))
+    (i32.const 0xfe0)))
+  (local.set $z (f64.reinterpret_i64 (i64.sub
+    (local.get $bits)
+    (i64.and (local.get $moved) (i64.const 0xfff0000000000000)))))
+  (local.set $distance (f64.sub (local.get $z) (f64.load $tables offset=4104 (local.get $entry))))
+  (local.set $r (f64.mul (local.get $distance) (f64.load $tables offset=4096 (local.get $entry))))
+  (local.set $k (f64.add
+    (f64.convert_i32_s (i32.wrap_i64 (i64.shr_s (local.get $moved) (i64.const 52))))
+    (local.get $more)))
+  (local.set $upper (f64.reinterpret_i64 (i64.and
+    (i64.reinterpret_f64 (local.get $r))
+    (i64.const 0xfffffffff8000000))))
+  (local.set $lower
+    (f64.mul
+      (f64.sub
+        (local.get $distance)
+        (f64.mul (local.get $upper) (f64.load $tables offset=4104 (local.get $entry))))
+      (f64.load $tables offset=4096 (local.get $entry))))
+  (local.set $half (f64.mul (f64.mul (local.get $upper) (local.get $upper)) (f64.const -0.5)))
+  (local.set $high (f64.add
+    (f64.mul (local.get $k) (f64.const 0x1.62e42fefa38p-1))
+    (f64.load $tables offset=4112 (local.get $entry))))
+  (local.set $first (f64.add (local.get $high) (local.get $upper)))
+  (local.set $sum (f64.add (local.get $first) (local.get $half)))
+  (local.set $square (f64.mul (local.get $r) (local.get $r)))
+  ;; log(1 + r) - r + r^2 / 2 within 2^-70.6 r (an interpolation at Chebyshev's points), and the rest of what is small.
   (local.set $low (f64.add
     (f64.add
-      (f64.mul (f64.const -7.02846165095275826516e-09) (local.get $high))
-      (f64.mul (local.get $low) (f64.const 9.61796693925975554329e-01)))
-    (select (f64.const 0) (f64.const 1.35003920212974897128e-08) (f64.eq (local.get $near) (f64.const 1)))))
-  (local.set $high (f64.mul (f64.const 9.61796700954437255859e-01) (local.get $high)))
-  ;; And log2 of near and n, which are the leading bits.
-  (local.set $of_near
-    (select (f64.const 0) (f64.const 5.84962487220764160156e-01) (f64.eq (local.get $near) (f64.const 1))))
-  (local.set $log (call $upper (f64.add
-    (f64.add (f64.add (local.get $high) (local.get $low)) (local.get $of_near))
-    (f64.convert_i32_s (local.get $n)))))
-  (local.get $log)
-  (f64.sub
-    (local.get $low)
+      (f64.add
+        (f64.add (f64.sub (local.get $high) (local.get $first)) (local.get $upper))
+        (f64.add
+          (f64.mul (local.get $k) (f64.const 0x1.ef35793c7673p-45))
+          (f64.load $tables offset=4120 (local.get $entry))))
+      (f64.mul
+        (local.get $lower)
+        (f64.sub
+          (f64.const 1)
+          (f64.mul (f64.add (local.get $r) (local.get $upper)) (f64.const 0.5)))))
+    (f64.mul
+      (f64.add
+        (f64.add
+          (f64.add (f64.mul (local.get $r) (f64.const -0.25)) (f64.const 0x1.5555555555556p-2))
+          (f64.mul
+            (f64.add
+              (f64.mul (local.get $r) (f64.const -0x1.555555548a7p-3))
+              (f64.const 0x1.99999998b8291p-3))
+            (local.get $square)))
+        (f64.mul
+          (f64.add
+            (f64.mul (local.get $r) (f64.const -0x1.000197b1afca8p-3))
+            (f64.const 0x1.24940e22d9958p-3))
+          (f64.mul (local.get $square) (local.get $square))))
+      (f64.mul (local.get $square) (local.get $r)))))
+  (local.set $upper (f64.reinterpret_i64 (i64.and
+    (i64.reinterpret_f64 (local.get $sum))
+    (i64.const 0xfffffffff8000000))))
+  (local.set $low (f64.add
+    (f64.add
+      (f64.add (f64.sub (local.get $first) (local.get $sum)) (local.get $half))
+      (f64.sub (local.get $sum) (local.get $upper)))
+    (local.get $low)))
+  (local.set $y_upper (f64.reinterpret_i64 (i64.and
+    (i64.reinterpret_f64 (local.get $y))
+    (i64.const 0xfffffffff8000000))))
+  (local.set $low (f64.add
+    (f64.mul (f64.sub (local.get $y) (local.get $y_upper)) (local.get $upper))
+    (f64.mul (local.get $low) (local.get $y))))
+  (local.set $high (f64.mul (local.get $y_upper) (local.get $upper)))
+  (if (f64.ge (f64.mul (local.get $high) (local.get $high)) (f64.const 476100))
+    (then (return (call $exp_far (local.get $high) (local.get $low)))))
+  (local.set $sum (f64.add
+    (f64.mul (f64.add (local.get $high) (local.get $low)) (f64.const 0x1.71547652b82fep+8))
+    (f64.const 0x1.8p52)))
+  (local.set $n (i64.reinterpret_f64 (local.get $sum)))
+  (local.set $entry (i32.and (i32.shl (i32.wrap_i64 (local.get $n)) (i32.const 4)) (i32.const 0xff0)))
+  (local.set $power (f64.reinterpret_i64 (i64.add
+    (i64.shl (local.get $n) (i64.const 44))
+    (i64.load $tables offset=8 (local.get $entry)))))
+  (local.set $sum (f64.sub (local.get $sum) (f64.const 0x1.8p52)))
+  (local.set $r (f64.add
     (f64.sub
-      (f64.sub
-        (f64.sub (local.get $log) (f64.convert_i32_s (local.get $n)))
-        (local.get $of_near))
-      (local.get $high))))
-
-;; The leading bits of m + near, for m from sqrt(3/4) to sqrt(3) and near 1 or 1.5.
-(func $upper_sum (param $m f64) (param $near f64) (result f64)
-  (local $bits i32)
-  (local.set $bits (i32.wrap_i64 (i64.shr_u (i64.reinterpret_f64 (local.get $m)) (i64.const 32))))
-  (f64.reinterpret_i64 (i64.shl
-    (i64.extend_i32_u (i32.add
-      (i32.add (i32.or (i32.shr_u (local.get $bits) (i32.const 1)) (i32.const 0x20000000)) (i32.const 0x00080000))
-      (select (i32.const 0) (i32.const 0x00040000) (f64.eq (local.get $near) (f64.const 1)))))
-    (i64.const 32))))
-
-;; r as a polynomial in t = s^2 (Remez's algorithm).
-(func $power_series (param $t f64) (result f64)
-  (f64.mul (f64.mul (local.get $t) (local.get $t))
-  (f64.add (f64.const 5.99999999999994648725e-01) (f64.mul (local.get $t)
-  (f64.add (f64.const 4.28571428578550184252e-01) (f64.mul (local.get $t)
-  (f64.add (f64.const 3.33333329818377432918e-01) (f64.mul (local.get $t)
-  (f64.add (f64.const 2.72728123808534006489e-01) (f64.mul (local.get $t)
-  (f64.add (f64.const 2.30660745775561754067e-01) (f64.mul (local.get $t)
-  (f64.const 2.06975017800338417784e-01)))))))))))))
+      (f64.sub (local.get $high) (f64.mul (local.get $sum) (f64.const 0x1.62e42feep-9)))
+      (f64.mul (local.get $sum) (f64.const 0x1.a39ef35793c76p-41)))
+    (local.get $low)))
+  (local.set $square (f64.mul (local.get $r) (local.get $r)))
+  (f64.add
+    (f64.mul
+      (f64.add
+        (f64.mul
+          (f64.add
+            (f64.add (f64.mul (local.get $r) (f64.const 0x1.5555571f19325p-3)) (f64.const 0x1.000000000037p-1))
+            (f64.mul (local.get $square) (f64.const 0x1.55551f61980d6p-5)))
+          (local.get $square))
+        (f64.add (local.get $r) (f64.load $tables (local.get $entry))))
+      (local.get $power))
+    (local.get $power)))

@@ -2,7 +2,10 @@ use super::*;
 use std::collections::BTreeMap;
 use std::string::{String, ToString};
 use std::vec::Vec;
-use wasmparser::{FuncType, KnownCustom, Name, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures};
+use wasmparser::{
+    ExternalKind, FuncType, KnownCustom, MemArgTarget, Name, Operator, Parser, Payload, TypeRef, ValType, Validator,
+    WasmFeatures,
+};
 
 /// What the tests look at of the libc's module.
 #[derive(Default)]
@@ -49,10 +52,49 @@ impl Sections {
 }
 
 #[test]
-fn the_module_is_webassembly_1_0_with_sign_extension_and_several_results() {
-    let features = WasmFeatures::WASM1 | WasmFeatures::SIGN_EXTENSION | WasmFeatures::MULTI_VALUE;
+fn the_module_is_webassembly_1_0_with_sign_extension_several_results_and_two_memories() {
+    let features =
+        WasmFeatures::WASM1 | WasmFeatures::SIGN_EXTENSION | WasmFeatures::MULTI_VALUE | WasmFeatures::MULTI_MEMORY;
     for heap in [Heap::Fast, Heap::Checked] {
         Validator::new_with_features(features).validate_all(heap.module()).unwrap();
+    }
+}
+
+/// Compiled code takes what it reads of the tables for constants.
+#[test]
+fn nothing_but_data_segments_writes_the_tables() {
+    const TABLES: u32 = 1;
+    for heap in [Heap::Fast, Heap::Checked] {
+        for payload in Parser::new(0).parse_all(heap.module()) {
+            match payload.unwrap() {
+                Payload::CodeSectionEntry(body) => {
+                    for operator in body.get_operators_reader().unwrap() {
+                        assert!(!writes(&operator.unwrap(), TABLES));
+                    }
+                }
+                Payload::ExportSection(exports) => {
+                    assert!(exports.into_iter().all(|export| export.unwrap().kind == ExternalKind::Func));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn writes(operator: &Operator, memory: u32) -> bool {
+    use Operator as O;
+    match operator {
+        O::I32Store { memarg }
+        | O::I64Store { memarg }
+        | O::F32Store { memarg }
+        | O::F64Store { memarg }
+        | O::I32Store8 { memarg }
+        | O::I32Store16 { memarg }
+        | O::I64Store8 { memarg }
+        | O::I64Store16 { memarg }
+        | O::I64Store32 { memarg } => memarg.target == MemArgTarget::Memory(memory),
+        O::MemoryGrow { mem } => *mem == memory,
+        _ => false,
     }
 }
 

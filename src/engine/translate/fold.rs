@@ -6,7 +6,7 @@
 
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::{InstBuilder, InstructionData, Value, ValueDef, types};
-use wasmparser::Operator;
+use wasmparser::{MemArgTarget, Operator};
 
 use super::Translator;
 
@@ -43,6 +43,27 @@ impl Translator<'_> {
         result.is_some()
     }
 
+    /// Does the load `operator`, if it reads a constant memory at a constant index.
+    pub fn load_constant(&mut self, operator: &Operator<'_>) -> bool {
+        let (Operator::I64Load { memarg } | Operator::F64Load { memarg }) = operator else { return false };
+        let MemArgTarget::Memory(memory) = memarg.target else { return false };
+        let memory = self.linkage.memories[memory as usize];
+        let index = self.stack.last().and_then(|value| self.number(*value));
+        let (true, Some(I32(index))) = (self.program.memories[memory.0 as usize].constant, index) else { return false };
+        let address = u32::try_from(u64::from(index) + memarg.offset).ok();
+        let bytes =
+            address.and_then(|address| self.linkage.constants_at(address)).and_then(|bytes| bytes.first_chunk());
+        let Some(bytes) = bytes else { return false };
+        let bits = u64::from_le_bytes(*bytes);
+        self.pop();
+        self.push_number(if matches!(operator, Operator::I64Load { .. }) {
+            I64(bits)
+        } else {
+            F64(f64::from_bits(bits))
+        });
+        true
+    }
+
     /// The truth of a condition that is a constant.
     pub fn known_condition(&self, condition: Value) -> Option<bool> {
         match self.number(condition) {
@@ -54,6 +75,15 @@ impl Translator<'_> {
     /// Whether `value` is a constant number.
     pub fn is_constant(&self, value: Value) -> bool {
         self.number(value).is_some()
+    }
+
+    /// Whether `value` is a constant float that is no NaN.
+    pub fn is_ordered_constant(&self, value: Value) -> bool {
+        match self.number(value) {
+            Some(F32(number)) => !number.is_nan(),
+            Some(F64(number)) => !number.is_nan(),
+            _ => false,
+        }
     }
 
     fn number(&self, value: Value) -> Option<Number> {

@@ -4,14 +4,14 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Type, Value, ty
 use wasmparser::{MemArg, MemArgTarget, Operator};
 
 use super::Translator;
-use crate::engine::layout::{self, RuntimeOp};
+use crate::engine::layout::RuntimeOp;
 use crate::engine::program::{FIRST_MEMORY, MemoryId};
-use crate::engine::seams::WASM_PAGE_BYTES;
+use crate::engine::seams::{MemoryBase, WASM_PAGE_BYTES};
 
 impl Translator<'_> {
     /// Handles loads, stores, `memory.size` and `memory.grow`. Returns whether it was one.
     pub fn access(&mut self, operator: &Operator<'_>) -> bool {
-        self.load(operator) || self.store(operator) || self.size(operator)
+        self.load_constant(operator) || self.load(operator) || self.store(operator) || self.size(operator)
     }
 
     fn load(&mut self, operator: &Operator<'_>) -> bool {
@@ -85,7 +85,11 @@ impl Translator<'_> {
         let MemArgTarget::Memory(memory) = memarg.target else { unreachable!("arrays are not enabled") };
         let memory = self.linkage.memories[memory as usize];
         let address = self.machine_address(memory, index);
-        let flags = self.memory_flags();
+        let flags = match self.program.memories[memory.0 as usize].constant {
+            // The libc masks indices of its tables: they trap nowhere.
+            true => MemFlagsData::trusted().with_readonly().with_can_move(),
+            false => self.memory_flags(),
+        };
         match i32::try_from(memarg.offset) {
             Ok(offset) => (address, offset, flags),
             Err(_) => {
@@ -105,13 +109,10 @@ impl Translator<'_> {
     /// Where the byte at `index` (32 bits) of `memory` is.
     pub fn machine_address(&mut self, memory: MemoryId, index: Value) -> Value {
         let index = self.builder.ins().uextend(types::I64, index);
-        let base = if memory != FIRST_MEMORY {
-            let cells = self.program.memories[memory.0 as usize].cells;
-            self.load_state(types::I64, (cells + layout::memory::BASE) as i32)
-        } else if self.pinned_base {
-            self.pinned_register()
-        } else {
-            return index;
+        let base = match self.program.memories[memory.0 as usize].base {
+            MemoryBase::Zero => return index,
+            MemoryBase::At(_) if memory == FIRST_MEMORY => self.pinned_register(),
+            MemoryBase::At(address) => self.builder.ins().iconst(types::I64, address as i64),
         };
         self.builder.ins().iadd(base, index)
     }
@@ -142,8 +143,8 @@ impl Translator<'_> {
 
     /// The bytes of `memory`, as a word.
     pub fn memory_bytes(&mut self, memory: MemoryId) -> Value {
-        let cells = self.program.memories[memory.0 as usize].cells;
-        self.load_state(types::I64, (cells + layout::memory::BYTES) as i32)
+        let cell = self.program.memories[memory.0 as usize].bytes_cell;
+        self.load_state(types::I64, cell as i32)
     }
 
     fn size(&mut self, operator: &Operator<'_>) -> bool {

@@ -170,8 +170,6 @@ impl core::fmt::Display for TranslateError {
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
     pub program: &'a Program,
-    /// Linear memory starts at the pinned register's address; else at machine address 0.
-    pub pinned_base: bool,
     /// Machine address of state memory.
     pub state_base: u64,
     pub cpu: CpuFeatures,
@@ -257,7 +255,6 @@ struct Translator<'a> {
     module: usize,
     id: FuncId,
     plan: &'a Plan,
-    pinned_base: bool,
     /// The base, and the block in which it was read.
     pinned: Option<(Block, Value)>,
     state_base: u64,
@@ -300,7 +297,6 @@ impl<'a> Translator<'a> {
             module,
             id,
             plan,
-            pinned_base: environment.pinned_base,
             pinned: None,
             state_base: environment.state_base,
             cpu: environment.cpu,

@@ -1,7 +1,7 @@
 //! Arithmetic, comparisons and conversions.
 
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, MemFlagsData, Opcode, Type, Value, types};
 use wasmparser::Operator;
 
 use super::Translator;
@@ -47,12 +47,30 @@ impl Translator<'_> {
         }
         if matches!(operator, O::I32Eqz | O::I64Eqz) {
             let value = self.pop();
+            if let Some((condition, a, b)) = self.float_comparison(value) {
+                // A branch on a comparison is one instruction less than a branch on a comparison with its result.
+                let bit = self.builder.ins().fcmp(condition.complement(), a, b);
+                self.push_bit(bit);
+                return true;
+            }
             let ty = self.builder.func.dfg.value_type(value);
             let zero = self.builder.ins().iconst(ty, 0);
             self.push_condition(IntCC::Equal, value, zero);
             return true;
         }
         false
+    }
+
+    /// The comparison of floats that `value` is the truth of.
+    fn float_comparison(&self, value: Value) -> Option<(FloatCC, Value, Value)> {
+        let dfg = &self.builder.func.dfg;
+        let InstructionData::Unary { opcode: Opcode::Uextend, arg } = dfg.insts[dfg.value_def(value).inst()?] else {
+            return None;
+        };
+        match dfg.insts[dfg.value_def(arg).inst()?] {
+            InstructionData::FloatCompare { cond, args: [a, b], .. } => Some((cond, a, b)),
+            _ => None,
+        }
     }
 
     /// Pushes the comparison as an i32 of 0 or 1.
@@ -96,9 +114,15 @@ impl Translator<'_> {
     fn float(&mut self, operator: &Operator<'_>) -> bool {
         use Operator as O;
         let value = match operator {
-            O::F32Add | O::F64Add => binary!(self, fadd),
+            O::F32Add | O::F64Add => {
+                let (a, b) = self.pop_with_constant_last();
+                self.builder.ins().fadd(a, b)
+            }
             O::F32Sub | O::F64Sub => binary!(self, fsub),
-            O::F32Mul | O::F64Mul => binary!(self, fmul),
+            O::F32Mul | O::F64Mul => {
+                let (a, b) = self.pop_with_constant_last();
+                self.builder.ins().fmul(a, b)
+            }
             O::F32Div | O::F64Div => binary!(self, fdiv),
             O::F32Min | O::F64Min => binary!(self, fmin),
             O::F32Max | O::F64Max => binary!(self, fmax),
@@ -172,6 +196,13 @@ impl Translator<'_> {
     pub fn pop_two(&mut self) -> (Value, Value) {
         let (b, a) = (self.pop(), self.pop());
         (a, b)
+    }
+
+    /// Two operands of a sum or product: the second one can be an operand in memory, so a constant takes no register there.
+    /// Where both are NaNs the result has the first one's bits, so those stay where they are.
+    fn pop_with_constant_last(&mut self) -> (Value, Value) {
+        let (a, b) = self.pop_two();
+        if self.is_ordered_constant(a) { (b, a) } else { (a, b) }
     }
 }
 
