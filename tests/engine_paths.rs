@@ -155,3 +155,17 @@ fn an_arm_that_was_thought_never_to_run_is_known_to_run_after_the_boot_that_runs
         assert!(late.is_sorted(), "a known arm is taken to run as often as before: {late:?}");
     }
 }
+
+#[test]
+fn code_that_was_promoted_late_is_not_judged_by_the_few_calls_that_it_saw() {
+    let options = Options { promotion: Promotion::Flight, ..Options::default() };
+    let profiles = profiles(BLOCKS_OF_BYTES, options, 3, |engine, _| {
+        let mut equal = |calls: u64, size| (0..calls).for_each(|_| drop(engine::call(engine, "equal", &[size])));
+        // Specialised after the first thousand, for what the last hundred are not.
+        equal(1_000, 8);
+        equal(100, 24);
+    });
+    let sites: Vec<SiteRecord> = profiles.iter().map(busiest).collect();
+    assert!(sites[0].guards_failed >= 99 && sites[0].guards_passed == 0, "{sites:#?}");
+    assert_eq!((&sites[2].chosen[..], sites[2].guards_passed), (&[8][..], 1_000), "{sites:#?}");
+}

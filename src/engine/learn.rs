@@ -175,13 +175,18 @@ impl Engine {
         }
     }
 
-    /// Has what is known of `id` say which of its paths this boot took too seldom.
+    /// Has what is known of `id` say which of its paths this boot took too seldom. The next boot will run this code from the
+    /// start: what was promoted on the way, and then ran a little, says nothing about that.
     fn judge_paths(&self, id: FuncId, profile: &mut Profile) {
-        if self.functions[id.0 as usize].observed.is_none() {
-            return;
+        let state = &self.functions[id.0 as usize];
+        let Some(observed) = state.observed else { return };
+        let Some(known) = self.program.info(id).key.and_then(|key| profile.find_mut(key)) else { return };
+        let seen = &self.sites[observed.first_site..][..observed.site_count];
+        for (known, seen) in known.sites.iter_mut().zip(seen) {
+            if !state.was_promoted || seen.newest_saw_most() {
+                tier::judge_paths(known);
+            }
         }
-        let known = self.program.info(id).key.and_then(|key| profile.find_mut(key));
-        known.into_iter().flat_map(|known| &mut known.sites).for_each(tier::judge_paths);
     }
 
     /// What this boot saw of `id`; none if it was never compiled, or if there is no memory for it.

@@ -294,6 +294,8 @@ struct FunctionState {
     tier: Option<Tier>,
     /// Whether it had code of the baseline in this boot, which counts blocks.
     was_in_baseline: bool,
+    /// Whether its newest code took the place of other code.
+    was_promoted: bool,
     /// What is counted in it; none before its first call.
     observed: Option<Observed>,
     /// Where among their records is what earlier boots saw of it.

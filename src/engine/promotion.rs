@@ -114,6 +114,7 @@ impl Engine {
         let address = self.code.place(code, Some(id))?;
         self.code.patch_entry(id, address, plan.threshold.is_none())?;
         let state = &mut self.functions[id.0 as usize];
+        state.was_promoted = state.tier.is_some();
         state.tier = Some(tier);
         state.was_in_baseline |= tier == Tier::Baseline;
         state.address = address;

@@ -150,6 +150,12 @@ impl SiteState {
         }
     }
 
+    /// Whether most calls of this boot were of the newest edition.
+    pub fn newest_saw_most(&self) -> bool {
+        let (passed, failed) = self.editions[self.newest].guards();
+        passed.saturating_add(failed) >= self.values.total / 2
+    }
+
     pub const fn kind(&self) -> SiteKind {
         self.kind
     }
