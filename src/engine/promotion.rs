@@ -166,29 +166,34 @@ impl Engine {
             blocks: observed.blocks,
             block_counts: self.block_counts(id)?,
             memory_bytes: self.bytes_to_compile_in(),
-            sites: self.site_plans(observed, tier, sites, expansions)?,
+            sites: self.site_plans(id, observed, tier, sites, expansions)?,
             small_frame: false,
             body: None,
             callees: self.callee_plans(id, expansions, choices)?,
         })
     }
 
+    /// Every call of a function that no earlier boot knows is recorded in the baseline: each change of a value is a call of the
+    /// engine, which programs of many functions that are called seldom would pay for at each boot.
     fn site_plans(
         &mut self,
+        id: FuncId,
         observed: Observed,
         tier: Tier,
         chosen: &[Option<Specialisation>],
         expansions: &Expansions,
     ) -> Result<Vec<SitePlan>, EngineError> {
+        let is_new = tier == Tier::Baseline && self.known(id).is_none();
+        let probe = if is_new { Probe::Full } else { Probe::Sampled };
         let mut plans = Vec::new();
         room::reserve(&mut plans, observed.site_count, "the plan of a function")?;
         for (index, number) in (observed.first_site..).take(observed.site_count).enumerate() {
             let specialisation = chosen.get(index).and_then(Option::as_ref);
             let callee = self.sites[number].callee;
             let counts_in_body = callee.is_some_and(|callee| expansions.get(&callee) == Some(&Expand::Body));
-            let (probe, edition_number) = match tier {
-                Tier::Baseline => (Probe::Full, 0),
-                _ => (Probe::Sampled, self.edition(number, specialisation, counts_in_body)?),
+            let edition_number = match tier {
+                Tier::Baseline => 0,
+                _ => self.edition(number, specialisation, counts_in_body)?,
             };
             let site = &self.sites[number];
             plans.push(SitePlan {
