@@ -3,7 +3,8 @@
 //! As long as there are registers enough, everything is loaded before anything is stored, and blocks may overlap. Larger
 //! copies stand behind a guard that admits a destination below the source, even overlapping it. Copying upwards is then
 //! right as long as no byte is loaded after it was overwritten: each group is loaded before it is stored, and vectors that
-//! overlap others are loaded before everything. With AVX2 the stores of these are aligned, as those of large fills.
+//! overlap others are loaded before everything. The stores of these are aligned, as those of large fills, but
+//! not with SSE2.
 
 use alloc::vec::Vec;
 
@@ -37,7 +38,7 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, bytes: u32) -> Resu
         }
         return moves.clean();
     }
-    if !aligns(vectors) {
+    if !aligns(vectors, bytes) {
         moves.load(GROUP as usize, rsi + (bytes - step))?;
         groups(&mut moves, (bytes - 1) / step)?;
         moves.store(rdi + (bytes - step), GROUP as usize)?;

@@ -1,14 +1,14 @@
 //! Fills of one size.
 //!
-//! With AVX2, larger ones store at multiples of the width between their ends: a store across cache lines takes two cycles.
+//! Larger ones store at multiples of the width between their ends: a store across cache lines takes two cycles.
 
 use alloc::vec::Vec;
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use super::Vectors;
 use super::vectors::Moves;
+use super::{MAX_BYTES_PASTED, Vectors};
 
 /// Vectors from which on the stores in between are aligned.
 const ALIGNED_FROM: u32 = 8;
@@ -18,7 +18,7 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, bytes: u32) -> Resu
     let mut moves = Moves::widest(assembler, vectors, bytes);
     let step = moves.width();
     moves.broadcast(0)?;
-    if bytes < ALIGNED_FROM * step || !aligns(vectors) {
+    if bytes < ALIGNED_FROM * step || !aligns(vectors, bytes) {
         for index in 0..(bytes - 1) / step {
             moves.store(rdi + index * step, 0)?;
         }
@@ -36,10 +36,14 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, bytes: u32) -> Resu
     moves.clean()
 }
 
-/// Whether large blocks of one size are stored at aligned places. Few vectors of 16 bytes cross a cache line, and with AVX-512
-/// these kernels keep all registers.
-pub fn aligns(vectors: Vectors) -> bool {
-    vectors == Vectors::Avx2
+/// Whether a block of one size is stored at aligned places if it is large. Few vectors of 16 bytes cross a cache line, and
+/// what is pasted keeps all registers.
+pub fn aligns(vectors: Vectors, bytes: u32) -> bool {
+    match vectors {
+        Vectors::Sse2 => false,
+        Vectors::Avx2 => true,
+        Vectors::Avx512 => bytes > MAX_BYTES_PASTED,
+    }
 }
 
 /// How many vectors of `step` bytes lie in a block of `bytes` from its second aligned place on, wherever it begins.

@@ -233,7 +233,7 @@ impl KernelId {
     /// Whether it changes no register that Cranelift knows of. Registers 16 to 31 are none of those.
     pub fn keeps_registers(self) -> bool {
         let exact = matches!(self.operation, Operation::CopyExactly | Operation::FillExactly);
-        self.rare || (exact && self.vectors == Vectors::Avx512)
+        self.rare || (exact && self.vectors == Vectors::Avx512 && self.detail <= MAX_BYTES_PASTED)
     }
 
     /// What is to stand in place of its calls, if anything.
@@ -243,9 +243,6 @@ impl KernelId {
         }
         if !self.keeps_registers() {
             return Ok(heads::head(self.operation, self.detail)?.map(Pasted::Head));
-        }
-        if self.detail > MAX_BYTES_PASTED {
-            return Ok(None);
         }
         let mut code = kernel(self, CpuFeatures::empty())?;
         code.pop();
