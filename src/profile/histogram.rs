@@ -46,6 +46,12 @@ impl ValueHistogram {
         self.slots.iter().find(|slot| slot.value == value).map_or(0, |slot| self.per_mille(slot.count))
     }
 
+    /// How often each value that has a slot was seen at least.
+    pub fn least_counts(&self) -> impl Iterator<Item = ValueCount> + '_ {
+        let floor = self.floor();
+        self.slots.iter().map(move |slot| ValueCount { value: slot.value, count: slot.count.saturating_sub(floor) })
+    }
+
     /// What was seen besides `values`.
     pub fn without(&self, values: &[u64]) -> Self {
         let (known, slots): (Vec<ValueCount>, Vec<ValueCount>) =

@@ -5,27 +5,32 @@
 //! go under a mask with AVX-512, else in whole vectors of which the bytes behind the block do not count, unless one would
 //! cross a page. Longer blocks go four vectors at a time, and end in vectors that end with them.
 
+use core::ops::RangeInclusive;
+
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
 use super::any_size::masks;
 use super::lanes::{Lanes, MASKS, RAX, RCX, SLOTS, ZMM};
-use super::shape::{MISPREDICTED, weights};
 use crate::profile::ValueHistogram;
 
 /// What is compared.
 const FIRST: usize = 0;
 
-/// What the second vector costs blocks of up to one, in half cycles.
-const SECOND_VECTOR: u64 = 6;
+/// Blocks of up to one vector are told apart from those of up to two where at least this many percent of all calls are known
+/// to be of one kind. A wrong guess costs 20 cycles, the second vector about two.
+const ALIKE_PERCENT: u128 = 95;
 
-/// Whether blocks of up to one vector and of up to two are about as frequent among calls that pass `sizes`, so that telling them
+/// Whether blocks of up to one vector and of up to two may come in turns among calls that pass `sizes`, so that telling them
 /// apart costs more than comparing two vectors of all.
 pub fn are_mixed(vectors: Vectors, sizes: &ValueHistogram) -> bool {
-    let vector = vectors.bytes();
-    let [one, two, ..] = weights(&[vector, 2 * vector], &sizes.slots, sizes.total)[..] else { return false };
-    MISPREDICTED * one.min(two) > SECOND_VECTOR * (one + two)
+    let vector = u64::from(vectors.bytes());
+    let alike = |kind: RangeInclusive<u64>| {
+        let known = sizes.least_counts().filter(|size| kind.contains(&size.value));
+        known.map(|size| u128::from(size.count)).sum::<u128>() * 100 >= u128::from(sizes.total) * ALIKE_PERCENT
+    };
+    sizes.total == 0 || !(alike(0..=vector) || alike(vector + 1..=2 * vector))
 }
 
 /// Emits `memcmp`(rdi, rsi, rdx). `are_mixed`, which matters with AVX2 only, is what [`are_mixed`] says.
@@ -140,14 +145,11 @@ impl Compare<'_> {
         self.lanes.ja(eight)?;
         self.four_from_both_ends()?;
         self.lanes.place(eight)?;
-        self.touch_ends()?;
         self.lanes.cmp(rdx, 8 * vector)?;
         self.lanes.ja(more)?;
-        self.look_at_four()?;
-        self.go_to_last(4 * vector)?;
-        self.look_at_four()?;
-        self.lanes.leave_with_zero()?;
-        self.lanes.place(more)
+        self.eight_from_both_ends()?;
+        self.lanes.place(more)?;
+        self.touch_ends()
     }
 
     fn up_to_a_vector(&mut self) -> Result<(), IcedError> {
@@ -240,6 +242,32 @@ impl Compare<'_> {
         self.lanes.place(differ)?;
         self.lanes.first_missing_of_pairs(ptr(r9 + rdx - 2 * vector))?;
         self.difference()
+    }
+
+    /// Four vectors from each end.
+    fn eight_from_both_ends(&mut self) -> Result<(), IcedError> {
+        let four = SLOTS as i32 * self.lanes.bytes();
+        let differ = self.lanes.create_label();
+        self.lanes.lea(r8, ptr(rdi + rdx - four))?;
+        self.lanes.lea(r9, ptr(rsi + rdx - four))?;
+        self.compare_four(rdi, rsi)?;
+        for slot in 1..SLOTS {
+            self.lanes.meet(0, slot)?;
+        }
+        for vector in 0..SLOTS as i32 {
+            self.compare_at(&[(1, r8, r9, vector * self.lanes.bytes())])?;
+            self.lanes.meet(0, 1)?;
+        }
+        self.lanes.mask(RAX, 0)?;
+        self.lanes.inc(eax)?;
+        self.lanes.jne(differ)?;
+        self.lanes.leave()?;
+        self.lanes.place(differ)?;
+        self.look_at_four()?;
+        self.lanes.mov(rdi, r8)?;
+        self.lanes.mov(rsi, r9)?;
+        self.compare_four(rdi, rsi)?;
+        self.lanes.jmp(self.hit)
     }
 
     /// Blocks of up to four vectors of SSE2, one by one; goes on behind this code for longer ones.
@@ -351,13 +379,18 @@ impl Compare<'_> {
 
     /// Goes to `hit` if one of four vectors differs.
     fn look_at_four(&mut self) -> Result<(), IcedError> {
-        for slot in 0..SLOTS {
-            self.compare(slot, slot as i32 * self.lanes.bytes())?;
-        }
+        self.compare_four(rdi, rsi)?;
         match self.lanes.vectors {
             Vectors::Avx512 => self.lanes.jump_if_any_slot(self.hit),
             Vectors::Sse2 | Vectors::Avx2 => self.lanes.jump_unless_all_slots(self.hit),
         }
+    }
+
+    /// Fills the slots with the four vectors from `first` and `second` on.
+    fn compare_four(&mut self, first: AsmRegister64, second: AsmRegister64) -> Result<(), IcedError> {
+        let places: [Place; SLOTS] =
+            core::array::from_fn(|slot| (slot, first, second, slot as i32 * self.lanes.bytes()));
+        self.compare_at(&places)
     }
 
     fn compare(&mut self, slot: usize, offset: i32) -> Result<(), IcedError> {

@@ -380,6 +380,18 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_compared_by_two_vectors_unless_one_kind_is_all_but_alone() {
+        let detail = |counts: &[(u64, u64)]| {
+            let mut sizes = ValueHistogram::default();
+            counts.iter().for_each(|(size, count)| sizes.record(*size, *count));
+            strings::detail(StringFunction::Memcmp, Vectors::Avx2, &sizes)
+        };
+        assert_eq!([&[(64, 100)][..], &[(8, 90), (24, 10)], &[(40, 99), (8, 1)]].map(detail), [0; 3]);
+        let various: Vec<(u64, u64)> = (1..40).map(|size| (size, 10)).collect();
+        assert_eq!([&[][..], &[(8, 50), (40, 50)], &[(100, 50)], &various].map(detail), [1; 4]);
+    }
+
+    #[test]
     fn sizes_without_a_path_stay_generic() {
         assert_eq!(ExactPath::of("memcpy", u64::from(MAX_BYTES)), Some(ExactPath::Copy));
         assert_eq!(ExactPath::of("memcpy", u64::from(MAX_BYTES) + 1), None);

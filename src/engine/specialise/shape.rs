@@ -35,7 +35,7 @@ const MASKED: &[&[u32]] = &[&[64, 256, 512], &[128, 512], &[128, 256, 512], &[64
 
 /// Costs in half cycles: of a test that is predicted right, and of one that is not.
 const TEST: u64 = 1;
-pub const MISPREDICTED: u64 = 40;
+const MISPREDICTED: u64 = 40;
 /// A class moves as many bytes as its largest size has, whatever the size, at 32 bytes a cycle ...
 const BYTES_PER_HALF_CYCLE: u32 = 64;
 /// ... and a second masked vector costs its mask.
@@ -127,7 +127,7 @@ fn moving(max: u32) -> u64 {
 }
 
 /// How many of about 2^20 calls each class takes.
-pub fn weights(maxima: &[u32], sizes: &[ValueCount], total: u64) -> Vec<u64> {
+fn weights(maxima: &[u32], sizes: &[ValueCount], total: u64) -> Vec<u64> {
     let known = sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(size.count));
     let unknown = total.saturating_sub(known);
     let all = u128::from(known.max(total)).max(1);
