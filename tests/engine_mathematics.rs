@@ -228,15 +228,16 @@ fn roots_and_rounding_are_single_instructions_in_hot_callers() {
 
 #[test]
 fn hot_callers_of_shorter_functions_call_nothing_but_what_never_ran() {
-    // Exponentials that are no normal numbers, logarithms of what has none.
-    let rare_calls = [("exp", 1), ("exp2", 1), ("expf", 1), ("exp2f", 1), ("log", 2), ("logf", 2)];
+    // Exponentials that are no normal numbers, logarithms of what has none, squares that are no normal numbers.
+    let rare_calls =
+        [("exp", 1), ("exp2", 1), ("expf", 1), ("exp2f", 1), ("log", 2), ("logf", 2), ("hypot", 1), ("hypotf", 1)];
     let names = ["exp", "exp2", "log", "hypot", "fmod", "expf", "exp2f", "logf", "hypotf", "fmodf"];
     for name in names {
         let function = find(name);
         let args = ["(local.get 0)", "(local.get 0) (local.get 1)"][function.params.len() - 1];
         let code = code_of_hot_caller(CpuFeatures::detect(), function, args);
         let rare = rare_calls.iter().find(|(rare, _)| *rare == name).map_or(0, |(_, calls)| *calls);
-        assert!(calls(&code) == rare && code.len() > 35, "{name}: {} of {} instructions", calls(&code), code.len());
+        assert!(calls(&code) == rare && code.len() > 15, "{name}: {} of {} instructions", calls(&code), code.len());
     }
 }
 
@@ -269,7 +270,7 @@ fn what_a_constant_decides_is_not_in_the_code_of_hot_callers() {
 #[test]
 fn a_function_with_many_calls_does_not_become_enormous() {
     let chain = (1..60).fold("(local.get 0)".to_string(), |inner, _| format!("(call $it {inner} (local.get 1))"));
-    let code = code_of_hot_caller(CpuFeatures::detect(), find("hypot"), &format!("{chain} (local.get 1)"));
+    let code = code_of_hot_caller(CpuFeatures::detect(), find("fmod"), &format!("{chain} (local.get 1)"));
     assert!((40..55).contains(&calls(&code)), "{} calls of 60", calls(&code));
     // As many squares are no more than as many products.
     let chain = (1..30).fold("(local.get 0)".to_string(), |inner, _| format!("(call $it {inner} (f64.const 2))"));
@@ -282,7 +283,7 @@ fn calls_in_arms_that_never_ran_stay_calls() {
     let negative = "(f64.lt (local.get 0) (f64.const 0))";
     let call = "(call $it (local.get 0) (local.get 1))";
     let arm = format!("(if (result f64) {negative} (then {call}) (else (local.get 0))) (local.get 1)");
-    let code = code_of_hot_caller(CpuFeatures::detect(), find("hypot"), &arm);
+    let code = code_of_hot_caller(CpuFeatures::detect(), find("fmod"), &arm);
     assert_eq!(calls(&code), 1, "{code:?}");
 }
 

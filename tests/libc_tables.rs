@@ -42,6 +42,7 @@ impl Tables {
         tables.powers();
         tables.logarithms();
         tables.logarithms_in_other_bases();
+        tables.circle();
         tables
     }
 
@@ -86,6 +87,29 @@ impl Tables {
         self.end();
     }
 
+    /// Sine and cosine of i pi/64 for the whole circle, each in two parts: the sine rounded, and the cosine's upper 26 bits. The
+    /// sine of 0 is -0, which is what can be added to either zero.
+    fn circle(&mut self) {
+        self.begin("sin(i pi/64) and cos(i pi/64), each in two parts: trigonometry.wat");
+        for i in 0..128 {
+            let (sine, cosine) = (self.sine(i), self.sine(i + 32));
+            let (high, upper) = (nearest(&sine), upper_26_bits(nearest(&cosine)));
+            let high = if high == 0.0 { -0.0 } else { high };
+            let [low, lower] = [sine.sub(&big(high), BITS, ROUNDING), cosine.sub(&big(upper), BITS, ROUNDING)];
+            self.entry(&[high, nearest(&low), upper, nearest(&lower)].map(Word::Float));
+        }
+        self.end();
+    }
+
+    /// sin(i pi/64).
+    fn sine(&mut self, i: u32) -> BigFloat {
+        if i.is_multiple_of(32) {
+            return big([0.0, 1.0, 0.0, -1.0][i as usize / 32 % 4]);
+        }
+        let angle = self.constants.pi(BITS, ROUNDING).mul(&big(f64::from(i) / 64.0), BITS, ROUNDING);
+        angle.sin(BITS, ROUNDING, &mut self.constants)
+    }
+
     fn begin(&mut self, what: &str) {
         write!(self.text, "\n;; {what}\n(data (memory $tables) (i32.const {})", self.at).expect("a string takes all");
     }
@@ -120,6 +144,11 @@ fn two_parts(x: &BigFloat) -> [f64; 2] {
     let scale = 2_f64.powi(42);
     let upper = (nearest(x) * scale).round() / scale;
     [upper, nearest(&x.sub(&big(upper), BITS, ROUNDING))]
+}
+
+/// `x` without the lower 27 bits of its significand.
+fn upper_26_bits(x: f64) -> f64 {
+    f64::from_bits(x.to_bits() & !0x7ff_ffff)
 }
 
 enum Word {

@@ -6,10 +6,66 @@
 
 ;; double cbrt(double x): correctly rounded.
 ;;
+;; A third of the exponent and significand as they are gives 4 bits of the root, the error r of its cube, relative to x, and
+;; (1 + r)^(-1/3) within 2^-19.3 give 19 bits, of which 17 are kept: their cube is exact, and so is what it lacks of x. With
+;; that, again relative to x, three terms of the same power give a rest to which the root is added, within 2^-63. Where
+;; 2^-45 of the rest decide how that is rounded, another method does.
+(func $cbrt (export "cbrt") (param $x f64) (result f64)
+  (local $upper i32) (local $inverse f64) (local $root f64) (local $r f64) (local $rest f64) (local $result f64)
+  (local.set $upper (i32.and
+    (i32.wrap_i64 (i64.shr_u (i64.reinterpret_f64 (local.get $x)) (i64.const 32)))
+    (i32.const 0x7fffffff)))
+  ;; No number, or one so large or small that the cube of an approximation could be none.
+  (if (i32.ge_u (i32.sub (local.get $upper) (i32.const 0x01000000)) (i32.const 0x7e000000))
+    (then (return (call $cbrt_far (local.get $x)))))
+  (local.set $inverse (f64.div (f64.const 1) (local.get $x)))
+  (local.set $root (f64.reinterpret_i64 (i64.shl
+    (i64.extend_i32_u (i32.or
+      (i32.add
+        (i32.wrap_i64 (i64.shr_u
+          (i64.mul (i64.extend_i32_u (local.get $upper)) (i64.const 0x55555556))
+          (i64.const 32)))
+        (i32.const 715094163))
+      (i32.and
+        (i32.wrap_i64 (i64.shr_u (i64.reinterpret_f64 (local.get $x)) (i64.const 32)))
+        (i32.const 0x80000000))))
+    (i64.const 32))))
+  (local.set $r (f64.sub
+    (f64.mul
+      (f64.mul (f64.mul (local.get $root) (local.get $root)) (local.get $root))
+      (local.get $inverse))
+    (f64.const 1)))
+  (local.set $root (f64.mul
+    (f64.add
+      (f64.add (f64.mul (local.get $r) (f64.const -0x1.5558013180911p-2)) (f64.const 0x1.ffffd0ab054ddp-1))
+      (f64.mul
+        (f64.mul (local.get $r) (local.get $r))
+        (f64.add (f64.mul (local.get $r) (f64.const -0x1.5effd2bd62284p-3)) (f64.const 0x1.c9b79f3ee1698p-3))))
+    (local.get $root)))
+  (local.set $root (f64.reinterpret_i64 (i64.and
+    (i64.add (i64.reinterpret_f64 (local.get $root)) (i64.const 0x0000000800000000))
+    (i64.const 0xfffffff000000000))))
+  (local.set $r (f64.mul
+    (f64.sub
+      (local.get $x)
+      (f64.mul (f64.mul (local.get $root) (local.get $root)) (local.get $root)))
+    (local.get $inverse)))
+  (local.set $rest (f64.mul
+    (f64.add
+      (f64.add (f64.mul (local.get $r) (f64.const 0x1.c71c71c71c71cp-3)) (f64.const 0x1.5555555555555p-2))
+      (f64.mul (f64.mul (local.get $r) (local.get $r)) (f64.const 0x1.61f9add3c0ca4p-3)))
+    (f64.mul (local.get $root) (local.get $r))))
+  (local.set $result (f64.add (local.get $root) (f64.mul (local.get $rest) (f64.const 0x1.00000000008p+0))))
+  (if (f64.ne
+        (local.get $result)
+        (f64.add (local.get $root) (f64.mul (local.get $rest) (f64.const 0x1.ffffffffffp-1))))
+    (then (return (call $cbrt_far (local.get $x)))))
+  (local.get $result))
+
 ;; The method of CORE-MATH (A. Sibidanov and P. Zimmermann, binary64/cbrt): a cubic approximates the root of the
 ;; significand, one cubic and one linear step of Newton's method follow, the last with the cube in twice the precision.
 ;; Where the remainder lies so close to half a unit that its error could decide, another step refines it.
-(func $cbrt (export "cbrt") (param $x f64) (result f64)
+(func $cbrt_far (param $x f64) (result f64)
   (local $significand f64) (local $exponent i32) (local $scaled f64) (local $inverse f64)
   (local $root f64) (local $rest f64)
   (if (i32.eqz (i32.and
@@ -116,9 +172,44 @@
     (then (return (i32.sub (call $biased_exponent (f64.mul (local.get $x) (f64.const 0x1p54))) (i32.const 1077)))))
   (i32.sub (call $biased_exponent (local.get $x)) (i32.const 1023)))
 
-;; double hypot(double x, double y): the root of x^2 + y^2, with the squares in twice the precision and scaled away
-;; from overflow (FreeBSD's and musl's hypot.c).
+;; double hypot(double x, double y): the root of x^2 + y^2, with the squares and their sum in twice the precision. A square is
+;; taken apart by the upper 26 bits of its root; what rounding takes from the sum, by D. E. Knuth's method.
 (func $hypot (export "hypot") (param $x f64) (param $y f64) (result f64)
+  (local $x_square f64) (local $y_square f64) (local $x_upper f64) (local $y_upper f64) (local $x_lower f64)
+  (local $y_lower f64) (local $sum f64) (local $other f64)
+  (local.set $x_square (f64.mul (local.get $x) (local.get $x)))
+  (local.set $y_square (f64.mul (local.get $y) (local.get $y)))
+  (local.set $sum (f64.add (local.get $x_square) (local.get $y_square)))
+  (if (f64.lt (local.get $sum) (f64.const 0x1p1000))
+    (then
+      (if (f64.gt (local.get $sum) (f64.const 0x1p-900))
+        (then
+          (local.set $x_upper (f64.reinterpret_i64 (i64.and
+            (i64.reinterpret_f64 (local.get $x))
+            (i64.const 0xfffffffff8000000))))
+          (local.set $y_upper (f64.reinterpret_i64 (i64.and
+            (i64.reinterpret_f64 (local.get $y))
+            (i64.const 0xfffffffff8000000))))
+          (local.set $x_lower (f64.sub (local.get $x) (local.get $x_upper)))
+          (local.set $y_lower (f64.sub (local.get $y) (local.get $y_upper)))
+          (local.set $other (f64.sub (local.get $sum) (local.get $x_square)))
+          (return (f64.sqrt (f64.add
+            (f64.add
+              (f64.add
+                (f64.sub (local.get $x_square) (f64.sub (local.get $sum) (local.get $other)))
+                (f64.sub (local.get $y_square) (local.get $other)))
+              (f64.add
+                (f64.add
+                  (f64.sub (f64.mul (local.get $x_upper) (local.get $x_upper)) (local.get $x_square))
+                  (f64.mul (f64.add (local.get $x) (local.get $x_upper)) (local.get $x_lower)))
+                (f64.add
+                  (f64.sub (f64.mul (local.get $y_upper) (local.get $y_upper)) (local.get $y_square))
+                  (f64.mul (f64.add (local.get $y) (local.get $y_upper)) (local.get $y_lower)))))
+            (local.get $sum))))))))
+  (call $hypot_far (local.get $x) (local.get $y)))
+
+;; The same where a square could overflow or lose bits (FreeBSD's and musl's hypot.c).
+(func $hypot_far (param $x f64) (param $y f64) (result f64)
   (local $large f64) (local $small f64) (local $unit f64)
   (if (i32.or
         (f64.eq (f64.abs (local.get $x)) (f64.const inf))

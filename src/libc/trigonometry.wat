@@ -1,10 +1,98 @@
-;; Sine, cosine and tangent (C11, 7.12.4), after FreeBSD's s_sin.c, s_cos.c, s_tan.c and their kernels.
+;; Sine, cosine and tangent (C11, 7.12.4).
 ;;
-;; With r = x - n pi/2 within pi/4 of 0, in two parts (argument_reduction.wat), sin x is sin r, cos r, -sin r or -cos r
+;; x = n pi/64 + t with |t| at most pi/128; sin x = S cos t + C sin t, with the sine S and the cosine C of n pi/64 in a table of
+;; the whole circle and short polynomials for the rest. n is in the low bits of a sum with 1.5 2^52, which the addition rounded.
+;; pi/64 is in two parts, the first so short that its product with n is exact; so t is rounded once, and $rest is what that took.
+;; Where t is so small that the error of the second product would count, and for angles beyond 46340, and for tangents, the
+;; way is that of FreeBSD's s_sin.c, s_cos.c, s_tan.c and their kernels.
+;;
+;; That is: with r = x - n pi/2 within pi/4 of 0, in two parts (argument_reduction.wat), sin x is sin r, cos r, -sin r or -cos r
 ;; for n modulo 4, and tan x is tan r or -1 / tan r.
 
 ;; double sin(double x).
 (func $sin (export "sin") (param $x f64) (result f64)
+  (local $sum f64) (local $n f64) (local $t f64) (local $first f64) (local $product f64)
+  (if (f64.ge (f64.mul (local.get $x) (local.get $x)) (f64.const 0x1p31))
+    (then (return (call $sine_by_quadrant (local.get $x)))))
+  (local.set $sum (f64.add (f64.mul (local.get $x) (f64.const 0x1.45f306dc9c883p+4)) (f64.const 0x1.8p52)))
+  (local.set $n (f64.sub (local.get $sum) (f64.const 0x1.8p52)))
+  (local.set $first (f64.sub (local.get $x) (f64.mul (local.get $n) (f64.const 0x1.921fb544p-5))))
+  (local.set $product (f64.mul (local.get $n) (f64.const 0x1.0b4611a626331p-39)))
+  (local.set $t (f64.sub (local.get $first) (local.get $product)))
+  (if (f64.lt (f64.mul (local.get $t) (local.get $t)) (f64.const 0x1p-26))
+    (then (return (call $sine_by_quadrant (local.get $x)))))
+  (call $sine_on_circle
+    (i32.and
+      (i32.shl (i32.wrap_i64 (i64.reinterpret_f64 (local.get $sum))) (i32.const 5))
+      (i32.const 0xfe0))
+    (local.get $t)
+    (f64.sub (f64.sub (local.get $first) (local.get $t)) (local.get $product))))
+
+;; double cos(double x). The cosine is the sine a quadrant, 32 entries, on.
+(func $cos (export "cos") (param $x f64) (result f64)
+  (local $sum f64) (local $n f64) (local $t f64) (local $first f64) (local $product f64)
+  (if (f64.ge (f64.mul (local.get $x) (local.get $x)) (f64.const 0x1p31))
+    (then (return (call $cosine_by_quadrant (local.get $x)))))
+  (local.set $sum (f64.add (f64.mul (local.get $x) (f64.const 0x1.45f306dc9c883p+4)) (f64.const 0x1.8p52)))
+  (local.set $n (f64.sub (local.get $sum) (f64.const 0x1.8p52)))
+  (local.set $first (f64.sub (local.get $x) (f64.mul (local.get $n) (f64.const 0x1.921fb544p-5))))
+  (local.set $product (f64.mul (local.get $n) (f64.const 0x1.0b4611a626331p-39)))
+  (local.set $t (f64.sub (local.get $first) (local.get $product)))
+  (if (f64.lt (f64.mul (local.get $t) (local.get $t)) (f64.const 0x1p-26))
+    (then (return (call $cosine_by_quadrant (local.get $x)))))
+  (call $sine_on_circle
+    (i32.and
+      (i32.add
+        (i32.shl (i32.wrap_i64 (i64.reinterpret_f64 (local.get $sum))) (i32.const 5))
+        (i32.const 0x400))
+      (i32.const 0xfe0))
+    (local.get $t)
+    (f64.sub (f64.sub (local.get $first) (local.get $t)) (local.get $product))))
+
+;; sin(n pi/64 + t + rest) for the entry of n. The product of C and t is taken exactly, as the sum with S near which it can
+;; be half as large.
+(func $sine_on_circle (param $entry i32) (param $t f64) (param $rest f64) (result f64)
+  (local $square f64) (local $upper f64) (local $product f64) (local $sine f64) (local $sum f64) (local $cosine f64)
+  (local.set $square (f64.mul (local.get $t) (local.get $t)))
+  (local.set $upper (f64.reinterpret_i64 (i64.and
+    (i64.reinterpret_f64 (local.get $t))
+    (i64.const 0xfffffffff8000000))))
+  (local.set $sine (f64.load $tables offset=12288 (local.get $entry)))
+  (local.set $cosine (f64.load $tables offset=12304 (local.get $entry)))
+  (local.set $product (f64.mul (local.get $cosine) (local.get $upper)))
+  (local.set $sum (f64.add (local.get $sine) (local.get $product)))
+  (f64.add
+    (f64.add
+      (f64.add
+        (f64.add (f64.sub (local.get $sine) (local.get $sum)) (local.get $product))
+        (f64.add
+          (f64.add
+            (f64.mul (local.get $t) (f64.load $tables offset=12312 (local.get $entry)))
+            (f64.load $tables offset=12296 (local.get $entry)))
+          (f64.mul
+            (f64.add (f64.sub (local.get $t) (local.get $upper)) (local.get $rest))
+            (local.get $cosine))))
+      (f64.add
+        ;; sin t / t - 1 within 2^-65.7, cos t - 1 within 2^-63.1 (interpolations at Chebyshev's points).
+        (f64.mul
+          (f64.mul
+            (f64.add (local.get $cosine) (f64.load $tables offset=12312 (local.get $entry)))
+            (f64.mul (local.get $square) (local.get $t)))
+          (f64.add
+            (f64.add (f64.mul (local.get $square) (f64.const 0x1.11111110c1df1p-7)) (f64.const -0x1.5555555555555p-3))
+            (f64.mul
+              (f64.mul (local.get $square) (local.get $square))
+              (f64.const -0x1.a018ab5447ab4p-13))))
+        (f64.mul
+          (f64.mul (local.get $sine) (local.get $square))
+          (f64.add
+            (f64.add (f64.mul (local.get $square) (f64.const 0x1.55555554a324fp-5)) (f64.const -0x1.ffffffffffffdp-2))
+            (f64.mul
+              (f64.mul (local.get $square) (local.get $square))
+              (f64.const -0x1.6c154056ecaf1p-10))))))
+    (local.get $sum)))
+
+(func $sine_by_quadrant (param $x f64) (result f64)
   (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1.921fcp-1))
     (then
       (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1p-26)) (then (return (local.get $x))))
@@ -12,8 +100,8 @@
   (call $remainder (local.get $x))
   (call $sine_in_quadrant))
 
-;; double cos(double x). The cosine is the sine a quadrant on.
-(func $cos (export "cos") (param $x f64) (result f64)
+;; The cosine is the sine a quadrant on.
+(func $cosine_by_quadrant (param $x f64) (result f64)
   (local $quadrant i32) (local $high f64) (local $low f64)
   (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1.921fcp-1))
     (then
