@@ -99,7 +99,7 @@ static FUNCTIONS: [LibcFunction; 58] = [
     mathematics("atan2", D2, "the angle of the point whose second coordinate comes first, at most 1.6 ULP off"),
     mathematics("pow", D2, "x to the power of y, at most 0.6 ULP off"),
     mathematics("fmod", D2, "x less a multiple of y, with the sign of x, exact"),
-    mathematics("hypot", D2, "the root of the sum of the squares, at most 0.85 ULP off"),
+    mathematics("hypot", D2, "the root of the sum of the squares, at most 0.9 ULP off"),
     mathematics("sinf", S1, "the sine of radians, at most 0.51 ULP off"),
     mathematics("cosf", S1, "the cosine of radians, at most 0.51 ULP off"),
     mathematics("tanf", S1, "the tangent of radians, at most 0.51 ULP off"),

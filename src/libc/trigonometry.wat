@@ -11,43 +11,94 @@
 
 ;; double sin(double x).
 (func $sin (export "sin") (param $x f64) (result f64)
-  (local $sum f64) (local $n f64) (local $t f64) (local $first f64) (local $product f64)
-  (if (f64.ge (f64.mul (local.get $x) (local.get $x)) (f64.const 0x1p31))
-    (then (return (call $sine_by_quadrant (local.get $x)))))
-  (local.set $sum (f64.add (f64.mul (local.get $x) (f64.const 0x1.45f306dc9c883p+4)) (f64.const 0x1.8p52)))
-  (local.set $n (f64.sub (local.get $sum) (f64.const 0x1.8p52)))
-  (local.set $first (f64.sub (local.get $x) (f64.mul (local.get $n) (f64.const 0x1.921fb544p-5))))
-  (local.set $product (f64.mul (local.get $n) (f64.const 0x1.0b4611a626331p-39)))
-  (local.set $t (f64.sub (local.get $first) (local.get $product)))
-  (if (f64.lt (f64.mul (local.get $t) (local.get $t)) (f64.const 0x1p-26))
-    (then (return (call $sine_by_quadrant (local.get $x)))))
-  (call $sine_on_circle
-    (i32.and
-      (i32.shl (i32.wrap_i64 (i64.reinterpret_f64 (local.get $sum))) (i32.const 5))
-      (i32.const 0xfe0))
-    (local.get $t)
-    (f64.sub (f64.sub (local.get $first) (local.get $t)) (local.get $product))))
+  (local $square f64) (local $sum f64) (local $n f64) (local $t f64) (local $first f64) (local $product f64)
+  (local $fourth f64)
+  (local.set $square (f64.mul (local.get $x) (local.get $x)))
+  (if (f64.ge (local.get $square) (f64.const 0.6168))
+    (then
+      (if (f64.ge (local.get $square) (f64.const 0x1p31))
+        (then (return (call $sine_by_quadrant (local.get $x)))))
+      (local.set $sum (f64.add (f64.mul (local.get $x) (f64.const 0x1.45f306dc9c883p+4)) (f64.const 0x1.8p52)))
+      (local.set $n (f64.sub (local.get $sum) (f64.const 0x1.8p52)))
+      (local.set $first (f64.sub (local.get $x) (f64.mul (local.get $n) (f64.const 0x1.921fb544p-5))))
+      (local.set $product (f64.mul (local.get $n) (f64.const 0x1.0b4611a626331p-39)))
+      (local.set $t (f64.sub (local.get $first) (local.get $product)))
+      (if (f64.lt (f64.mul (local.get $t) (local.get $t)) (f64.const 0x1p-26))
+        (then (return (call $sine_by_quadrant (local.get $x)))))
+      (return (call $sine_on_circle
+        (i32.and
+          (i32.shl (i32.wrap_i64 (i64.reinterpret_f64 (local.get $sum))) (i32.const 5))
+          (i32.const 0xfe0))
+        (local.get $t)
+        (f64.sub (f64.sub (local.get $first) (local.get $t)) (local.get $product))))))
+  (if (f64.lt (local.get $square) (f64.const 0x1p-54)) (then (return (local.get $x))))
+  ;; sin x / x within 2^-58 (Remez's algorithm).
+  (local.set $fourth (f64.mul (local.get $square) (local.get $square)))
+  (f64.add
+    (f64.mul
+      (f64.add
+        (f64.add
+          (f64.add (f64.mul (local.get $square) (f64.const 8.33333333332248946124e-03)) (f64.const -1.66666666666666324348e-01))
+          (f64.mul
+            (f64.add
+              (f64.mul (local.get $square) (f64.const 2.75573137070700676789e-06))
+              (f64.const -1.98412698298579493134e-04))
+            (local.get $fourth)))
+        (f64.mul
+          (f64.add
+            (f64.mul (local.get $square) (f64.const 1.58969099521155010221e-10))
+            (f64.const -2.50507602534068634195e-08))
+          (f64.mul (local.get $fourth) (local.get $fourth))))
+      (f64.mul (local.get $square) (local.get $x)))
+    (local.get $x)))
 
 ;; double cos(double x). The cosine is the sine a quadrant, 32 entries, on.
 (func $cos (export "cos") (param $x f64) (result f64)
-  (local $sum f64) (local $n f64) (local $t f64) (local $first f64) (local $product f64)
-  (if (f64.ge (f64.mul (local.get $x) (local.get $x)) (f64.const 0x1p31))
-    (then (return (call $cosine_by_quadrant (local.get $x)))))
-  (local.set $sum (f64.add (f64.mul (local.get $x) (f64.const 0x1.45f306dc9c883p+4)) (f64.const 0x1.8p52)))
-  (local.set $n (f64.sub (local.get $sum) (f64.const 0x1.8p52)))
-  (local.set $first (f64.sub (local.get $x) (f64.mul (local.get $n) (f64.const 0x1.921fb544p-5))))
-  (local.set $product (f64.mul (local.get $n) (f64.const 0x1.0b4611a626331p-39)))
-  (local.set $t (f64.sub (local.get $first) (local.get $product)))
-  (if (f64.lt (f64.mul (local.get $t) (local.get $t)) (f64.const 0x1p-26))
-    (then (return (call $cosine_by_quadrant (local.get $x)))))
-  (call $sine_on_circle
-    (i32.and
-      (i32.add
-        (i32.shl (i32.wrap_i64 (i64.reinterpret_f64 (local.get $sum))) (i32.const 5))
-        (i32.const 0x400))
-      (i32.const 0xfe0))
-    (local.get $t)
-    (f64.sub (f64.sub (local.get $first) (local.get $t)) (local.get $product))))
+  (local $square f64) (local $sum f64) (local $n f64) (local $t f64) (local $first f64) (local $product f64)
+  (local $fourth f64) (local $leading f64) (local $half f64)
+  (local.set $square (f64.mul (local.get $x) (local.get $x)))
+  (if (f64.ge (local.get $square) (f64.const 0.6168))
+    (then
+      (if (f64.ge (local.get $square) (f64.const 0x1p31))
+        (then (return (call $cosine_by_quadrant (local.get $x)))))
+      (local.set $sum (f64.add (f64.mul (local.get $x) (f64.const 0x1.45f306dc9c883p+4)) (f64.const 0x1.8p52)))
+      (local.set $n (f64.sub (local.get $sum) (f64.const 0x1.8p52)))
+      (local.set $first (f64.sub (local.get $x) (f64.mul (local.get $n) (f64.const 0x1.921fb544p-5))))
+      (local.set $product (f64.mul (local.get $n) (f64.const 0x1.0b4611a626331p-39)))
+      (local.set $t (f64.sub (local.get $first) (local.get $product)))
+      (if (f64.lt (f64.mul (local.get $t) (local.get $t)) (f64.const 0x1p-26))
+        (then (return (call $cosine_by_quadrant (local.get $x)))))
+      (return (call $sine_on_circle
+        (i32.and
+          (i32.add
+            (i32.shl (i32.wrap_i64 (i64.reinterpret_f64 (local.get $sum))) (i32.const 5))
+            (i32.const 0x400))
+          (i32.const 0xfe0))
+        (local.get $t)
+        (f64.sub (f64.sub (local.get $first) (local.get $t)) (local.get $product))))))
+  ;; 1 - x^2 / 2 with what its rounding loses, and what cos x is more, within 2^-58 (Remez's algorithm).
+  (local.set $fourth (f64.mul (local.get $square) (local.get $square)))
+  (local.set $half (f64.mul (local.get $square) (f64.const 0.5)))
+  (local.set $leading (f64.sub (f64.const 1) (local.get $half)))
+  (f64.add
+    (f64.add
+      (f64.sub (f64.sub (f64.const 1) (local.get $leading)) (local.get $half))
+      (f64.mul
+        (f64.add
+          (f64.add
+            (f64.add (f64.mul (local.get $square) (f64.const -1.38888888888741095749e-03)) (f64.const 4.16666666666666019037e-02))
+            (f64.mul
+              (f64.add
+                (f64.mul (local.get $square) (f64.const -2.75573143513906633035e-07))
+                (f64.const 2.48015872894767294178e-05))
+              (local.get $fourth)))
+          (f64.mul
+            (f64.add
+              (f64.mul (local.get $square) (f64.const -1.13596475577881948265e-11))
+              (f64.const 2.08757232129817482790e-09))
+            (f64.mul (local.get $fourth) (local.get $fourth))))
+        (local.get $fourth)))
+    (local.get $leading)))
 
 ;; sin(n pi/64 + t + rest) for the entry of n. The product of C and t is taken exactly, as the sum with S near which it can
 ;; be half as large.
