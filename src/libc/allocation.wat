@@ -50,6 +50,20 @@
     (return))
   (call $free_slow (local.get $block)))
 
+;; void *aligned_alloc(size_t alignment, size_t n): NULL if memory cannot grow. $alignment is rounded up to a power of two.
+(func $aligned_alloc (export "aligned_alloc") (param $alignment i32) (param $n i32) (result i32)
+  (local $need i32) (local $chunk i32)
+  (if (i32.le_u (local.get $alignment) (i32.const 16)) (then (return (call $malloc (local.get $n)))))
+  (if (i32.eqz (call $can_align (local.get $alignment) (local.get $n))) (then (return (i32.const 0))))
+  (local.set $alignment (call $next_power (local.get $alignment)))
+  (local.set $need (call $chunk_size (local.get $n)))
+  (local.set $chunk (call $find (call $chunk_size (i32.add (local.get $need) (local.get $alignment)))))
+  (if (i32.eqz (local.get $chunk)) (then (return (i32.const 0))))
+  (if (i32.eqz (global.get $quick_limit)) (then (call $make_lists)))
+  (local.set $chunk (call $align (local.get $chunk) (i32.const 8) (local.get $alignment)))
+  (call $trim (local.get $chunk) (local.get $need))
+  (i32.add (local.get $chunk) (i32.const 8)))
+
 ;; void *realloc(void *block, size_t n): keeps the contents up to the smaller size. NULL if memory cannot grow, and
 ;; the block stays as it was. realloc(block, 0) shrinks it to the smallest block and does not free it.
 ;;

@@ -32,14 +32,32 @@
   (call $look)
   (if (i32.gt_u (local.get $n) (i32.const 0x7f000000)) (then (return (i32.const 0))))
   (local.set $need (call $chunk_size (i32.add (local.get $n) (i32.const 48))))
-  (local.set $chunk (call $find (local.get $need)))
-  (if (i32.eqz (local.get $chunk))
-    (then
-      (call $evict_down_to (i32.const 0))
-      (local.set $chunk (call $find (local.get $need)))
-      (if (i32.eqz (local.get $chunk)) (then (return (i32.const 0))))))
+  (local.set $chunk (call $find_or_evict (local.get $need)))
+  (if (i32.eqz (local.get $chunk)) (then (return (i32.const 0))))
   (call $trim (local.get $chunk) (local.get $need))
   (call $enter (i32.add (local.get $chunk) (i32.const 8)) (local.get $n)))
+
+;; void *aligned_alloc(size_t alignment, size_t n): NULL if memory cannot grow. $alignment is rounded up to a power of two.
+(func $aligned_alloc (export "aligned_alloc") (param $alignment i32) (param $n i32) (result i32)
+  (local $need i32) (local $chunk i32)
+  (if (i32.le_u (local.get $alignment) (i32.const 16)) (then (return (call $malloc (local.get $n)))))
+  (call $look)
+  (if (i32.eqz (call $can_align (local.get $alignment) (local.get $n))) (then (return (i32.const 0))))
+  (local.set $alignment (call $next_power (local.get $alignment)))
+  (local.set $need (call $chunk_size (i32.add (local.get $n) (i32.const 48))))
+  (local.set $chunk (call $find_or_evict (call $chunk_size (i32.add (local.get $need) (local.get $alignment)))))
+  (if (i32.eqz (local.get $chunk)) (then (return (i32.const 0))))
+  (local.set $chunk (call $align (local.get $chunk) (i32.const 40) (local.get $alignment)))
+  (call $trim (local.get $chunk) (local.get $need))
+  (call $enter (i32.add (local.get $chunk) (i32.const 8)) (local.get $n)))
+
+;; A chunk of at least $need bytes; 0 if there is none even without quarantine.
+(func $find_or_evict (param $need i32) (result i32)
+  (local $chunk i32)
+  (local.set $chunk (call $find (local.get $need)))
+  (if (local.get $chunk) (then (return (local.get $chunk))))
+  (call $evict_down_to (i32.const 0))
+  (call $find (local.get $need)))
 
 ;; void free(void *block)
 (func $free (export "free") (param $block i32)

@@ -9,7 +9,7 @@
 //! 1. `malloc` and `free` are both there: a program that lacks one may have it as a part of its callers, which still work on
 //!    the program's heap. That each function behind them is known, too, is in the proof.
 //! 2. nothing but the heap's known functions reaches those of them that the libc does not have: the inner ones and other
-//!    entrances (`aligned_alloc`). (`reallocarray`, `strdup` and the like reach the heap through members that are replaced,
+//!    entrances (`malloc_usable_size`). (`reallocarray`, `strdup` and the like reach the heap through members that are replaced,
 //!    and follow them.)
 //! 3. no other function makes memory grow, and all work on one set of variables: there are not two heaps of one kind.
 //!
@@ -71,9 +71,7 @@ pub struct Interposed {
 }
 
 /// Other entrances to a heap that the libc does not offer.
-const ENTRANCES: [&str; 13] = [
-    "aligned_alloc",
-    "posix_memalign",
+const ENTRANCES: [&str; 11] = [
     "memalign",
     "valloc",
     "pvalloc",

@@ -57,7 +57,7 @@ const D2: &[ValType] = &[ValType::F64; 2];
 const S1: &[ValType] = &[ValType::F32];
 const S2: &[ValType] = &[ValType::F32; 2];
 
-static FUNCTIONS: [LibcFunction; 58] = [
+static FUNCTIONS: [LibcFunction; 60] = [
     memory("memcpy", &[0, 1], "copies n bytes, overlap allowed; returns dst"),
     memory("memmove", &[0, 1], "copies n bytes, overlap allowed; returns dst"),
     memory("memset", &[0], "stores the low byte of its second argument n times; returns dst"),
@@ -79,6 +79,8 @@ static FUNCTIONS: [LibcFunction; 58] = [
     allocation("malloc", I1, I1, Some(SizeSite { size: 0, addresses: &[] }), "n bytes at 16-byte alignment; 0 if none"),
     allocation("calloc", I2, I1, None, "count * size zero bytes at 16-byte alignment; 0 if none or on overflow"),
     allocation("realloc", I2, I1, Some(SizeSite { size: 1, addresses: &[0] }), "resizes a block; 0 if memory ran out"),
+    allocation("aligned_alloc", I2, I1, None, "n bytes at the alignment, rounded up to a power of two; 0 if none"),
+    allocation("posix_memalign", I3, I1, None, "stores such a block's address and returns 0; 28 or 48 if there is none"),
     allocation("free", I1, &[], None, "gives a block back; ignores 0"),
     mathematics("sin", D1, "the sine of radians, at most 0.8 ULP off"),
     mathematics("cos", D1, "the cosine of radians, at most 0.8 ULP off"),

@@ -135,6 +135,20 @@
   (i32.store offset=4 (local.get $chunk) (local.get $rest))
   (call $release (local.get $chunk)))
 
+;; Cuts $chunk, in use, off from below so that $chunk + $offset, a multiple of 16, becomes one of $alignment, a power of
+;; two, and frees what was below. The chunk then.
+(func $align (param $chunk i32) (param $offset i32) (param $alignment i32) (result i32)
+  (local $gap i32) (local $size i32)
+  (local.set $gap (i32.and
+    (i32.sub (i32.const 0) (i32.add (local.get $chunk) (local.get $offset)))
+    (i32.sub (local.get $alignment) (i32.const 1))))
+  (if (i32.eqz (local.get $gap)) (then (return (local.get $chunk))))
+  (local.set $size (i32.sub (i32.and (i32.load offset=4 (local.get $chunk)) (i32.const -16)) (local.get $gap)))
+  (call $mark_used (local.get $chunk) (local.get $gap))
+  (call $mark_used (i32.add (local.get $chunk) (local.get $gap)) (local.get $size))
+  (call $release (local.get $chunk))
+  (i32.add (local.get $chunk) (local.get $gap)))
+
 ;; Extends $chunk, in use and $size bytes long, over its free upper neighbour if that makes it at least $need bytes
 ;; long; at the top of the heap the neighbour is enlarged first. Returns its size then.
 (func $widen (param $chunk i32) (param $size i32) (param $need i32) (result i32)

@@ -47,6 +47,12 @@ impl<'a, L: LibcUnderTest> Model<'a, L> {
         self.enter(new, len)
     }
 
+    fn aligned(&mut self, alignment: usize, len: usize) -> usize {
+        let address = self.call("aligned_alloc", &[alignment, len]);
+        assert!(address.is_multiple_of(alignment.next_power_of_two()), "{address:#x} is aligned to {alignment}");
+        self.enter(address, len)
+    }
+
     fn free(&mut self, address: usize) -> usize {
         self.leave(address);
         self.call("free", &[address])
@@ -117,6 +123,7 @@ pub fn blocks_stay_apart_aligned_and_keep_their_contents(libc: &mut impl LibcUnd
             let live = model.any_live(&mut random);
             match (random.below(10), live) {
                 (0..=2, _) | (_, None) => model.malloc(size),
+                (3, _) if size.is_multiple_of(3) => model.aligned(1 + (16 << (size % 9)) - size % 2, size),
                 (3, _) => model.calloc(1 + size % 7, size / 7),
                 (4..=5, Some(address)) => model.realloc(address, size),
                 (_, Some(address)) => model.free(address),
@@ -215,6 +222,39 @@ pub fn a_small_block_is_freed_and_used_again_with_two_words(libc: &mut impl Libc
         assert_eq!(libc.call("malloc", &[len]), block);
         assert!(libc.memory() == before, "malloc of {len} bytes undoes what free wrote");
     }
+}
+
+pub fn a_block_has_the_alignment_that_is_asked_for(libc: &mut impl LibcUnderTest) {
+    let mut model = Model::new(libc);
+    // The first call of all: the heap has nothing yet.
+    model.aligned(4096, 100);
+    let small = model.malloc(20);
+    for alignment in [1, 4, 16, 24, 32, 64, 100, 4096, 65_536] {
+        for len in [0, 1, 16, 100, 1016, 5000, 70_000] {
+            let block = model.aligned(alignment, len);
+            let moved = model.realloc(block, len + 40);
+            model.free(moved);
+        }
+    }
+    let place = small;
+    for (alignment, expected) in [(0, 28), (1, 28), (2, 28), (3, 28), (24, 28), (4, 0), (8, 0), (256, 0)] {
+        let left = model.leave(place);
+        let error = model.call("posix_memalign", &[place, alignment, 33]);
+        assert_eq!(error, expected, "alignment {alignment}");
+        if expected == 0 {
+            let block = u32::from_le_bytes(model.libc.memory()[place..place + 4].try_into().expect("four bytes")) as usize;
+            assert!(block.is_multiple_of(alignment));
+            model.enter(block, 33);
+        }
+        model.enter(place, left.len);
+    }
+    for (alignment, len) in [(64, 0x7000_0000), (0x4000_0000, 64), (0x8000_0001, 1), (32, 0xffff_fff0)] {
+        assert_eq!(model.call("aligned_alloc", &[alignment, len]), 0);
+    }
+    let left = model.leave(place);
+    assert_eq!(model.call("posix_memalign", &[place, 64, 0x7000_0000]), 48);
+    model.enter(place, left.len);
+    model.finish();
 }
 
 pub fn calloc_gives_zeros_in_used_memory(libc: &mut impl LibcUnderTest) {

@@ -68,6 +68,7 @@ macro_rules! libc_contracts {
             what_was_freed_serves_other_sizes,
             a_small_block_is_freed_and_used_again_with_two_words,
             growing_counts_the_free_end_of_memory,
+            a_block_has_the_alignment_that_is_asked_for,
             calloc_gives_zeros_in_used_memory,
             exhaustion_and_overflow_give_null_and_harm_nothing,
             odd_sizes_and_pointers_are_accepted,

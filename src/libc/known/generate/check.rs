@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 use bareflow::engine::module::Module;
-use bareflow::engine::program::function_name;
 use bareflow::libc::{find, known};
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,8 +30,7 @@ pub fn check(programs: impl Iterator<Item = String>) -> Result<()> {
             missed.join(" ")
         );
         for (index, known) in &found {
-            let name = function_name(&module, *index);
-            if !known.contains(&last(&name)) {
+            if let Some(name) = module.names.get(index).filter(|name| !known.contains(&last(name))) {
                 println!("    {name} is {}", known.join(" or "));
             }
         }
