@@ -43,6 +43,7 @@ impl Tables {
         tables.logarithms();
         tables.logarithms_in_other_bases();
         tables.circle();
+        tables.arcs();
         tables
     }
 
@@ -97,6 +98,21 @@ impl Tables {
             let high = if high == 0.0 { -0.0 } else { high };
             let [low, lower] = [sine.sub(&big(high), BITS, ROUNDING), cosine.sub(&big(upper), BITS, ROUNDING)];
             self.entry(&[high, nearest(&low), upper, nearest(&lower)].map(Word::Float));
+        }
+        self.end();
+    }
+
+    /// For |x| below 1/2 and beyond, and each positive and negative: acos x is the first number and the third times the sum
+    /// of s + s R(s^2) and the second.
+    fn arcs(&mut self) {
+        self.begin("parts of acos x by the size and sign of x: inverse_trigonometry.wat");
+        let half = self.constants.pi(BITS, ROUNDING).mul(&big(0.5), BITS, ROUNDING);
+        let high = nearest(&half);
+        let low = nearest(&half.sub(&big(high), BITS, ROUNDING));
+        for parts in
+            [[high, -low, -1.0, 0.0], [high, low, 1.0, 0.0], [0.0, 0.0, 2.0, 0.0], [2.0 * high, -low, -2.0, 0.0]]
+        {
+            self.entry(&parts.map(Word::Float));
         }
         self.end();
     }

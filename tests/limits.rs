@@ -266,8 +266,8 @@ fn memory_grows_to_the_machines_memory_less_a_reserve_and_the_program_goes_on() 
           (br_if $next (i32.lt_u (local.get $page) (call $end))))
         (if (i32.ne (i32.load (i32.sub (call $end) (i32.const 65536))) (i32.sub (call $end) (i32.const 65536)))
           (then unreachable))
-        ;; At least 100 MiB, at most 128 less what the kernel keeps.
-        (if (i32.lt_u (memory.size) (i32.const 1600)) (then unreachable))
+        ;; At least 96 MiB, at most 128 less what the kernel keeps.
+        (if (i32.lt_u (memory.size) (i32.const 1536)) (then unreachable))
         (if (i32.gt_u (memory.size) (i32.const 1920)) (then unreachable))
         (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
     let wasm = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));

@@ -49,41 +49,39 @@
 
 ;; double acos(double x).
 ;;
-;; pi/2 - asin x below 1/2; beyond, 2 asin(s) or pi - 2 asin(s) with s as in asin.
+;; pi/2 - asin x below 1/2; beyond, 2 asin(s) or pi - 2 asin(s) with s as in asin. All are H + G (s + s R(s^2)), where s is
+;; |x| below 1/2, and H and G are in a table: which of them it is cannot be foreseen, so there is no branch on it.
 (func $acos (export "acos") (param $x f64) (result f64)
-  (local $z f64) (local $s f64) (local $s_high f64)
+  (local $bits i64) (local $beyond i32) (local $entry i32) (local $z f64) (local $s f64) (local $s_high f64)
   (if (i32.eqz (f64.lt (f64.abs (local.get $x)) (f64.const 1)))
     (then (return (call $acos_of_special (local.get $x)))))
-  (if (f64.lt (f64.abs (local.get $x)) (f64.const 0.5))
-    (then
-      (return (f64.sub
-        (f64.const 1.57079632679489655800e+00)
-        (f64.sub
-          (local.get $x)
-          (f64.sub
-            (f64.const 6.12323399573676603587e-17)
-            (f64.mul (local.get $x) (call $arc_series (f64.mul (local.get $x) (local.get $x))))))))))
-  (local.set $z (f64.mul (f64.sub (f64.const 1) (f64.abs (local.get $x))) (f64.const 0.5)))
+  (local.set $bits (i64.reinterpret_f64 (local.get $x)))
+  (local.set $beyond (i64.ge_u
+    (i64.and (local.get $bits) (i64.const 0x7fffffffffffffff))
+    (i64.const 0x3fe0000000000000)))
+  (local.set $entry (i32.or
+    (i32.shl (local.get $beyond) (i32.const 6))
+    (i32.shl (i32.wrap_i64 (i64.shr_u (local.get $bits) (i64.const 63))) (i32.const 5))))
+  (local.set $z (f64.reinterpret_i64 (select
+    (i64.reinterpret_f64 (f64.mul (f64.sub (f64.const 1) (f64.abs (local.get $x))) (f64.const 0.5)))
+    (i64.reinterpret_f64 (f64.mul (local.get $x) (local.get $x)))
+    (local.get $beyond))))
   (local.set $s (f64.sqrt (local.get $z)))
-  (if (f64.lt (local.get $x) (f64.const 0))
-    (then
-      (return (f64.mul
-        (f64.const 2)
-        (f64.sub
-          (f64.const 1.57079632679489655800e+00)
-          (f64.add
-            (local.get $s)
-            (f64.sub
-              (f64.mul (call $arc_series (local.get $z)) (local.get $s))
-              (f64.const 6.12323399573676603587e-17))))))))
   (local.set $s_high (call $upper (local.get $s)))
-  (f64.mul
-    (f64.const 2)
-    (f64.add
-      (local.get $s_high)
+  (f64.add
+    (f64.mul
       (f64.add
-        (f64.mul (call $arc_series (local.get $z)) (local.get $s))
-        (call $root_rest_of (local.get $z) (local.get $s) (local.get $s_high))))))
+        (f64.add
+          (f64.add
+            (f64.mul (call $arc_series (local.get $z)) (local.get $s))
+            (f64.load $tables offset=16392 (local.get $entry)))
+          ;; As $root_rest_of, but 0 for 0.
+          (f64.div
+            (f64.sub (local.get $z) (f64.mul (local.get $s_high) (local.get $s_high)))
+            (f64.add (f64.add (local.get $s) (local.get $s_high)) (f64.const 0x1p-1000))))
+        (local.get $s_high))
+      (f64.load $tables offset=16400 (local.get $entry)))
+    (f64.load $tables offset=16384 (local.get $entry))))
 
 ;; acos of +-1; a NaN beyond.
 (func $acos_of_special (param $x f64) (result f64)

@@ -232,7 +232,10 @@ fn a_proved_heap_is_replaced_if_nothing_else_is_in_it() {
     }
     assert!(is_apart(&[known(7, "malloc_usable_size")], &[5], &[]), "an entrance that nobody uses");
     assert!(!is_apart(&[known(7, "malloc_usable_size")], &[5], &[(Some(6), 7)]));
-    assert!(is_apart(&[known(7, "aligned_alloc")], &[5], &[(Some(7), 3), (Some(6), 7)]), "an entrance that is ours, too");
+    assert!(
+        is_apart(&[known(7, "aligned_alloc")], &[5], &[(Some(7), 3), (Some(6), 7)]),
+        "an entrance that is ours, too"
+    );
     let malloc_alone = [known(1, "malloc"), known(3, "dlmalloc"), known(5, "sbrk")];
     assert!(!interpose::heap_is_apart(&malloc_alone, [5], []), "its free may be part of its callers");
 }

@@ -1,7 +1,8 @@
 //! The program's linear memory, at address 0 in large pages, and the alias through which Rust reads and writes it.
 //!
-//! A *chunk* is 2 MiB of it. Behind each is one large frame, as long as there are any. A chunk in use as a whole is a
-//! large page; of the last chunk only the small pages in use are mapped, so that the first byte beyond the end faults.
+//! A *chunk* is 2 MiB of it. Behind each is one large frame, as long as there are any, but for a memory that begins
+//! small. A chunk in use as a whole is a large page; of the last chunk only the small pages in use are mapped, so that the
+//! first byte beyond the end faults.
 //!
 //! Key types: [`Linear`], [`LinearPlaces`] for a program's further memories.
 
@@ -107,6 +108,9 @@ impl Linear {
     /// Physical memory that growth to `end` takes: whole chunks, what is missing in a last chunk of small frames, and a
     /// page table for each.
     fn bytes_needed(&self, end: u64) -> u64 {
+        if self.begins_small(end) {
+            return end + PAGE_BYTES;
+        }
         let tail_end = self.bytes.next_multiple_of(LARGE_PAGE_BYTES);
         let chunks = end.saturating_sub(tail_end).div_ceil(LARGE_PAGE_BYTES);
         let in_tail = match self.tail {
@@ -116,11 +120,16 @@ impl Linear {
         in_tail + chunks * (LARGE_PAGE_BYTES + PAGE_BYTES)
     }
 
+    /// Whether growing to `end` begins a memory beside the program's first with less than a chunk, such as the libc's tables.
+    const fn begins_small(&self, end: u64) -> bool {
+        self.number > 0 && self.bytes == 0 && end < LARGE_PAGE_BYTES
+    }
+
     /// Grows to `end`, which lies in or at the end of the chunk after the last byte.
     fn grow_in_chunk(&mut self, memory: &mut Memory, end: u64) -> Result<(), MemoryError> {
         let Memory { frames, space, .. } = memory;
         if self.bytes.is_multiple_of(LARGE_PAGE_BYTES) {
-            let frame = frames.allocate_large();
+            let frame = if self.begins_small(end) { None } else { frames.allocate_large().ok() };
             self.tail = frame.map_or(Tail::SmallFrames, |frame| Tail::LargeFrame(frame.address()));
         }
         let range = self.base() + self.bytes..self.base() + end;

@@ -242,7 +242,8 @@ pub fn a_block_has_the_alignment_that_is_asked_for(libc: &mut impl LibcUnderTest
         let error = model.call("posix_memalign", &[place, alignment, 33]);
         assert_eq!(error, expected, "alignment {alignment}");
         if expected == 0 {
-            let block = u32::from_le_bytes(model.libc.memory()[place..place + 4].try_into().expect("four bytes")) as usize;
+            let block =
+                u32::from_le_bytes(model.libc.memory()[place..place + 4].try_into().expect("four bytes")) as usize;
             assert!(block.is_multiple_of(alignment));
             model.enter(block, 33);
         }
