@@ -4,7 +4,7 @@
 //! of one heap reaches the other.
 //!
 //! By default ([`Interpose::Proof`]) a function is replaced if its body is proved to be that of a known C library
-//! (`known/mod.rs`), whatever its name; the heap if
+//! (`known/mod.rs`), whatever its name, and the libc's is not slower ([`SLOWER`]); the heap if
 //!
 //! 1. `malloc` and `free` are both there: a program that lacks one may have it as a part of its callers, which still work on
 //!    the program's heap. That each function behind them is known, too, is in the proof.
@@ -70,6 +70,10 @@ pub struct Interposed {
     pub named: u64,
 }
 
+/// Functions that are slower than wasi-libc's own on this engine, in throughput or in latency (`./just bench libc`): what is
+/// proved keeps its own body.
+const SLOWER: [&str; 2] = ["cbrt", "atanf"];
+
 /// Other entrances to a heap that the libc does not offer.
 const ENTRANCES: [&str; 11] = [
     "memalign",
@@ -133,7 +137,7 @@ pub fn proved(program: &impl Bodies) -> Vec<(u32, &'static LibcFunction)> {
         && heap_is_apart(&proved, program.growing(), program.references());
     let mut replaced: BTreeMap<u32, &'static LibcFunction> = BTreeMap::new();
     for (index, function) in proved.iter().filter_map(|proved| Some((proved.index, find(proved.known.name)?))) {
-        if heap || function.family != Family::Allocation {
+        if !SLOWER.contains(&function.name) && (heap || function.family != Family::Allocation) {
             replaced.entry(index).or_insert(function);
         }
     }

@@ -187,11 +187,13 @@
 ;;
 ;; The logarithm as in logarithm.wat, but with an upper part of r of 26 bits, and with what rounding takes from the sums of
 ;; k ln 2 + log c, of that part, and of half its square, which is exact. The product with y takes 26 bits of each for its
-;; first part. From there on as exp.
+;; first part. From there on as exp, but that the multiple of ln 2 / 256 is that of y (log x - r^4 / 4 ..), within 10^-5 of it,
+;; which is there long before the rest of what is small.
 (func $power_of_normal (param $bits i64) (param $more f64) (param $y f64) (result f64)
   (local $moved i64) (local $entry i32) (local $k f64) (local $z f64) (local $distance f64) (local $r f64)
   (local $square f64) (local $upper f64) (local $lower f64) (local $half f64) (local $high f64) (local $first f64)
-  (local $sum f64) (local $low f64) (local $y_upper f64) (local $n i64) (local $power f64)
+  (local $sum f64) (local $low f64) (local $y_upper f64) (local $n i64) (local $power f64) (local $cube f64)
+  (local $multiple f64)
   (local.set $moved (i64.sub (local.get $bits) (i64.const 0x3fe6700000000000)))
   (local.set $entry (i32.and
     (i32.wrap_i64 (i64.shr_u (local.get $moved) (i64.const 40)))
@@ -220,6 +222,12 @@
   (local.set $first (f64.add (local.get $high) (local.get $upper)))
   (local.set $sum (f64.add (local.get $first) (local.get $half)))
   (local.set $square (f64.mul (local.get $r) (local.get $r)))
+  (local.set $cube (f64.mul (local.get $square) (local.get $r)))
+  (local.set $multiple (f64.add
+    (f64.mul
+      (f64.add (local.get $sum) (f64.mul (local.get $cube) (f64.const 0x1.5555555555555p-2)))
+      (f64.mul (local.get $y) (f64.const 0x1.71547652b82fep+8)))
+    (f64.const 0x1.8p52)))
   ;; log(1 + r) - r + r^2 / 2 within 2^-70.6 r (an interpolation at Chebyshev's points), and the rest of what is small.
   (local.set $low (f64.add
     (f64.add
@@ -247,7 +255,7 @@
             (f64.mul (local.get $r) (f64.const -0x1.000197b1afca8p-3))
             (f64.const 0x1.24940e22d9958p-3))
           (f64.mul (local.get $square) (local.get $square))))
-      (f64.mul (local.get $square) (local.get $r)))))
+      (local.get $cube))))
   (local.set $upper (f64.reinterpret_i64 (i64.and
     (i64.reinterpret_f64 (local.get $sum))
     (i64.const 0xfffffffff8000000))))
@@ -265,19 +273,16 @@
   (local.set $high (f64.mul (local.get $y_upper) (local.get $upper)))
   (if (f64.ge (f64.mul (local.get $high) (local.get $high)) (f64.const 476100))
     (then (return (call $exp_far (local.get $high) (local.get $low)))))
-  (local.set $sum (f64.add
-    (f64.mul (f64.add (local.get $high) (local.get $low)) (f64.const 0x1.71547652b82fep+8))
-    (f64.const 0x1.8p52)))
-  (local.set $n (i64.reinterpret_f64 (local.get $sum)))
+  (local.set $n (i64.reinterpret_f64 (local.get $multiple)))
   (local.set $entry (i32.and (i32.shl (i32.wrap_i64 (local.get $n)) (i32.const 4)) (i32.const 0xff0)))
   (local.set $power (f64.reinterpret_i64 (i64.add
     (i64.shl (local.get $n) (i64.const 44))
     (i64.load $tables offset=8 (local.get $entry)))))
-  (local.set $sum (f64.sub (local.get $sum) (f64.const 0x1.8p52)))
+  (local.set $multiple (f64.sub (local.get $multiple) (f64.const 0x1.8p52)))
   (local.set $r (f64.add
     (f64.sub
-      (f64.sub (local.get $high) (f64.mul (local.get $sum) (f64.const 0x1.62e42feep-9)))
-      (f64.mul (local.get $sum) (f64.const 0x1.a39ef35793c76p-41)))
+      (f64.sub (local.get $high) (f64.mul (local.get $multiple) (f64.const 0x1.62e42feep-9)))
+      (f64.mul (local.get $multiple) (f64.const 0x1.a39ef35793c76p-41)))
     (local.get $low)))
   (local.set $square (f64.mul (local.get $r) (local.get $r)))
   (f64.add

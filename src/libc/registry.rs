@@ -92,7 +92,7 @@ static FUNCTIONS: [LibcFunction; 60] = [
     mathematics("cos", D1, "the cosine of radians, at most 0.8 ULP off"),
     mathematics("tan", D1, "the tangent of radians, at most 0.85 ULP off"),
     mathematics("asin", D1, "the arc sine, at most 0.95 ULP off"),
-    mathematics("acos", D1, "the arc cosine, at most 0.95 ULP off"),
+    mathematics("acos", D1, "the arc cosine, at most 0.85 ULP off"),
     mathematics("atan", D1, "the arc tangent, at most 0.9 ULP off"),
     mathematics("exp", D1, "e to the power of x, at most 0.6 ULP off"),
     mathematics("exp2", D1, "2 to the power of x, at most 0.6 ULP off"),

@@ -15,7 +15,7 @@ pub fn result(function: &LibcFunction, args: &[f64]) -> f64 {
 
 /// Functions with an algorithm of their own: their results are nearer to the exact ones than the oracle's. Those of floats
 /// all are, but for what is exact.
-const OWN: [&str; 9] = ["exp", "exp2", "log", "log2", "log10", "pow", "sin", "cos", "hypot"];
+const OWN: [&str; 10] = ["exp", "exp2", "log", "log2", "log10", "pow", "sin", "cos", "acos", "hypot"];
 
 /// How far from the oracle's a result may lie: not at all, but by one number of its format where the libc has an algorithm
 /// of its own, or reduces large angles otherwise.
