@@ -65,9 +65,10 @@ impl Bodies for Module {
     }
 
     fn growing(&self) -> impl Iterator<Item = u32> {
-        self.bodies.iter().zip(self.imported_functions..).filter_map(|(body, index)| {
+        let bodies = self.bodies.iter().zip(self.imported_functions..).filter(|(body, _)| may_grow(body.as_bytes()));
+        bodies.filter_map(|(body, index)| {
             let mut operators = body.get_operators_reader().into_iter().flatten().map_while(Result::ok);
-            operators.any(|operator| matches!(operator, Operator::MemoryGrow { .. })).then_some(index)
+            operators.any(|operator| matches!(operator, Operator::MemoryGrow { mem: 0 })).then_some(index)
         })
     }
 }
@@ -102,4 +103,10 @@ fn named_function(expression: &ConstExpr<'_>) -> Option<u32> {
         Ok(ConstantValue::Function(index)) => Some(index),
         _ => None,
     }
+}
+
+/// Whether the encoding of `memory.grow` with index 0, in one byte or more, is anywhere in a body. Looking for that is faster
+/// than reading operators.
+fn may_grow(body: &[u8]) -> bool {
+    body.windows(2).any(|bytes| bytes[0] == 0x40 && matches!(bytes[1], 0 | 0x80))
 }

@@ -88,7 +88,7 @@ pub trait Bodies {
     fn bytes_at(&self, address: u32, bytes: u32) -> Option<Vec<u8>>;
     /// Every place that names a function.
     fn references(&self) -> impl Iterator<Item = Reference>;
-    /// The functions that make a memory grow.
+    /// The functions that make the first memory grow.
     fn growing(&self) -> impl Iterator<Item = u32>;
 }
 
