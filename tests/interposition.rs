@@ -110,25 +110,25 @@ const OWN_NAMES: [(&str, u64, &str); 6] = [
     ),
 ];
 
-fn with_options(options: Options) {
-    for (what, expected, fields) in OWN_NAMES {
-        let wat = format!("(module {fields} (export \"check\" (func $check)))");
-        let mut engine = engine::engine(&wat, options, Profile::default());
-        assert_eq!(engine::call(&mut engine, "check", &[]), [expected], "{what}");
-    }
+/// The module of one of [`OWN_NAMES`].
+fn module(fields: &str) -> String {
+    format!("(module {fields} (export \"check\" (func $check)))")
 }
 
 #[test]
 fn what_has_a_name_of_the_libc_keeps_its_meaning_at_every_tier() {
     for (what, expected, fields) in OWN_NAMES {
-        let wat = format!("(module {fields} (export \"check\" (func $check)))");
-        at_every_tier(&wat, &(what, vec![expected]), |engine| (what, engine::call(engine, "check", &[])));
+        at_every_tier(&module(fields), &(what, vec![expected]), |engine| (what, engine::call(engine, "check", &[])));
     }
 }
 
 #[test]
 fn what_has_a_name_of_the_libc_keeps_its_meaning_beside_the_heap_that_checks() {
-    with_options(Options { heap: Heap::Checked, ..Options::default() });
+    let options = Options { heap: Heap::Checked, ..Options::default() };
+    for (what, expected, fields) in OWN_NAMES {
+        let mut engine = engine::engine(&module(fields), options, Profile::default());
+        assert_eq!(engine::call(&mut engine, "check", &[]), [expected], "{what}");
+    }
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn padded(number: u32) -> [u8; 5] {
 #[test]
 fn interposition_can_be_switched_off() {
     let (_, expected, fields) = OWN_NAMES[3];
-    let wat = format!("(module {fields} (export \"check\" (func $check)))");
+    let wat = module(fields);
     let value = |interpose| {
         let options = Options { interpose, ..Options::default() };
         engine::call(&mut engine::engine(&wat, options, Profile::default()), "check", &[])

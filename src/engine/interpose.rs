@@ -18,7 +18,7 @@ pub fn interposed(module: &Module, rule: Interpose) -> Vec<(u32, &'static libc::
                 let ty = module.function_type(*index);
                 NamedFunction { index: *index, name, params: ty.params(), results: ty.results() }
             });
-            libc::interpositions(named, references(module))
+            libc::interpositions(named, module.references())
         }
         Interpose::Off => Vec::new(),
     }
@@ -34,7 +34,7 @@ impl Bodies for Module {
         self.types.get(index as usize)
     }
 
-    fn import(&self, index: u32) -> Option<(&str, &str)> {
+    fn import(&self, index: u32) -> Option<(&'static str, &'static str)> {
         let mut functions = self.imports.iter().filter(|import| matches!(import.ty, TypeRef::Func(_)));
         functions.nth(index as usize).map(|import| (import.module, import.name))
     }
@@ -61,7 +61,27 @@ impl Bodies for Module {
     }
 
     fn references(&self) -> impl Iterator<Item = Reference> {
-        references(self)
+        let bodies = self.bodies.iter().enumerate().flat_map(|(index, body)| {
+            let from = Some(self.imported_functions + index as u32);
+            let operators = body.get_operators_reader().into_iter().flatten();
+            operators.map_while(Result::ok).filter_map(move |operator| match operator {
+                Operator::Call { function_index: to }
+                | Operator::ReturnCall { function_index: to }
+                | Operator::RefFunc { function_index: to } => Some(Reference { from, to }),
+                _ => None,
+            })
+        });
+        let elements = self.elements.iter().flat_map(|element| match &element.items {
+            ElementItems::Functions(functions) => functions.clone().into_iter().map_while(Result::ok).collect(),
+            ElementItems::Expressions(_, expressions) => {
+                let expressions = expressions.clone().into_iter().map_while(Result::ok);
+                expressions.filter_map(|expression| named_function(&expression)).collect::<Vec<u32>>()
+            }
+        });
+        let globals = self.globals.iter().filter_map(|global| named_function(&global.init_expr));
+        let functions = self.exports.iter().filter(|export| export.kind == ExternalKind::Func);
+        let exports = functions.map(|export| export.index);
+        bodies.chain(elements.chain(globals).chain(exports).map(|to| Reference { from: None, to }))
     }
 
     fn growing(&self) -> impl Iterator<Item = u32> {
@@ -71,31 +91,6 @@ impl Bodies for Module {
             operators.any(|operator| matches!(operator, Operator::MemoryGrow { mem: 0 })).then_some(index)
         })
     }
-}
-
-/// Every place in `module` that names a function.
-fn references(module: &Module) -> impl Iterator<Item = Reference> + '_ {
-    let bodies = module.bodies.iter().enumerate().flat_map(|(index, body)| {
-        let from = Some(module.imported_functions + index as u32);
-        let operators = body.get_operators_reader().into_iter().flatten();
-        operators.map_while(Result::ok).filter_map(move |operator| match operator {
-            Operator::Call { function_index: to }
-            | Operator::ReturnCall { function_index: to }
-            | Operator::RefFunc { function_index: to } => Some(Reference { from, to }),
-            _ => None,
-        })
-    });
-    let elements = module.elements.iter().flat_map(|element| match &element.items {
-        ElementItems::Functions(functions) => functions.clone().into_iter().map_while(Result::ok).collect(),
-        ElementItems::Expressions(_, expressions) => {
-            let expressions = expressions.clone().into_iter().map_while(Result::ok);
-            expressions.filter_map(|expression| named_function(&expression)).collect::<Vec<u32>>()
-        }
-    });
-    let globals = module.globals.iter().filter_map(|global| named_function(&global.init_expr));
-    let functions = module.exports.iter().filter(|export| export.kind == ExternalKind::Func);
-    let exports = functions.map(|export| export.index);
-    bodies.chain(elements.chain(globals).chain(exports).map(|to| Reference { from: None, to }))
 }
 
 fn named_function(expression: &ConstExpr<'_>) -> Option<u32> {

@@ -44,7 +44,7 @@ pub struct Known {
     /// What its slots refer to that a linker chooses: pairs of a distance from the slot before and a place in `symbols`.
     pub relocations: &'static [u8],
     pub symbols: &'static [Symbol],
-    /// Its object file is the heap's, or it makes memory grow.
+    /// It works on the heap's variables, is an entrance to the heap or reaches one of these, or makes memory grow.
     pub is_heap: bool,
 }
 
@@ -81,7 +81,7 @@ pub trait Bodies {
     /// The type of this index.
     fn ty(&self, index: u32) -> Option<&FuncType>;
     /// Module and name that function `index` is imported from.
-    fn import(&self, index: u32) -> Option<(&str, &str)>;
+    fn import(&self, index: u32) -> Option<(&'static str, &'static str)>;
     /// Whether global `index` is a mutable i32.
     fn is_stack_pointer(&self, index: u32) -> bool;
     /// What is at `address` when the program starts; none where that is not known.

@@ -94,7 +94,7 @@ impl Bodies for Program {
     fn ty(&self, index: u32) -> Option<&FuncType> {
         self.types.get(index as usize)
     }
-    fn import(&self, index: u32) -> Option<(&str, &str)> {
+    fn import(&self, index: u32) -> Option<(&'static str, &'static str)> {
         self.imports.get(index as usize).copied()
     }
     fn is_stack_pointer(&self, index: u32) -> bool {

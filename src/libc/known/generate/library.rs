@@ -175,8 +175,7 @@ impl Library {
         anyhow::ensure!(seen == all, "{} of its relocations are elsewhere than in slots", all - seen);
         anyhow::ensure!(symbols.len() < usize::from(NO_SYMBOL), "it has too many symbols");
         // The values in an object file are addends, or made up: distances in there are those after linking.
-        let mut addends = masked_with_addends(object, &masked);
-        addends.hash = masked.hash;
+        let addends = masked_with_addends(object, &masked);
         let grows = body
             .get_operators_reader()?
             .into_iter()

@@ -4,23 +4,23 @@
 
 use anyhow::{Context, Result};
 use bareflow::engine::module::Module;
+use bareflow::libc::known::Bodies;
 use std::collections::BTreeMap;
 use wasmparser::{
-    DefinedDataSymbol, KnownCustom, Linking, Parser, Payload, RelocationEntry, RelocationType, SegmentFlags,
-    SymbolFlags, SymbolInfo,
+    DefinedDataSymbol, KnownCustom, Linking, Parser, Payload, RelocationEntry, RelocationType, SymbolFlags, SymbolInfo,
 };
 
 pub struct Object {
     pub module: Module,
     pub symbols: Vec<SymbolInfo<'static>>,
-    /// Name and flags of each data segment.
-    segments: Vec<(&'static str, SegmentFlags)>,
+    /// Name of each data segment.
+    segments: Vec<&'static str>,
     /// Where the contents of the code section begin.
     code: usize,
     /// Where the data sections' contents begin.
     data: usize,
     /// By where they apply in the code section.
-    pub code_relocations: BTreeMap<usize, RelocationEntry>,
+    code_relocations: BTreeMap<usize, RelocationEntry>,
     data_relocations: Vec<RelocationEntry>,
 }
 
@@ -73,8 +73,7 @@ impl Object {
                 Linking::SymbolTable(map) => self.symbols = map.into_iter().collect::<Result<_, _>>()?,
                 Linking::SegmentInfo(map) => {
                     for segment in map {
-                        let segment = segment?;
-                        self.segments.push((segment.name, segment.flags));
+                        self.segments.push(segment?.name);
                     }
                 }
                 _ => {}
@@ -99,15 +98,12 @@ impl Object {
 
     /// Name of a function's symbol; those that this file does not define have the name of their import, too.
     pub fn function_name(&self, index: u32, name: Option<&'static str>) -> &'static str {
-        let imports = self.module.imports.iter().filter(|import| matches!(import.ty, wasmparser::TypeRef::Func(_)));
-        name.or_else(|| imports.clone().nth(index as usize).map(|import| import.name)).unwrap_or("")
+        name.or_else(|| self.module.import(index).map(|(_, name)| name)).unwrap_or("")
     }
 
     /// Module and name from which `index` is imported for good, which is not from `env`.
     pub fn import(&self, index: u32) -> Option<(&'static str, &'static str)> {
-        let mut imports = self.module.imports.iter().filter(|import| matches!(import.ty, wasmparser::TypeRef::Func(_)));
-        let import = imports.nth(index as usize)?;
-        (import.module != "env").then_some((import.module, import.name))
+        self.module.import(index).filter(|(module, _)| *module != "env")
     }
 
     /// The content of a data symbol, and whether programs may write to it; none where the linker writes into it.
@@ -122,7 +118,7 @@ impl Object {
         if self.data_relocations.iter().any(|entry| inside.contains(&(entry.offset as usize))) {
             return Ok(None);
         }
-        let (name, _) = self.segments.get(symbol.index as usize).context("a segment has no name")?;
+        let name = self.segments.get(symbol.index as usize).context("a segment has no name")?;
         Ok(Some((content, !name.starts_with(".rodata"))))
     }
 
