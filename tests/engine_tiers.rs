@@ -4,6 +4,8 @@
 #[path = "common/engine.rs"]
 mod engine;
 
+use core::ops::Range;
+
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::seams::{CodeMemory, OutOfMemory};
 use bareflow::engine::tier::{Promotion, Thresholds, Tier};
@@ -349,6 +351,10 @@ impl CodeMemory for Small {
 
     fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), OutOfMemory> {
         self.memory.write(offset, bytes)
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.memory.bytes(range)
     }
 }
 

@@ -8,9 +8,11 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use cranelift_codegen::ir::TrapCode;
 use iced_x86::IcedError;
+use serde::{Deserialize, Serialize};
 
 use super::compile::{Effort, MachineCode, Relocation, RelocationKind, Symbol};
 use super::cpu::CpuFeatures;
+use super::details::Details;
 use super::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
 use super::library;
 use super::paste::paste;
@@ -48,6 +50,8 @@ pub struct CodeSpace {
     settled: BTreeMap<FuncId, u64>,
     /// Placed code, ascending by address.
     placed: Vec<Placed>,
+    /// What is known of the places in it, piece by piece.
+    details: Vec<u8>,
     /// Bytes of functions, wrappers and kernels.
     pub bytes: usize,
     /// Bytes of kernels.
@@ -61,28 +65,31 @@ struct EntryBlock {
     offset: usize,
 }
 
+/// What a piece of code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Piece {
+    Kernel(u32),
+    /// Calls functions of this signature.
+    Wrapper(u32),
+    Function(u32),
+}
+
 /// A piece of placed code.
+#[derive(Clone, Debug)]
 pub struct Placed {
+    pub piece: Piece,
     pub range: Range<u64>,
-    /// The function it belongs to; none for wrappers and kernels.
-    pub function: Option<FuncId>,
-    traps: Vec<(u32, TrapCode)>,
-    locations: Vec<(u32, u32)>,
+    /// Where what is known of the places in it is.
+    details: Range<usize>,
 }
 
 impl Placed {
-    /// Why the instruction at `address` faults, if it is one that may.
-    pub fn trap(&self, address: u64) -> Option<TrapCode> {
-        let offset = (address - self.range.start) as u32;
-        let index = self.traps.binary_search_by_key(&offset, |(at, _)| *at).ok()?;
-        Some(self.traps[index].1)
-    }
-
-    /// The offset in the module of the operator that the code at `address` belongs to.
-    pub fn module_offset(&self, address: u64) -> Option<u32> {
-        let offset = (address - self.range.start) as u32;
-        let after = self.locations.partition_point(|(at, _)| *at <= offset);
-        self.locations[..after].last().map(|(_, offset)| *offset).filter(|offset| *offset != u32::MAX)
+    /// The function it belongs to; none for wrappers and kernels.
+    pub const fn function(&self) -> Option<FuncId> {
+        match self.piece {
+            Piece::Function(id) => Some(FuncId(id)),
+            Piece::Kernel(_) | Piece::Wrapper(_) => None,
+        }
     }
 }
 
@@ -106,6 +113,7 @@ impl CodeSpace {
             kernels: BTreeMap::new(),
             settled: BTreeMap::new(),
             placed: Vec::new(),
+            details: Vec::new(),
             bytes: 0,
             kernel_bytes: 0,
         };
@@ -160,12 +168,13 @@ impl CodeSpace {
     }
 
     /// Places `code` and returns its address.
-    pub fn place(&mut self, mut code: MachineCode, function: Option<FuncId>) -> Result<u64, EngineError> {
+    pub fn place(&mut self, mut code: MachineCode, piece: Piece) -> Result<u64, EngineError> {
         paste(&mut code).map_err(|error| EngineError::Codegen(alloc::format!("kernels: {error}")))?;
         for id in code.relocations.iter().filter_map(|relocation| relocation.target.kernel()) {
             self.kernel(id)?;
         }
         room::reserve(&mut self.placed, 1, "the list of machine code")?;
+        let details = Details::of(&code).append_to(&mut self.details)?;
         let offset = self.reserve(code.bytes.len())?;
         let address = self.base() + offset as u64;
         for relocation in &code.relocations {
@@ -175,7 +184,7 @@ impl CodeSpace {
         self.write(offset, &code.bytes)?;
         self.bytes += code.bytes.len();
         let range = address..address + code.bytes.len() as u64;
-        self.placed.push(Placed { range, function, traps: code.traps, locations: code.locations });
+        self.placed.push(Placed { piece, range, details });
         Ok(address)
     }
 
@@ -204,6 +213,22 @@ impl CodeSpace {
         self.placed[..after].last().filter(|placed| placed.range.contains(&address))
     }
 
+    /// Why the instruction at `address` faults, if it is one that may.
+    pub fn trap(&self, address: u64) -> Option<TrapCode> {
+        let placed = self.find(address)?;
+        self.details(placed).trap((address - placed.range.start) as u32)
+    }
+
+    /// The offset in the body of its function of the operator that the code at `address` belongs to.
+    pub fn body_offset(&self, address: u64) -> Option<u32> {
+        let placed = self.find(address)?;
+        self.details(placed).location((address - placed.range.start) as u32)
+    }
+
+    fn details(&self, placed: &Placed) -> Details {
+        Details::read(&self.details[placed.details.clone()])
+    }
+
     fn kernel(&mut self, id: KernelId) -> Result<(), EngineError> {
         if self.kernels.contains_key(&id) {
             return Ok(());
@@ -211,7 +236,7 @@ impl CodeSpace {
         let code =
             kernel_code(id, self.cpu).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))?;
         self.kernel_bytes += code.bytes.len();
-        let address = self.place(code, None)?;
+        let address = self.place(code, Piece::Kernel(id.number()))?;
         self.kernels.insert(id, address);
         Ok(())
     }

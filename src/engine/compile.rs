@@ -11,6 +11,7 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
+use serde::{Deserialize, Serialize};
 
 use super::EngineError;
 use super::cpu::CpuFeatures;
@@ -57,7 +58,7 @@ pub struct MachineCode {
 }
 
 /// A place in code that depends on where something is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relocation {
     pub offset: u32,
     pub kind: RelocationKind,
@@ -65,7 +66,7 @@ pub struct Relocation {
     pub addend: i64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RelocationKind {
     /// 32 bits, relative to the place itself.
     Near,
@@ -74,7 +75,7 @@ pub enum RelocationKind {
 }
 
 /// What a relocation refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Symbol {
     Function(FuncId),
     RuntimeTrampoline,
@@ -83,7 +84,7 @@ pub enum Symbol {
     Kernel(KernelId),
     /// Room in front of a call of this kernel; none is left after pasting.
     Room(KernelId),
-    Library(LibCall),
+    Library(#[serde(with = "super::library")] LibCall),
 }
 
 impl Symbol {

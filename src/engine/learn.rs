@@ -77,16 +77,16 @@ impl Engine {
         self.earlier.functions.get(self.functions[id.0 as usize].earlier?)
     }
 
-    /// How often each block ran, in earlier boots and in this one; empty if they were counted in none.
-    pub(super) fn block_counts(&self, id: FuncId) -> Result<Vec<u64>, NoRoom> {
+    /// Which blocks ran neither in earlier boots nor in this one; empty if they were counted in none.
+    pub(super) fn never_ran(&self, id: FuncId) -> Result<Vec<bool>, NoRoom> {
         let state = &self.functions[id.0 as usize];
         let earlier = self.known(id).map_or(&[][..], |record| &record.blocks);
         let Some(observed) = state.observed.filter(|_| state.was_in_baseline || !earlier.is_empty()) else {
             return Ok(Vec::new());
         };
-        let mut counts = self.words(observed.blocks, observed.block_count)?;
-        counts.iter_mut().zip(earlier).for_each(|(count, earlier)| *count = count.saturating_add(*earlier));
-        Ok(counts)
+        let earlier = earlier.iter().chain(core::iter::repeat(&0));
+        let counts = (0..observed.block_count).map(|index| self.platform.state.read(observed.blocks + 8 * index));
+        room::collect(counts.zip(earlier).map(|(count, earlier)| count == 0 && *earlier == 0), COUNTED)
     }
 
     fn words(&self, offset: usize, count: usize) -> Result<Vec<u64>, NoRoom> {

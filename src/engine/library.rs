@@ -3,6 +3,34 @@
 
 use core::arch::x86_64::{__m128i, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_unpackhi_epi64};
 use cranelift_codegen::ir::LibCall;
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serializer};
+
+/// Those that the x64 backend asks for; a stored relocation has the place in this list.
+const ALL: [LibCall; 11] = [
+    LibCall::CeilF32,
+    LibCall::CeilF64,
+    LibCall::FloorF32,
+    LibCall::FloorF64,
+    LibCall::TruncF32,
+    LibCall::TruncF64,
+    LibCall::NearestF32,
+    LibCall::NearestF64,
+    LibCall::FmaF32,
+    LibCall::FmaF64,
+    LibCall::X86Pshufb,
+];
+
+pub fn serialize<S: Serializer>(call: &LibCall, serializer: S) -> Result<S::Ok, S::Error> {
+    let number = ALL.iter().position(|known| known == call).ok_or_else(|| S::Error::custom("no such function"))?;
+    serializer.serialize_u8(number as u8)
+}
+
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LibCall, D::Error> {
+    let number = u8::deserialize(deserializer)?;
+    ALL.get(usize::from(number)).copied().ok_or_else(|| D::Error::custom("no such function"))
+}
 
 /// The address of `call`'s implementation, none if the x64 backend never asks for it.
 pub fn address(call: LibCall) -> Option<u64> {

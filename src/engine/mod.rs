@@ -12,6 +12,7 @@ mod code;
 mod compile;
 mod constant;
 pub mod cpu;
+mod details;
 mod enter;
 mod expansion;
 mod instantiate;

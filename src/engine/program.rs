@@ -5,6 +5,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{collections::BTreeMap, format};
+use serde::{Deserialize, Serialize};
 use wasmparser::{FuncType, RefType};
 
 use super::module::Module;
@@ -13,7 +14,7 @@ use crate::libc::LibcFunction;
 use crate::profile::FunctionKey;
 
 /// A function of any module, or a host function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FuncId(pub u32);
 
 /// A linear memory of any module.
@@ -149,6 +150,12 @@ impl Program {
     pub fn body_bytes(&self, id: FuncId) -> usize {
         let FunctionKind::Defined { module, index } = self.info(id).kind else { return 0 };
         self.modules[module].body(index).map_or(0, |body| body.as_bytes().len())
+    }
+
+    /// Where the body of `id` begins in its module; 0 where it has none.
+    pub fn body_start(&self, id: FuncId) -> u32 {
+        let FunctionKind::Defined { module, index } = self.info(id).kind else { return 0 };
+        self.modules[module].body(index).map_or(0, |body| body.range().start as u32)
     }
 
     pub fn function_type(&self, id: FuncId) -> &FuncType {

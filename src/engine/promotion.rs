@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::choices::Choices;
+use super::code::Piece;
 use super::compile::{Effort, MachineCode};
 use super::expansion::{Expand, Expansions};
 use super::layout::{cell, function};
@@ -76,7 +77,7 @@ impl Engine {
             host_wrapper(environment, id, function, context);
             Ok(Effort::Least)
         })?;
-        let address = self.code.place(code, Some(id))?;
+        let address = self.code.place(code, Piece::Function(id.0))?;
         self.code.patch_entry(id, address, true)?;
         Ok(address)
     }
@@ -111,7 +112,7 @@ impl Engine {
             large_frame_bytes = None;
         }
         let code_bytes = code.bytes.len() as u64;
-        let address = self.code.place(code, Some(id))?;
+        let address = self.code.place(code, Piece::Function(id.0))?;
         self.code.patch_entry(id, address, plan.threshold.is_none())?;
         let state = &mut self.functions[id.0 as usize];
         state.was_promoted = state.tier.is_some();
@@ -164,8 +165,7 @@ impl Engine {
             threshold: (flight && more_to_learn).then_some(counters + function::THRESHOLD),
             promote_at_rounds: flight.then_some(rounds),
             blocks: observed.blocks,
-            block_counts: self.block_counts(id)?,
-            memory_bytes: self.bytes_to_compile_in(),
+            never_ran: if tier == Tier::Baseline { Vec::new() } else { self.never_ran(id)? },
             sites: self.site_plans(id, observed, tier, sites, expansions)?,
             small_frame: false,
             body: None,
@@ -243,5 +243,11 @@ fn quick_and_large(code: &MachineCode) -> Option<u32> {
 
 /// What translations need besides a body.
 pub(super) fn environment<'a>(program: &'a Program, platform: &Rest, compiler: &Compiler) -> Environment<'a> {
-    Environment { program, state_base: platform.state.base(), cpu: platform.cpu, config: compiler.frontend_config() }
+    Environment {
+        program,
+        state_base: platform.state.base(),
+        cpu: platform.cpu,
+        config: compiler.frontend_config(),
+        memory_bytes: platform.bytes_to_compile_in(),
+    }
 }

@@ -13,16 +13,22 @@ use core::mem::size_of;
 use super::program::FuncId;
 use super::seams::{HostFunction, Imports, Stop};
 use super::trap::{Pending, TrapKind};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Rest};
 use crate::profile::{FunctionRecord, SiteRecord, ValueCount, ValueHistogram};
 
 /// What the heap may keep beside each block.
 const BESIDE_A_BLOCK: usize = 64;
 
-impl Engine {
+impl Rest {
     /// Memory that reading a module or compiling may take.
     pub(super) fn bytes_to_compile_in(&self) -> u64 {
-        (self.platform.free_memory)().saturating_sub(self.platform.reserve_bytes)
+        (self.free_memory)().saturating_sub(self.reserve_bytes)
+    }
+}
+
+impl Engine {
+    pub(super) fn bytes_to_compile_in(&self) -> u64 {
+        self.platform.bytes_to_compile_in()
     }
 
     /// Fails where less is left than the reserve. `by` names what was done.

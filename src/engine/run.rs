@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use wasmparser::{ExternalKind, FuncType, ValType};
 
 use super::backtrace::{Backtrace, Trace};
+use super::code::{Piece, Placed};
 use super::compile::Effort;
 use super::enter::read_word;
 use super::layout::cell;
@@ -81,7 +82,7 @@ impl Engine {
 
     /// Adds a sample of the timer: `ticks` were spent at `address`.
     pub fn add_sample(&mut self, address: u64, ticks: u64) {
-        if let Some(function) = self.code.find(address).and_then(|placed| placed.function) {
+        if let Some(function) = self.code.find(address).and_then(Placed::function) {
             let state = &mut self.functions[function.0 as usize];
             state.ticks = state.ticks.saturating_add(ticks);
         }
@@ -147,7 +148,7 @@ impl Engine {
             entry_wrapper(environment, ty, function, context);
             Ok(Effort::Least)
         })?;
-        let address = self.code.place(code, None)?;
+        let address = self.code.place(code, Piece::Wrapper(signature))?;
         self.wrappers.insert(signature, address);
         Ok(address)
     }
@@ -167,8 +168,7 @@ impl Engine {
             FaultKind::Access(address) => TrapKind::WildAccess { address: Some(address) },
             FaultKind::Protection => TrapKind::WildAccess { address: None },
             FaultKind::Operation => {
-                let code = self.code.find(fault.pc).and_then(|placed| placed.trap(fault.pc));
-                code.map_or(TrapKind::WildAccess { address: None }, TrapKind::from_code)
+                self.code.trap(fault.pc).map_or(TrapKind::WildAccess { address: None }, TrapKind::from_code)
             }
         }
     }
@@ -186,7 +186,7 @@ impl Engine {
 
     /// The instruction that the program was at. A kernel makes no frame: the one that calls it, before the return address.
     fn innermost(&self, fault: &Fault) -> Option<u64> {
-        let in_kernel = self.code.find(fault.pc).is_some_and(|placed| placed.function.is_none());
+        let in_kernel = self.code.find(fault.pc).is_some_and(|placed| placed.function().is_none());
         if !in_kernel {
             return Some(fault.pc);
         }
@@ -200,7 +200,7 @@ impl Engine {
         // Recursion has the same place again and again.
         let mut known = None;
         let mut push = |pc| {
-            if known == Some(pc) || self.code.find(pc).is_some_and(|placed| placed.function.is_some()) {
+            if known == Some(pc) || self.code.find(pc).is_some_and(|placed| placed.function().is_some()) {
                 known = Some(pc);
                 trace.push(pc);
             }
@@ -215,8 +215,9 @@ impl Engine {
             frame = caller;
         }
         trace.finish(|pc| {
-            let placed = self.code.find(pc)?;
-            Some((self.program.info(placed.function?).name.clone(), placed.module_offset(pc)))
+            let id = self.code.find(pc)?.function()?;
+            let offset = self.code.body_offset(pc).map(|offset| self.program.body_start(id) + offset);
+            Some((self.program.info(id).name.clone(), offset))
         })
     }
 }

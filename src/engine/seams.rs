@@ -18,6 +18,9 @@ pub trait CodeMemory {
 
     /// Copies `bytes` to `offset` through a writable alias and returns once this CPU would execute them.
     fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), OutOfMemory>;
+
+    /// What is at `range`, all of which was written.
+    fn bytes(&self, range: Range<usize>) -> &[u8];
 }
 
 /// The engine's data that compiled code addresses directly: runtime cells, globals, counters, tables.

@@ -6,7 +6,7 @@ use super::layout::site;
 use crate::profile::{Dropped, FunctionRecord, ONE_BOOT, SiteRecord, ValueCount};
 
 /// How a function is compiled. Ordered from slow to fast code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
     /// Compiled fast, every block and value counted.
     Baseline,

@@ -1,6 +1,7 @@
 //! The engine's seams on Linux. Compiled code reaches linear memory through the pinned register.
 
 use alloc::boxed::Box;
+use core::ops::Range;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -94,6 +95,12 @@ impl CodeMemory for HostCode {
         // A write through another address is seen after a serialising instruction (Intel SDM volume 3, 10.1.3).
         raw_cpuid::cpuid!(0);
         Ok(())
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        assert!(range.start <= range.end && range.end <= CODE_BYTES, "no code at {range:#x?}");
+        // SAFETY: the range lies in the writable mapping, which is written only through `&mut self`.
+        unsafe { core::slice::from_raw_parts(self.writable.address().add(range.start), range.len()) }
     }
 }
 

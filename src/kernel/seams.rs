@@ -1,6 +1,7 @@
 //! The kernel's implementations of what the engine and the drivers ask of the face they run on.
 
 use alloc::boxed::Box;
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use crate::arch::ticks;
@@ -19,6 +20,10 @@ impl CodeMemory for CodeRegion {
 
     fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), OutOfMemory> {
         self.write(offset, bytes).map_err(|_| OutOfMemory)
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.bytes(range)
     }
 }
 

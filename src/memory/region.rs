@@ -3,6 +3,8 @@
 //! Key types: [`Region`], and what is built on it: [`CodeRegion`], [`StateRegion`].
 //! A code or state region gives back its memory when it is dropped.
 
+use core::ops::Range;
+
 use super::frames::Frames;
 use super::layout::{CODE_BASE, CODE_BYTES, LARGE_PAGE_BYTES, PAGE_BYTES, STATE_BASE, STATE_BYTES};
 use super::reserve::ENGINE_LEAVES;
@@ -197,6 +199,13 @@ impl CodeRegion {
         self.0.write_through_physical_map(offset as u64, code)?;
         cpu::serialise();
         Ok(())
+    }
+
+    /// What is at `range` of what was written.
+    pub fn bytes(&self, range: Range<usize>) -> &[u8] {
+        assert!(range.start <= range.end && range.end as u64 <= self.0.mapped(), "no code at {range:#x?}");
+        // SAFETY: the range is mapped and readable, and it is written only through `&mut self`.
+        unsafe { core::slice::from_raw_parts((self.0.base() as usize + range.start) as *const u8, range.len()) }
     }
 }
 

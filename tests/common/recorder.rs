@@ -1,6 +1,7 @@
 //! Code memory that keeps what is written to it.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 use bareflow::engine::Platform;
@@ -26,6 +27,10 @@ impl CodeMemory for Recorder {
     fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), OutOfMemory> {
         self.written.borrow_mut().push(bytes.to_vec());
         self.memory.write(offset, bytes)
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.memory.bytes(range)
     }
 }
 

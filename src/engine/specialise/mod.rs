@@ -28,6 +28,7 @@ mod vectors;
 use alloc::vec::Vec;
 use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
+use serde::{Deserialize, Serialize};
 
 use super::cpu::CpuFeatures;
 use super::registers;
@@ -38,7 +39,7 @@ use shape::Shape;
 use strings::StringFunction;
 
 /// What a kernel does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Operation {
     /// (destination, source): copies [`KernelId::detail`] bytes as `memmove` does, within the guard's conditions.
     CopyExactly,
@@ -96,7 +97,7 @@ impl Operation {
 }
 
 /// The instructions that a kernel may use: the widest vectors, and what every CPU that has them has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Vectors {
     Sse2,
     /// With BMI1, BMI2 and LZCNT.
@@ -134,7 +135,7 @@ impl Vectors {
 }
 
 /// Names one kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KernelId {
     pub operation: Operation,
     pub vectors: Vectors,

@@ -6,6 +6,7 @@
 //! already decides. Neighbours: `lanes` encodes for each level of vectors; `find`, `compare` and the others are the algorithms.
 
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
@@ -15,7 +16,7 @@ use super::{Vectors, compare, compare_blocks, find, last, string_copy, substring
 use crate::profile::ValueHistogram;
 
 /// A function of the libc that has a kernel for all lengths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum StringFunction {
     Memcmp,
     Memchr,

@@ -57,8 +57,7 @@ impl Extent {
     }
 
     /// How hard to try with the body that became `function`, if there is enough memory to try at all.
-    pub fn effort(&self, function: &Function, plan: &Plan) -> Result<Effort, String> {
-        let memory_bytes = plan.memory_bytes;
+    pub fn effort(&self, function: &Function, plan: &Plan, memory_bytes: u64) -> Result<Effort, String> {
         let wanted = match plan.tier {
             Tier::Baseline if plan.small_frame => Effort::Careful,
             Tier::Baseline => Effort::Quick,

@@ -62,7 +62,8 @@ pub mod trap_code {
     pub const UNDEFINED_ELEMENT: TrapCode = TrapCode::unwrap_user(5);
 }
 
-/// How a function is to be compiled.
+/// How a function is to be compiled. Equal plans give equal code, as far as there is memory to make it.
+#[derive(Hash)]
 pub struct Plan {
     pub tier: Tier,
     /// State offset of its call counter.
@@ -73,11 +74,9 @@ pub struct Plan {
     pub promote_at_rounds: Option<u64>,
     /// State offset of its first block counter.
     pub blocks: usize,
-    /// Earlier counts of its blocks, to lay out code by; empty where unknown.
-    pub block_counts: Vec<u64>,
+    /// Which of its blocks ran in no boot, to lay out code by; empty in the baseline and where that is unknown.
+    pub never_ran: Vec<bool>,
     pub sites: Vec<SitePlan>,
-    /// Memory that compiling may take.
-    pub memory_bytes: u64,
     /// Take care that the frame is small; that of the other tiers is.
     pub small_frame: bool,
     /// The libc function is this kernel, whatever its body says.
@@ -87,6 +86,7 @@ pub struct Plan {
 }
 
 /// How calls of one libc function are compiled.
+#[derive(Hash)]
 pub struct CalleePlan {
     /// State offset of its call counter.
     pub calls: usize,
@@ -94,6 +94,7 @@ pub struct CalleePlan {
 }
 
 /// What stands in place of a call.
+#[derive(Hash)]
 pub enum Expansion {
     Kernel(KernelId),
     /// The callee's body, translated as this plan says.
@@ -103,7 +104,7 @@ pub enum Expansion {
 }
 
 /// How one site is to be compiled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct SitePlan {
     /// State offset of the site's cells.
     pub state: usize,
@@ -117,7 +118,7 @@ pub struct SitePlan {
 }
 
 /// How a site records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Probe {
     /// Every call.
     Full,
@@ -126,7 +127,7 @@ pub enum Probe {
 }
 
 /// The fast path of a site. The generic path stands behind its guard.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Specialisation {
     /// Calls of the libc that take a size.
     Sizes {
@@ -174,6 +175,8 @@ pub struct Environment<'a> {
     pub state_base: u64,
     pub cpu: CpuFeatures,
     pub config: TargetFrontendConfig,
+    /// Memory that compiling may take.
+    pub memory_bytes: u64,
 }
 
 /// Translates the body of `id` into `function`; how hard to try to make good code of it.
@@ -203,7 +206,7 @@ pub fn translate(
         what,
     })?;
     let Translator { mut builder, extent, .. } = translator;
-    let effort = extent.effort(builder.func, plan);
+    let effort = extent.effort(builder.func, plan, environment.memory_bytes);
     builder.seal_all_blocks();
     builder.finalize(environment.config);
     effort.map_err(|what| TranslateError {
@@ -259,6 +262,7 @@ struct Translator<'a> {
     pinned: Option<(Block, Value)>,
     state_base: u64,
     cpu: CpuFeatures,
+    memory_bytes: u64,
     builder: FunctionBuilder<'a>,
     stack: Vec<Value>,
     frames: Vec<Frame>,
@@ -300,6 +304,7 @@ impl<'a> Translator<'a> {
             pinned: None,
             state_base: environment.state_base,
             cpu: environment.cpu,
+            memory_bytes: environment.memory_bytes,
             builder,
             stack: Vec::new(),
             frames: Vec::new(),
@@ -326,13 +331,14 @@ impl<'a> Translator<'a> {
         let results = self.program.function_type(self.id).results().iter().map(|ty| machine_type(*ty)).collect();
         self.push_frame(control::FrameKind::Function, Vec::new(), results);
         let mut reader = body.get_operators_reader()?;
+        let start = body.range().start;
         while !reader.eof() {
             let offset = reader.original_position();
-            self.builder.set_srcloc(SourceLoc::new(offset as u32));
+            self.builder.set_srcloc(SourceLoc::new((offset - start) as u32));
             let operator = reader.read()?;
             // Before anything is made of it, for it can name many targets.
             self.extent.note(&operator, self.frames.len(), self.stack.len());
-            if let Some(what) = self.extent.excess(self.builder.func, self.plan.memory_bytes) {
+            if let Some(what) = self.extent.excess(self.builder.func, self.memory_bytes) {
                 return Err(Refusal { offset: offset as usize, what });
             }
             self.operator(&operator, offset as usize)?;

@@ -45,7 +45,7 @@ impl Translator<'_> {
 
     /// Whether an arm ran in no boot, as far as code above the baseline knows; it is moved out of the way.
     pub fn never_ran(&self, number: usize) -> bool {
-        self.plan.tier > Tier::Baseline && self.plan.block_counts.get(number) == Some(&0)
+        self.plan.never_ran.get(number) == Some(&true)
     }
 
     pub fn increment(&mut self, offset: usize) -> Value {
