@@ -8,7 +8,7 @@ mod counting_allocator;
 mod engine;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::host;
 use bareflow::profile::Profile;

@@ -4,7 +4,7 @@
 #[path = "common/engine.rs"]
 mod engine;
 
-use bareflow::engine::tier::Tier;
+use bareflow::engine::decide::tier::Tier;
 use bareflow::engine::{Engine, Options};
 use bareflow::profile::Profile;
 

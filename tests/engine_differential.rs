@@ -11,7 +11,7 @@ use std::io::Write;
 
 use arbitrary::Unstructured;
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Thresholds, Tier};
+use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::host;
 use bareflow::libc::{Heap, Interpose};

@@ -4,7 +4,7 @@
 mod engine;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::profile::{FunctionRecord, Profile};
 

@@ -6,9 +6,9 @@ mod engine;
 mod random;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::module::{Module, ModuleError};
+use bareflow::engine::decide::tier::{Promotion, Tier};
+use bareflow::engine::decode::module::{Module, ModuleError};
 use bareflow::engine::seams::{HostFunction, Imports, OutOfMemory, StateMemory, Stop};
-use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Ending, Engine, EngineError, Options, TrapKind};
 use bareflow::host;
 use bareflow::profile::{FunctionRecord, Profile};

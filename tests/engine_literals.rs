@@ -10,7 +10,7 @@ mod random;
 mod recorder;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::{Ending, Engine, Options};
 use bareflow::profile::Profile;
 use listing::Listing;

@@ -9,7 +9,7 @@ mod random;
 mod recorder;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::host;
 use bareflow::libc::{Family, LibcFunction, functions};

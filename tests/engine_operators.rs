@@ -7,7 +7,7 @@ mod engine;
 mod oracle;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::profile::Profile;
 use oracle::{Oracle, Outcome, invoke, modes};

@@ -7,7 +7,7 @@ mod engine;
 mod random;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::profile::{
     Dropped, FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord, ValueCount, ValueHistogram,

@@ -1,6 +1,6 @@
 //! Programs that use a part of WebAssembly that is not supported are refused by its name, before they start.
 
-use bareflow::engine::module::{Module, ModuleError};
+use bareflow::engine::decode::module::{Module, ModuleError};
 
 /// The refusal of a program.
 fn refusal(text: &str) -> String {

@@ -13,8 +13,8 @@ mod random;
 
 use std::fmt::Write;
 
-use bareflow::engine::module::Module;
-use bareflow::engine::program::PROGRAM;
+use bareflow::engine::decode::module::Module;
+use bareflow::engine::decode::program::PROGRAM;
 use bareflow::engine::{Ending, Engine, TrapKind};
 use bareflow::host;
 use bareflow::libc::{self, Family, LibcFunction};

@@ -5,8 +5,8 @@
 mod engine;
 
 use bareflow::engine::cpu::CpuFeatures;
+use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::seams::{HostFunction, Imports, Stop};
-use bareflow::engine::tier::{Promotion, Tier};
 use bareflow::engine::{Options, Platform};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;

@@ -7,8 +7,8 @@ mod engine;
 use core::ops::Range;
 
 use bareflow::engine::cpu::CpuFeatures;
+use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::seams::{CodeMemory, OutOfMemory};
-use bareflow::engine::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Ending, Engine, Options, Statistics, TrapKind};
 use bareflow::host;
 use bareflow::profile::{Profile, SiteKind};

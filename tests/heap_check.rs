@@ -4,7 +4,7 @@ mod common;
 #[path = "common/engine.rs"]
 mod engine;
 
-use bareflow::engine::tier::Tier;
+use bareflow::engine::decide::tier::Tier;
 use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::libc::Heap;
 use bareflow::profile::Profile;

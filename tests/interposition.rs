@@ -8,7 +8,7 @@ mod oracle;
 mod qemu;
 
 use bareflow::engine::Options;
-use bareflow::engine::module::Module;
+use bareflow::engine::decode::module::Module;
 use bareflow::libc::known::{Masked, NO_SYMBOL, prove};
 use bareflow::libc::{self, Heap, Interpose};
 use bareflow::profile::Profile;

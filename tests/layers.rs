@@ -19,7 +19,7 @@ const UNSAFE: [&str; 12] = [
     "src/memory/",
     "src/drivers/",
     "src/host/",
-    "src/engine/enter.rs",
+    "src/engine/run/enter.rs",
     "src/bin/kernel.rs",
     "src/kernel/boot_information.rs",
     "src/kernel/boot_information_tests.rs",

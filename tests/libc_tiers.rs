@@ -8,7 +8,7 @@ mod engine;
 mod libc_suite;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::libc::{Family, Heap, functions};
 use bareflow::profile::Profile;

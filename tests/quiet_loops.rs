@@ -3,7 +3,7 @@
 #[path = "common/engine.rs"]
 mod engine;
 
-use bareflow::engine::tier::Promotion;
+use bareflow::engine::decide::tier::Promotion;
 use bareflow::engine::{Engine, Options};
 use bareflow::profile::{FunctionRecord, Profile};
 

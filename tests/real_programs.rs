@@ -10,7 +10,7 @@ mod download;
 mod programs;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Thresholds, Tier};
+use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::host;
 use bareflow::profile::Profile;

@@ -1,46 +1,23 @@
 //! The engine: decodes a program, translates, instruments, tiers, specialises, compiles, links and runs it.
 //!
 //! Key types: [`Engine`] (one program on one face), [`Platform`] (what the face supplies), [`Options`], [`Ending`].
-//! Top-down: `instantiate` makes an engine, `run` runs it, `serve` is what compiled code calls back into; `module`,
-//! `program`, `translate`, `compile` and `code` lead from bytes to machine code; `tier`, `choices`, `promotion`,
-//! `specialise` and `learn` decide and remember; `reserve` watches memory. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
+//! Top-down: `link` makes an engine of what `decode` reads, `run` runs it and answers compiled code; `translate`, `specialise`
+//! and `code` lead from a body to machine code; `decide` says which and how, `observe` what was seen. Neighbours: the faces
+//! above implement `seams`; `libc` and `profile` below are data.
 
-mod backtrace;
-mod census;
-mod choices;
 mod code;
-mod compile;
-mod constant;
 pub mod cpu;
-mod details;
-mod enter;
-mod expansion;
-mod instantiate;
-mod interpose;
+pub mod decide;
+pub mod decode;
 mod layout;
-mod learn;
-mod library;
 mod link;
-pub mod module;
-mod paste;
-pub mod program;
-mod promotion;
-mod proposals;
+mod observe;
 mod registers;
-mod reserve;
 mod room;
 mod run;
 pub mod seams;
-mod serve;
-mod site;
 pub mod specialise;
-mod stack;
-mod tables;
-pub mod tier;
-mod trampoline;
 mod translate;
-mod trap;
-mod warm_up;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -50,24 +27,24 @@ use core::fmt;
 
 use crate::libc::{Heap, Interpose, Interposed};
 use crate::profile::Profile;
-use choices::Choices;
-use code::CodeSpace;
-use compile::{CodegenError, Compiler};
+use code::compile::{CodegenError, Compiler};
+use code::space::CodeSpace;
 use cpu::CpuFeatures;
+use decide::choices::Choices;
+use decide::tier::{Promotion, Thresholds, Tier};
+use decode::module::ModuleError;
+use decode::program::{FuncId, Program};
 use layout::StateAllocator;
-use module::ModuleError;
-use program::{FuncId, Program};
+use link::tables::Elements;
+use observe::site::SiteState;
 use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, StateMemory, Ticks};
-use site::SiteState;
-use tables::Elements;
-use tier::{Promotion, Thresholds, Tier};
 use translate::TranslateError;
 
-pub use backtrace::{Backtrace, TraceFrame};
 pub use run::Value;
-pub use stack::{StackSize, StackSizeError};
-use trap::Pending;
-pub use trap::{Activation, Ending, Fault, Trap, TrapKind};
+pub use run::backtrace::{Backtrace, TraceFrame};
+pub use run::stack::{StackSize, StackSizeError};
+use run::trap::Pending;
+pub use run::trap::{Activation, Ending, Fault, Trap, TrapKind};
 
 /// What the face supplies.
 pub struct Platform {

@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::command_line::option;
-use crate::engine::tier::{Promotion, Thresholds};
+use crate::engine::decide::tier::{Promotion, Thresholds};
 use crate::engine::{Options, StackSize};
 use crate::libc::{Heap, Interpose};
 

@@ -10,8 +10,8 @@ use core::fmt;
 use wasmparser::WasmFeatures;
 
 use super::{Action, Directive, Language, Pattern};
-use crate::engine::module::{FEATURES, Module, ModuleError};
-use crate::engine::program::PROGRAM;
+use crate::engine::decode::module::{FEATURES, Module, ModuleError};
+use crate::engine::decode::program::PROGRAM;
 use crate::engine::seams::{HostFunction, Imports, Stop};
 use crate::engine::{Backtrace, Ending, Engine, EngineError, Options, Platform, Trap, TrapKind, Value};
 use crate::profile::Profile;

@@ -13,8 +13,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::Serialize;
 
+use crate::engine::decide::tier::Tier;
 use crate::engine::seams::Imports;
-use crate::engine::tier::Tier;
 use crate::engine::{Ending, Engine, EngineError, Options, Platform, Statistics};
 use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits};

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each file of tests uses its own part.
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Thresholds, Tier};
+use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::profile::Profile;
 use wasmi::{F32, F64, Instance, Linker, Module, Store, TrapCode, Val, ValType};

@@ -3,7 +3,7 @@
 use super::engine::{self, NoImports};
 use super::recorder::{Written, record};
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::Promotion;
+use bareflow::engine::decide::tier::Promotion;
 use bareflow::engine::{Engine, Options};
 use bareflow::host;
 use bareflow::profile::Profile;

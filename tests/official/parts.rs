@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use bareflow::engine::module::Module;
+use bareflow::engine::decode::module::Module;
 use bareflow::script::{Action, Directive, Line, Part};
 
 /// The module `spectest` that scripts may import from (core specification, interpreter/host/spectest.ml).

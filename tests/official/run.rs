@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::tier::{Promotion, Thresholds, Tier};
+use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{EngineError, Options, Platform};
 use bareflow::host;
 use bareflow::profile::Profile;

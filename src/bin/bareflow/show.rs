@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bareflow::engine::module::Module;
-use bareflow::engine::program::named_functions;
+use bareflow::engine::decode::module::Module;
+use bareflow::engine::decode::program::named_functions;
 use bareflow::libc::{self, Heap};
 use bareflow::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord};
 

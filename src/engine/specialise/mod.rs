@@ -30,8 +30,8 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
 use serde::{Deserialize, Serialize};
 
-use super::cpu::CpuFeatures;
-use super::registers;
+use crate::engine::cpu::CpuFeatures;
+use crate::engine::registers;
 use crate::profile::ValueHistogram;
 use any_size::{LAST_LEVEL_CACHE_BYTES, Limits};
 pub use copy::loads_first;

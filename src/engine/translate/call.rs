@@ -6,8 +6,8 @@ use cranelift_codegen::ir::{Block, InstBuilder, SigRef, TrapCode, Value, ValueDe
 use wasmparser::Operator;
 
 use super::{Refusal, SitePlan, Specialisation, Translator, scan, signature, trap_code};
+use crate::engine::decode::program::{FIRST_MEMORY, FuncId, SignatureId};
 use crate::engine::layout::table_entry;
-use crate::engine::program::{FIRST_MEMORY, FuncId, SignatureId};
 
 impl Translator<'_> {
     /// Handles direct and indirect calls. Returns whether it was one.

@@ -12,8 +12,8 @@ use cranelift_frontend::Variable;
 
 use super::scan::{QuietLoop, quiet_loops};
 use super::{Probe, SitePlan, Specialisation, Translator};
+use crate::engine::decide::tier::Tier;
 use crate::engine::layout::edition;
-use crate::engine::tier::Tier;
 
 /// Counters held at a time: few enough that the loop's own values keep most of the 13 registers.
 const MOST_HELD: usize = 4;

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Type, Value, types};
 
 use super::Translator;
-use crate::engine::program::FIRST_MEMORY;
+use crate::engine::decode::program::FIRST_MEMORY;
 use crate::engine::specialise::{Piece, pieces};
 
 /// A byte times this is the byte eight times.

@@ -8,7 +8,7 @@ use cranelift_frontend::Variable;
 use super::control::{Frame, FrameKind};
 use super::hold::Holder;
 use super::{Plan, Refusal, Translator, machine_type};
-use crate::engine::program::{FuncId, FunctionKind, LIBC, Linkage};
+use crate::engine::decode::program::{FuncId, FunctionKind, LIBC, Linkage};
 
 /// Instructions in place of calls from which on a function gets no more: a dozen of `exp`, 10 KiB of code, or of
 /// `pow(x, 2.0)`, of which little remains, a few dozen.

@@ -6,8 +6,8 @@ use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, Signature, Value, type
 use cranelift_codegen::isa::CallConv;
 
 use super::{Expansion, Refusal, SitePlan, Specialisation, Translator, machine_type, namespace};
-use crate::engine::paste;
-use crate::engine::program::{FIRST_MEMORY, FuncId};
+use crate::engine::code::paste;
+use crate::engine::decode::program::{FIRST_MEMORY, FuncId};
 use crate::engine::specialise::{
     Argument, ExactPath, KernelId, Operation, Outcome, Vectors, loads_first, max_bytes_of_moves,
 };

@@ -8,7 +8,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 
 use super::Translator;
-use crate::engine::program::FIRST_MEMORY;
+use crate::engine::decode::program::FIRST_MEMORY;
 use crate::engine::seams::WASM_PAGE_BYTES;
 use crate::engine::specialise::strings::StringFunction;
 use crate::engine::specialise::{KernelId, Operation, Vectors};

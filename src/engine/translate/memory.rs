@@ -4,8 +4,8 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Type, Value, ty
 use wasmparser::{MemArg, MemArgTarget, Operator};
 
 use super::Translator;
+use crate::engine::decode::program::{FIRST_MEMORY, MemoryId};
 use crate::engine::layout::RuntimeOp;
-use crate::engine::program::{FIRST_MEMORY, MemoryId};
 use crate::engine::seams::{MemoryBase, WASM_PAGE_BYTES};
 
 impl Translator<'_> {

@@ -37,12 +37,12 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{FuncType, FunctionBody, Operator, ValType};
 
-use super::compile::Effort;
-use super::cpu::CpuFeatures;
-use super::layout::RuntimeOp;
-use super::program::{FuncId, FunctionKind, Linkage, Program};
-use super::specialise::KernelId;
-use super::tier::Tier;
+use crate::engine::code::compile::Effort;
+use crate::engine::cpu::CpuFeatures;
+use crate::engine::decide::tier::Tier;
+use crate::engine::decode::program::{FuncId, FunctionKind, Linkage, Program};
+use crate::engine::layout::RuntimeOp;
+use crate::engine::specialise::KernelId;
 use control::Frame;
 use extent::Extent;
 use hold::Held;

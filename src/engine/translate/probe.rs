@@ -4,8 +4,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 
 use super::{Probe, SitePlan, Translator};
+use crate::engine::decide::tier::Tier;
 use crate::engine::layout::{EDITION_SHIFT, RuntimeOp, edition, site};
-use crate::engine::tier::Tier;
 
 impl Translator<'_> {
     /// Counts a call of this function and asks for promotion at the plan's threshold.

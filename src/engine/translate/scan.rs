@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::Operator;
 
-use crate::engine::program::{FIRST_MEMORY, FuncId, FunctionKind, LIBC, Linkage, Program};
+use crate::engine::decode::program::{FIRST_MEMORY, FuncId, FunctionKind, LIBC, Linkage, Program};
 use crate::engine::room::{self, NoRoom};
 use crate::libc::SizeSite;
 use crate::profile::SiteKind;

@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{InstBuilder, Type, types};
 use wasmparser::Operator;
 
 use super::{Translator, machine_type};
-use crate::engine::program::GlobalSlot;
+use crate::engine::decode::program::GlobalSlot;
 
 impl Translator<'_> {
     /// Handles these operators. Returns whether it was one.

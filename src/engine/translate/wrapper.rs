@@ -9,8 +9,8 @@ use wasmparser::FuncType;
 
 use super::symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, namespace, runtime_signature};
 use super::{Environment, function_name, signature};
+use crate::engine::decode::program::FuncId;
 use crate::engine::layout::RuntimeOp;
-use crate::engine::program::FuncId;
 
 /// Bytes per argument or result in memory.
 const SLOT_BYTES: i32 = 16;

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{Verdict, say};
-use crate::engine::tier::{Promotion, Tier};
+use crate::engine::decide::tier::{Promotion, Tier};
 use crate::engine::{EngineError, Options, StackSize};
 use crate::kernel::{System, program};
 use crate::memory::RegionSource;

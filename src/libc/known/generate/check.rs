@@ -1,7 +1,7 @@
 //! What the table recognises in programs, beside what their name sections say.
 
 use anyhow::{Context, Result};
-use bareflow::engine::module::Module;
+use bareflow::engine::decode::module::Module;
 use bareflow::libc::{find, known};
 use std::collections::BTreeMap;
 use std::fs;

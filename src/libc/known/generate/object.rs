@@ -3,7 +3,7 @@
 //! The format is that of <https://github.com/WebAssembly/tool-conventions/blob/main/Linking.md>.
 
 use anyhow::{Context, Result};
-use bareflow::engine::module::Module;
+use bareflow::engine::decode::module::Module;
 use bareflow::libc::known::Bodies;
 use std::collections::BTreeMap;
 use wasmparser::{

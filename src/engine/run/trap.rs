@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cranelift_codegen::ir::TrapCode;
 
 use super::backtrace::Backtrace;
-use super::seams::Stop;
-use super::translate::trap_code;
+use crate::engine::seams::Stop;
+use crate::engine::translate::trap_code;
 
 /// How the program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Ending {
 
 /// An ending that is decided but not yet carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Pending {
+pub(in crate::engine) enum Pending {
     Exit(i32),
     Trap(TrapKind),
 }
@@ -138,7 +138,7 @@ pub struct Fault {
 
 /// What the CPU could not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FaultKind {
+pub(in crate::engine) enum FaultKind {
     /// Access this address.
     Access(u64),
     /// Access an address that it does not tell: nothing can be there.
@@ -148,7 +148,7 @@ pub(super) enum FaultKind {
 }
 
 impl Fault {
-    pub(super) const fn kind(&self) -> FaultKind {
+    pub(in crate::engine) const fn kind(&self) -> FaultKind {
         match self.vector {
             14 => FaultKind::Access(self.address),
             12 | 13 => FaultKind::Protection,

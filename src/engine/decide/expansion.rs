@@ -9,11 +9,11 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::Engine;
-use super::program::{FuncId, FunctionKind, LIBC};
-use super::specialise::KernelId;
 use super::tier::{Promotion, Tier};
-use super::translate::callees;
+use crate::engine::Engine;
+use crate::engine::decode::program::{FuncId, FunctionKind, LIBC};
+use crate::engine::specialise::KernelId;
+use crate::engine::translate::callees;
 use crate::libc::{Family, Heap};
 use crate::profile::ValueHistogram;
 
@@ -40,13 +40,13 @@ pub enum Expand {
 
 impl Engine {
     /// The kernel that does all that the libc's function `id` does; `sizes` are those of its calls, where they are known.
-    pub(super) fn kernel_for(&self, id: FuncId, sizes: &ValueHistogram) -> Option<KernelId> {
+    pub(in crate::engine) fn kernel_for(&self, id: FuncId, sizes: &ValueHistogram) -> Option<KernelId> {
         KernelId::for_function(self.program.info(id).libc?.name, sizes, self.platform.cpu)
     }
 
     /// The hot libc functions that `id` calls and whose work can stand in place of the calls, with those that such bodies
     /// call themselves.
-    pub(super) fn expansions(&mut self, id: FuncId) -> Expansions {
+    pub(in crate::engine) fn expansions(&mut self, id: FuncId) -> Expansions {
         let everything = self.is_of_mathematics(id);
         let mut expansions = Expansions::new();
         let is_wanted = |callee: &FuncId| everything || self.program.info(*callee).libc.is_some();
@@ -63,14 +63,14 @@ impl Engine {
     }
 
     /// Those of `expansions` that the body of `id` has in place of its own calls, where it stands in place of a call.
-    pub(super) fn expansions_below<'a>(&self, id: FuncId, expansions: &'a Expansions) -> &'a Expansions {
+    pub(in crate::engine) fn expansions_below<'a>(&self, id: FuncId, expansions: &'a Expansions) -> &'a Expansions {
         static NONE: Expansions = BTreeMap::new();
         let is_behind_others = self.program.info(id).libc.is_none();
         if is_behind_others || self.is_mathematics(id) { expansions } else { &NONE }
     }
 
     /// The functions that the body of `id` calls, those that do its instructions included, as often as it does.
-    pub(super) fn callees_of(&self, id: FuncId) -> impl Iterator<Item = FuncId> + '_ {
+    pub(in crate::engine) fn callees_of(&self, id: FuncId) -> impl Iterator<Item = FuncId> + '_ {
         let observed = self.functions[id.0 as usize].observed;
         let sites = observed.map_or(&[][..], |observed| &self.sites[observed.first_site..][..observed.site_count]);
         callees(&self.program, id).chain(sites.iter().filter_map(|site| site.callee))
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// Whether hot callers do without code of `id`.
-    pub(super) fn is_expanded_where_hot(&self, id: FuncId) -> bool {
+    pub(in crate::engine) fn is_expanded_where_hot(&self, id: FuncId) -> bool {
         self.options.highest == Tier::Specialised
             && self.program.info(id).libc.is_some()
             && self.expansion(id).is_some()

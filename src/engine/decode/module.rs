@@ -1,7 +1,7 @@
 //! A decoded and validated WebAssembly module.
 //!
 //! Key types: [`Module`], [`ModuleError`]. Everything a module's bytes can say wrongly is found here, so that later
-//! steps need not check again. Neighbours: `translate` reads bodies, `instance` reads the rest.
+//! steps need not check again. Neighbours: `translate` reads bodies, `link` reads the rest.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -15,7 +15,7 @@ use wasmparser::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::proposals;
-use super::room::{self, NoRoom};
+use crate::engine::room::{self, NoRoom};
 use crate::profile::{FunctionKey, Hash};
 
 /// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions and more than one memory.

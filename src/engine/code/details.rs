@@ -8,9 +8,9 @@ use core::ops::Range;
 use cranelift_codegen::ir::TrapCode;
 use serde::{Deserialize, Serialize};
 
-use super::EngineError;
 use super::compile::{MachineCode, Relocation};
-use super::room;
+use crate::engine::EngineError;
+use crate::engine::room;
 
 /// Places are offsets in the code.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]

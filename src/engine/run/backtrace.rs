@@ -63,7 +63,7 @@ impl fmt::Display for Backtrace {
 
 /// A backtrace in the making.
 #[derive(Default)]
-pub(super) struct Trace {
+pub(in crate::engine) struct Trace {
     innermost: Vec<Run>,
     outermost: VecDeque<Run>,
     left_out: u64,

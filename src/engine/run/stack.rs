@@ -1,7 +1,7 @@
 //! How large the program's call stack may become.
 //!
 //! Key type: [`StackSize`]. Memory is put behind the stack as it is used, so that a large one costs nothing. Neighbours: the
-//! faces read it from command lines and make a [`super::seams::CallStack`] of that size.
+//! faces read it from command lines and make a [`crate::engine::seams::CallStack`] of that size.
 
 use core::fmt;
 use core::str::FromStr;

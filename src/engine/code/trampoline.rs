@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use iced_x86::code_asm::*;
 use iced_x86::{BlockEncoderOptions, IcedError};
 
-use super::layout::{TRAMPOLINE_BYTES, cell};
-use super::registers;
+use crate::engine::layout::{TRAMPOLINE_BYTES, cell};
+use crate::engine::registers;
 
 /// The trampolines' bytes and where each begins.
 pub struct Trampolines {

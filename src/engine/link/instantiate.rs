@@ -9,16 +9,18 @@ use alloc::vec;
 use alloc::vec::Vec;
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, TypeRef};
 
-use super::census::bytes_to_start;
-use super::code::CodeSpace;
-use super::compile::Compiler;
-use super::constant::{ConstantValue, evaluate};
-use super::layout::{StateAllocator, cell, function, table_entry};
-use super::module::Module;
-use super::program::{FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, LIBC, Linkage, MemorySlot, Program};
-use super::seams::{Imports, MemoryBase, StateMemory, WASM_PAGE_BYTES};
 use super::tables::{Elements, item_count};
-use super::{Engine, EngineError, Exporter, FunctionState, Memory, Options, Platform, Rest, Statistics, room};
+use crate::engine::code::compile::Compiler;
+use crate::engine::code::space::CodeSpace;
+use crate::engine::decode::census::bytes_to_start;
+use crate::engine::decode::constant::{ConstantValue, evaluate};
+use crate::engine::decode::module::Module;
+use crate::engine::decode::program::{
+    FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, LIBC, Linkage, MemorySlot, Program,
+};
+use crate::engine::layout::{StateAllocator, cell, function, table_entry};
+use crate::engine::seams::{Imports, MemoryBase, StateMemory, WASM_PAGE_BYTES};
+use crate::engine::{Engine, EngineError, Exporter, FunctionState, Memory, Options, Platform, Rest, Statistics, room};
 use crate::profile::Profile;
 
 impl Engine {
@@ -238,7 +240,7 @@ impl Engine {
     }
 
     /// Hands on the references in an element segment, as funcref or externref words.
-    pub(super) fn for_each_item(
+    pub(in crate::engine) fn for_each_item(
         &mut self,
         module: usize,
         items: &ElementItems<'static>,
@@ -279,12 +281,12 @@ impl Engine {
 }
 
 /// A funcref: the function's number plus one.
-pub(super) const fn funcref(id: FuncId) -> u64 {
+pub(in crate::engine) const fn funcref(id: FuncId) -> u64 {
     id.0 as u64 + 1
 }
 
 /// Makes all that was allocated accessible.
-pub(super) fn ensure(state: &mut dyn StateMemory, allocator: &StateAllocator) -> Result<(), EngineError> {
+pub(in crate::engine) fn ensure(state: &mut dyn StateMemory, allocator: &StateAllocator) -> Result<(), EngineError> {
     let (what, bytes) = ("globals, tables and counters", allocator.end() as u64);
     state.ensure(allocator.end()).map_err(|_| EngineError::OutOfMemory { what, bytes })
 }

@@ -7,7 +7,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use wasmparser::{ConstExpr, Operator};
 
-use super::EngineError;
+use crate::engine::EngineError;
 
 /// What a constant expression stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,16 +5,16 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::enter::{read_words, write_words};
-use super::layout::{EDITION_SHIFT, INDEX_BITS, INDEX_MASK, MODULE_SHIFT, RuntimeOp, cell};
-use super::program::{FuncId, FunctionKind, MemoryId};
-use super::tables::Elements;
 use super::trap::{Pending, TrapKind};
-use super::{Engine, EngineError};
+use crate::engine::decode::program::{FuncId, FunctionKind, MemoryId};
+use crate::engine::layout::{EDITION_SHIFT, INDEX_BITS, INDEX_MASK, MODULE_SHIFT, RuntimeOp, cell};
+use crate::engine::link::tables::Elements;
+use crate::engine::{Engine, EngineError};
 
 impl Engine {
     /// Compiles the function whose entry made the call that returns to `address`, at its first call or where that was asked
     /// for since; its code's address, or 0 if the program is to be abandoned.
-    pub(super) fn compile_called(&mut self, address: u64) -> u64 {
+    pub(in crate::engine) fn compile_called(&mut self, address: u64) -> u64 {
         let id = self.code.function_of_entry(address);
         let started = self.platform.ticks.now();
         let result = self.compile_entered(id).and_then(|code| self.check_reserve(|| self.compiling(id)).map(|()| code));
@@ -28,7 +28,7 @@ impl Engine {
     }
 
     /// Serves one operation. Where the program is to be abandoned, the cell `STOPPED` says so afterwards.
-    pub(super) fn serve(&mut self, op: u64, args: [u64; 4]) -> u64 {
+    pub(in crate::engine) fn serve(&mut self, op: u64, args: [u64; 4]) -> u64 {
         let Some(op) = RuntimeOp::from_number(op) else {
             self.abandon(Pending::Trap(TrapKind::Host(format!("compiled code asked for operation {op}"))));
             return 0;
@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// Makes the running program end as soon as control returns to it.
-    pub(super) fn abandon(&mut self, stop: Pending) {
+    pub(in crate::engine) fn abandon(&mut self, stop: Pending) {
         self.stop = Some(stop);
         self.platform.state.write(cell::STOPPED, 1);
     }

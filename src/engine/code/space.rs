@@ -11,16 +11,16 @@ use iced_x86::IcedError;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Effort, MachineCode, Relocation, RelocationKind, Symbol};
-use super::cpu::CpuFeatures;
 use super::details::Details;
-use super::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
 use super::library;
 use super::paste::paste;
-use super::program::FuncId;
-use super::seams::CodeMemory;
-use super::specialise::{KernelId, keeping_registers, kernel};
 use super::trampoline::{self, Trampolines};
-use super::{EngineError, room};
+use crate::engine::cpu::CpuFeatures;
+use crate::engine::decode::program::FuncId;
+use crate::engine::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
+use crate::engine::seams::CodeMemory;
+use crate::engine::specialise::{KernelId, keeping_registers, kernel};
+use crate::engine::{EngineError, room};
 
 /// Alignment of functions: a cache line.
 const FUNCTION_ALIGN: usize = 64;

@@ -9,17 +9,17 @@
 
 use alloc::vec::Vec;
 
-use super::instantiate::ensure;
-use super::layout::{edition, sample_period, site};
-use super::program::FuncId;
-use super::room;
-use super::seams::StateMemory;
-use super::translate::Specialisation;
-use super::{Engine, EngineError};
+use crate::engine::decode::program::FuncId;
+use crate::engine::layout::{edition, sample_period, site};
+use crate::engine::link::instantiate::ensure;
+use crate::engine::room;
+use crate::engine::seams::StateMemory;
+use crate::engine::translate::Specialisation;
+use crate::engine::{Engine, EngineError};
 use crate::profile::{FunctionKey, SiteKind, SiteRecord, ValueHistogram};
 
 /// One site.
-pub(super) struct SiteState {
+pub(in crate::engine) struct SiteState {
     kind: SiteKind,
     /// The libc function called, for a size.
     pub callee: Option<FuncId>,
@@ -34,7 +34,7 @@ pub(super) struct SiteState {
 }
 
 /// What code of one site that is specialised alike has counted.
-pub(super) struct Edition {
+pub(in crate::engine) struct Edition {
     specialisation: Option<Specialisation>,
     /// Whether the callee's body stands in place of its calls, and counts them.
     counts_in_body: bool,
@@ -174,7 +174,7 @@ fn take(state: &mut dyn StateMemory, offset: usize) -> u64 {
 
 impl Engine {
     /// The number of the edition of site `number` that is specialised so, for new code above the baseline.
-    pub(super) fn edition(
+    pub(in crate::engine) fn edition(
         &mut self,
         number: usize,
         specialisation: Option<&Specialisation>,

@@ -1,6 +1,6 @@
 //! Cranelift IR to machine code, with little effort for the baseline and what is enormous, else with all of it.
 //!
-//! Key types: [`Compiler`], [`Effort`], [`MachineCode`]. Neighbours: `translate` makes the IR, `code` places the result.
+//! Key types: [`Compiler`], [`Effort`], [`MachineCode`]. Neighbours: `translate` makes the IR, `space` places the result.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,12 +13,12 @@ use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelo
 use cranelift_frontend::FunctionBuilderContext;
 use serde::{Deserialize, Serialize};
 
-use super::EngineError;
-use super::cpu::CpuFeatures;
-use super::program::FuncId;
-use super::room::{self, NoRoom};
-use super::specialise::KernelId;
-use super::translate::{TRAMPOLINE_NOTE, namespace};
+use crate::engine::EngineError;
+use crate::engine::cpu::CpuFeatures;
+use crate::engine::decode::program::FuncId;
+use crate::engine::room::{self, NoRoom};
+use crate::engine::specialise::KernelId;
+use crate::engine::translate::{TRAMPOLINE_NOTE, namespace};
 
 /// Instructions and blocks of a function after which the compiler's memory is given back: some tens of megabytes.
 const LARGE: usize = 1 << 14;

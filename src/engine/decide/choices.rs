@@ -7,12 +7,12 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::expansion::{Expand, Expansions};
-use super::program::FuncId;
-use super::room::{self, NoRoom};
-use super::specialise::{ExactPath, KernelId};
 use super::tier::{self, Tier};
-use super::translate::Specialisation;
-use super::{Engine, EngineError};
+use crate::engine::decode::program::FuncId;
+use crate::engine::room::{self, NoRoom};
+use crate::engine::specialise::{ExactPath, KernelId};
+use crate::engine::translate::Specialisation;
+use crate::engine::{Engine, EngineError};
 use crate::profile::{SiteKind, SiteRecord, ValueHistogram};
 
 /// What the code of one function is specialised for. Equal choices give equal code.
@@ -37,7 +37,7 @@ impl Choices {
 
 impl Engine {
     /// What `id` is to be specialised for; sites need at least `minimum` recorded calls.
-    pub(super) fn choices(&mut self, id: FuncId, minimum: u64) -> Result<Choices, EngineError> {
+    pub(in crate::engine) fn choices(&mut self, id: FuncId, minimum: u64) -> Result<Choices, EngineError> {
         if self.options.highest < Tier::Specialised {
             return Ok(Choices::default());
         }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::layout::site;
+use crate::engine::layout::site;
 use crate::profile::{Dropped, FunctionRecord, ONE_BOOT, SiteRecord, ValueCount};
 
 /// How a function is compiled. Ordered from slow to fast code.

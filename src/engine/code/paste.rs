@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 
 use iced_x86::IcedError;
 
-use super::code::NEAR_BYTES;
 use super::compile::{MachineCode, Relocation, Symbol};
-use super::specialise::{KernelId, Pasted};
+use super::space::NEAR_BYTES;
+use crate::engine::specialise::{KernelId, Pasted};
 
 /// How many calls in a row stand for `kernel`, the last of them with its results.
 pub fn calls(kernel: KernelId) -> usize {
@@ -88,10 +88,10 @@ fn fill_with_nops(bytes: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compile::{Effort, RelocationKind};
-    use super::super::specialise::strings::StringFunction;
-    use super::super::specialise::{Operation, Vectors};
     use super::*;
+    use crate::engine::code::compile::{Effort, RelocationKind};
+    use crate::engine::specialise::strings::StringFunction;
+    use crate::engine::specialise::{Operation, Vectors};
 
     const WHOLE: KernelId =
         KernelId { operation: Operation::CopyExactly, vectors: Vectors::Avx512, detail: 64, rare: false };

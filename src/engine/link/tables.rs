@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use wasmparser::ElementItems;
 
 use super::instantiate::funcref;
-use super::layout::table_entry;
-use super::program::{FuncId, MemoryId, TableSlot};
-use super::seams::WASM_PAGE_BYTES;
-use super::trap::TrapKind;
-use super::{Engine, EngineError, Memory, room};
+use crate::engine::decode::program::{FuncId, MemoryId, TableSlot};
+use crate::engine::layout::table_entry;
+use crate::engine::run::trap::TrapKind;
+use crate::engine::seams::WASM_PAGE_BYTES;
+use crate::engine::{Engine, EngineError, Memory, room};
 
 /// What there is of an element segment while the program runs.
-pub(super) enum Elements {
+pub(in crate::engine) enum Elements {
     /// What the module says.
     Encoded,
     /// Its references, which it is asked for by position.
@@ -21,7 +21,7 @@ pub(super) enum Elements {
 }
 
 /// How many references an element segment has.
-pub(super) fn item_count(items: &ElementItems<'_>) -> u32 {
+pub(in crate::engine) fn item_count(items: &ElementItems<'_>) -> u32 {
     match items {
         ElementItems::Functions(functions) => functions.count(),
         ElementItems::Expressions(_, expressions) => expressions.count(),
@@ -30,7 +30,7 @@ pub(super) fn item_count(items: &ElementItems<'_>) -> u32 {
 
 impl Engine {
     /// Grows a linear memory; returns the pages before.
-    pub(super) fn grow_memory(&mut self, id: MemoryId, delta: u64) -> Option<u64> {
+    pub(in crate::engine) fn grow_memory(&mut self, id: MemoryId, delta: u64) -> Option<u64> {
         let Memory { memory, most_pages } = &mut self.platform.memories[id.0 as usize];
         let before = memory.pages();
         if before.checked_add(delta)? > *most_pages {
@@ -43,7 +43,13 @@ impl Engine {
     }
 
     /// `memory.init`: (destination, source, length).
-    pub(super) fn memory_init(&mut self, module: usize, memory: u32, segment: usize, args: [u32; 3]) -> Option<()> {
+    pub(in crate::engine) fn memory_init(
+        &mut self,
+        module: usize,
+        memory: u32,
+        segment: usize,
+        args: [u32; 3],
+    ) -> Option<()> {
         let [destination, source, length] = args.map(|arg| arg as usize);
         let dropped = self.dropped_data[module][segment];
         let data: &[u8] = if dropped { &[] } else { self.program.modules[module].data[segment].data };
@@ -54,7 +60,7 @@ impl Engine {
     }
 
     /// `memory.copy` where it is not the libc's: (destination, source, length).
-    pub(super) fn memory_copy(&mut self, module: usize, to: u32, from: u32, args: [u32; 3]) -> Option<()> {
+    pub(in crate::engine) fn memory_copy(&mut self, module: usize, to: u32, from: u32, args: [u32; 3]) -> Option<()> {
         let [destination, source, length] = args.map(|arg| arg as usize);
         let linkage = &self.program.linkages[module].memories;
         if linkage[to as usize] == linkage[from as usize] {
@@ -72,7 +78,7 @@ impl Engine {
     }
 
     /// `memory.fill` where it is not the libc's: (destination, byte, length).
-    pub(super) fn memory_fill(&mut self, module: usize, memory: u32, args: [u32; 3]) -> Option<()> {
+    pub(in crate::engine) fn memory_fill(&mut self, module: usize, memory: u32, args: [u32; 3]) -> Option<()> {
         let [destination, byte, length] = args;
         let (destination, length) = (destination as usize, length as usize);
         self.memory_bytes(module, memory).get_mut(destination..destination.checked_add(length)?)?.fill(byte as u8);
@@ -85,7 +91,7 @@ impl Engine {
     }
 
     /// `table.init`: (destination, source, length).
-    pub(super) fn table_init(
+    pub(in crate::engine) fn table_init(
         &mut self,
         module: usize,
         table: u32,
@@ -128,7 +134,7 @@ impl Engine {
     }
 
     /// `table.copy`: (destination, source, length).
-    pub(super) fn table_copy(&mut self, module: usize, to: u32, from: u32, args: [u32; 3]) -> Option<()> {
+    pub(in crate::engine) fn table_copy(&mut self, module: usize, to: u32, from: u32, args: [u32; 3]) -> Option<()> {
         let [destination, source, length] = args;
         self.check_table(module, to, destination, length)?;
         self.check_table(module, from, source, length)?;
@@ -149,7 +155,7 @@ impl Engine {
     }
 
     /// `table.fill`: (index, length) with one reference.
-    pub(super) fn table_fill(
+    pub(in crate::engine) fn table_fill(
         &mut self,
         module: usize,
         table: u32,
@@ -163,12 +169,18 @@ impl Engine {
     }
 
     /// `table.set`.
-    pub(super) fn table_set(&mut self, module: usize, table: u32, index: u32, reference: u64) -> Option<()> {
+    pub(in crate::engine) fn table_set(&mut self, module: usize, table: u32, index: u32, reference: u64) -> Option<()> {
         self.table_fill(module, table, index, reference, 1)
     }
 
     /// `table.grow`: the length before.
-    pub(super) fn table_grow(&mut self, module: usize, table: u32, reference: u64, delta: u32) -> Option<u32> {
+    pub(in crate::engine) fn table_grow(
+        &mut self,
+        module: usize,
+        table: u32,
+        reference: u64,
+        delta: u32,
+    ) -> Option<u32> {
         let slot = self.slot(module, table);
         let before = self.platform.state.read(slot.length_cell) as u32;
         let after = before.checked_add(delta).filter(|after| *after <= slot.capacity)?;
@@ -181,12 +193,12 @@ impl Engine {
         self.program.linkages[module].tables[table as usize]
     }
 
-    pub(super) fn check_table(&self, module: usize, table: u32, start: u32, length: u32) -> Option<()> {
+    pub(in crate::engine) fn check_table(&self, module: usize, table: u32, start: u32, length: u32) -> Option<()> {
         let entries = self.platform.state.read(self.slot(module, table).length_cell);
         (u64::from(start) + u64::from(length) <= entries).then_some(())
     }
 
-    pub(super) fn set_entry(&mut self, module: usize, table: u32, index: u32, reference: u64) {
+    pub(in crate::engine) fn set_entry(&mut self, module: usize, table: u32, index: u32, reference: u64) {
         let offset = entry_offset(self.slot(module, table), index);
         let functions = self.slot(module, table).element_type.is_func_ref();
         let (code, word) = match (functions, reference) {

@@ -1,21 +1,28 @@
 //! Running a program, and finding out how it ended.
 
+pub(super) mod backtrace;
+mod enter;
+mod reserve;
+mod serve;
+pub(super) mod stack;
+pub(super) mod trap;
+
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use wasmparser::{ExternalKind, FuncType, ValType};
 
-use super::backtrace::{Backtrace, Trace};
-use super::code::{Piece, Placed};
-use super::compile::Effort;
-use super::enter::read_word;
-use super::layout::cell;
-use super::program::{FuncId, GlobalSlot, PROGRAM};
-use super::promotion::environment;
-use super::seams::{MEMORY_RESERVATION_BYTES, MemoryBase};
-use super::translate::entry_wrapper;
-use super::trap::{Ending, Fault, FaultKind, Pending, Trap, TrapKind};
-use super::{Engine, EngineError};
+use crate::engine::code::compile::Effort;
+use crate::engine::code::space::{Piece, Placed};
+use crate::engine::decide::promotion::environment;
+use crate::engine::decode::program::{FuncId, GlobalSlot, PROGRAM};
+use crate::engine::layout::cell;
+use crate::engine::seams::{MEMORY_RESERVATION_BYTES, MemoryBase};
+use crate::engine::translate::entry_wrapper;
+use crate::engine::{Engine, EngineError};
+use backtrace::{Backtrace, Trace};
+use enter::read_word;
+use trap::{Ending, Fault, FaultKind, Pending, Trap, TrapKind};
 
 /// A WebAssembly value: the low bits, first word first; the rest is 0.
 pub type Value = [u64; 2];

@@ -1,7 +1,7 @@
 //! Watching memory: most of what the compiler allocates cannot fail, so the engine looks at what is left whenever something
 //! that can have taken much is done, and ends the program while there is still enough to save what was learned.
 //!
-//! Neighbours: the face says in [`Platform`](super::Platform) how much is free and how much of that is the reserve;
+//! Neighbours: the face says in [`Platform`](crate::engine::Platform) how much is free and how much of that is the reserve;
 //! `translate::extent` asks beforehand whether a body can be compiled; `session` has the engine give back what only a running
 //! program needs, and learn.
 
@@ -10,10 +10,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::mem::size_of;
 
-use super::program::FuncId;
-use super::seams::{HostFunction, Imports, Stop};
 use super::trap::{Pending, TrapKind};
-use super::{Engine, EngineError, Rest};
+use crate::engine::decode::program::FuncId;
+use crate::engine::seams::{HostFunction, Imports, Stop};
+use crate::engine::{Engine, EngineError, Rest};
 use crate::profile::{FunctionRecord, SiteRecord, ValueCount, ValueHistogram};
 
 /// What the heap may keep beside each block.
@@ -21,18 +21,18 @@ const BESIDE_A_BLOCK: usize = 64;
 
 impl Rest {
     /// Memory that reading a module or compiling may take.
-    pub(super) fn bytes_to_compile_in(&self) -> u64 {
+    pub(in crate::engine) fn bytes_to_compile_in(&self) -> u64 {
         (self.free_memory)().saturating_sub(self.reserve_bytes)
     }
 }
 
 impl Engine {
-    pub(super) fn bytes_to_compile_in(&self) -> u64 {
+    pub(in crate::engine) fn bytes_to_compile_in(&self) -> u64 {
         self.platform.bytes_to_compile_in()
     }
 
     /// Fails where less is left than the reserve. `by` names what was done.
-    pub(super) fn check_reserve(&self, by: impl FnOnce() -> String) -> Result<(), EngineError> {
+    pub(in crate::engine) fn check_reserve(&self, by: impl FnOnce() -> String) -> Result<(), EngineError> {
         let (free_bytes, reserve_bytes) = ((self.platform.free_memory)(), self.platform.reserve_bytes);
         if free_bytes >= reserve_bytes {
             return Ok(());
@@ -40,13 +40,13 @@ impl Engine {
         Err(EngineError::ReserveOpened { by: by(), free_bytes, reserve_bytes })
     }
 
-    pub(super) fn end_where_the_reserve_is_opened(&mut self, by: impl FnOnce(&Self) -> String) {
+    pub(in crate::engine) fn end_where_the_reserve_is_opened(&mut self, by: impl FnOnce(&Self) -> String) {
         if let Err(error) = self.check_reserve(|| by(self)) {
             self.abandon(Pending::Trap(TrapKind::Host(error.to_string())));
         }
     }
 
-    pub(super) fn compiling(&self, id: FuncId) -> String {
+    pub(in crate::engine) fn compiling(&self, id: FuncId) -> String {
         format!("compiling {} ({} bytes)", self.program.info(id).name, self.program.body_bytes(id))
     }
 

@@ -1,6 +1,6 @@
 //! Program and libc as one space of functions, globals and tables: what a body can name, resolved.
 //!
-//! Key types: [`Program`], [`FuncId`], [`Linkage`]. Built once by `instance`; read by `translate`.
+//! Key types: [`Program`], [`FuncId`], [`Linkage`]. Built once by `link`; read by `translate`.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{FuncType, RefType};
 
 use super::module::Module;
-use super::seams::MemoryBase;
+use crate::engine::seams::MemoryBase;
 use crate::libc::LibcFunction;
 use crate::profile::FunctionKey;
 

@@ -5,27 +5,27 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::choices::Choices;
-use super::code::Piece;
-use super::compile::{Effort, MachineCode};
 use super::expansion::{Expand, Expansions};
-use super::layout::{cell, function};
-use super::program::{FuncId, Program};
-use super::room;
 use super::tier::{DEEP_STACK_BYTES, LARGE_FRAME_BYTES, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
-use super::translate::{
+use crate::engine::code::compile::{Effort, MachineCode};
+use crate::engine::code::space::Piece;
+use crate::engine::decode::program::{FuncId, Program};
+use crate::engine::layout::{cell, function};
+use crate::engine::room;
+use crate::engine::translate::{
     CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, Specialisation, host_wrapper, translate,
 };
-use super::{Compiler, Engine, EngineError, Observed, Rest};
+use crate::engine::{Compiler, Engine, EngineError, Observed, Rest};
 
 impl Engine {
     /// Compiles a function that was not called before in this boot, in the tier that its record deserves.
-    pub(super) fn compile_for_first_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
+    pub(in crate::engine) fn compile_for_first_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
         let tier = if self.is_hot(id) { Tier::Optimised } else { Tier::Baseline };
         self.compile_function(id, tier, SITE_MINIMUM)
     }
 
     /// Compiles a function once more at a call that waited for its loops, if that makes a difference; its code's address.
-    pub(super) fn compile_next_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
+    pub(in crate::engine) fn compile_next_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
         let address = self.functions[id.0 as usize].address;
         self.code.patch_entry(id, address, false)?;
         self.promote_function(id);
@@ -34,7 +34,7 @@ impl Engine {
 
     /// Compiles a function that became hot once more, if that makes a difference. The code it has stays right: where better
     /// code cannot be made, the program goes on in that.
-    pub(super) fn promote_function(&mut self, id: FuncId) {
+    pub(in crate::engine) fn promote_function(&mut self, id: FuncId) {
         if self.only_its_frame_is_large(id) {
             return self.set_threshold(id);
         }
@@ -71,7 +71,7 @@ impl Engine {
     }
 
     /// The wrapper through which compiled code calls a host function.
-    pub(super) fn compile_host_wrapper(&mut self, id: FuncId) -> Result<u64, EngineError> {
+    pub(in crate::engine) fn compile_host_wrapper(&mut self, id: FuncId) -> Result<u64, EngineError> {
         let environment = environment(&self.program, &self.platform, &self.compiler);
         let code = self.compiler.compile(|function, context| {
             host_wrapper(environment, id, function, context);
@@ -242,7 +242,11 @@ fn quick_and_large(code: &MachineCode) -> Option<u32> {
 }
 
 /// What translations need besides a body.
-pub(super) fn environment<'a>(program: &'a Program, platform: &Rest, compiler: &Compiler) -> Environment<'a> {
+pub(in crate::engine) fn environment<'a>(
+    program: &'a Program,
+    platform: &Rest,
+    compiler: &Compiler,
+) -> Environment<'a> {
     Environment {
         program,
         state_base: platform.state.base(),

@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 use core::mem::size_of;
 
-use super::Engine;
-use super::layout::cell;
-use super::seams::CallStack;
+use crate::engine::Engine;
+use crate::engine::layout::cell;
+use crate::engine::seams::CallStack;
 
 impl Engine {
     /// Calls `code` through `wrapper`, with arguments and results in `values` (16 bytes each). Returns whether the
     /// program was abandoned.
-    pub(super) fn enter(&mut self, wrapper: u64, code: u64, values: &mut [[u64; 2]]) -> bool {
+    pub(in crate::engine) fn enter(&mut self, wrapper: u64, code: u64, values: &mut [[u64; 2]]) -> bool {
         let enter = self.code.base() + self.code.trampolines.enter as u64;
         let abandon = self.code.base() + self.code.trampolines.abandon as u64;
         let stack = self.platform.stack.guard.start..self.platform.stack.usable.end;
@@ -47,7 +47,7 @@ extern "C" fn runtime_entry(context: *mut Engine, op: u64, a: u64, b: u64, c: u6
 }
 
 /// The word at `address` of the program's stack; none outside of it.
-pub(super) fn read_word(stack: &CallStack, address: u64) -> Option<u64> {
+pub(in crate::engine) fn read_word(stack: &CallStack, address: u64) -> Option<u64> {
     if !on_stack(stack, address) {
         return None;
     }
@@ -57,13 +57,13 @@ pub(super) fn read_word(stack: &CallStack, address: u64) -> Option<u64> {
 }
 
 /// `count` words from `address` of the program's stack on; 0 for those outside of it.
-pub(super) fn read_words(stack: &CallStack, address: u64, count: usize) -> Vec<u64> {
+pub(in crate::engine) fn read_words(stack: &CallStack, address: u64, count: usize) -> Vec<u64> {
     let words = (0..count).map(|index| address + (index * size_of::<u64>()) as u64);
     words.map(|address| read_word(stack, address).unwrap_or(0)).collect()
 }
 
 /// Writes `words` from `address` of the program's stack on.
-pub(super) fn write_words(stack: &CallStack, address: u64, words: &[u64]) {
+pub(in crate::engine) fn write_words(stack: &CallStack, address: u64, words: &[u64]) {
     for (index, word) in words.iter().enumerate() {
         let address = address + (index * size_of::<u64>()) as u64;
         if on_stack(stack, address) {

@@ -4,8 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use wasmparser::{ConstExpr, DataKind, ElementItems, ExternalKind, FuncType, FunctionBody, Operator, TypeRef, ValType};
 
-use super::constant::{ConstantValue, evaluate};
-use super::module::Module;
+use crate::engine::decode::constant::{ConstantValue, evaluate};
+use crate::engine::decode::module::Module;
 use crate::libc::known::Bodies;
 use crate::libc::{self, Interpose, NamedFunction, Reference};
 

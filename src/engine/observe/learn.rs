@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 use core::mem::size_of;
 
-use super::instantiate::ensure;
-use super::layout::{function, site};
-use super::program::{FuncId, FunctionKind, LIBC, PROGRAM};
-use super::room::{self, NoRoom};
 use super::site::{Edition, SiteState};
-use super::tier::{self, Tier};
-use super::translate::{Shape, scan};
-use super::{Engine, EngineError, Observed, Statistics};
+use crate::engine::decide::tier::{self, Tier};
+use crate::engine::decode::program::{FuncId, FunctionKind, LIBC, PROGRAM};
+use crate::engine::layout::{function, site};
+use crate::engine::link::instantiate::ensure;
+use crate::engine::room::{self, NoRoom};
+use crate::engine::translate::{Shape, scan};
+use crate::engine::{Engine, EngineError, Observed, Statistics};
 use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteRecord, ValueCount, ValueHistogram};
 
 /// Boots after which an observation counts half: long enough to keep what a program does rarely, short enough that a
@@ -22,7 +22,7 @@ const COUNTED: &str = "what is counted in a function";
 
 impl Engine {
     /// Finds what is to be counted in `id` and makes room for it, once.
-    pub(super) fn observe(&mut self, id: FuncId) -> Result<(), EngineError> {
+    pub(in crate::engine) fn observe(&mut self, id: FuncId) -> Result<(), EngineError> {
         if self.functions[id.0 as usize].observed.is_some() {
             return Ok(());
         }
@@ -73,12 +73,12 @@ impl Engine {
     }
 
     /// What earlier boots saw of `id`, unless it was taken to learn from.
-    pub(super) fn known(&self, id: FuncId) -> Option<&FunctionRecord> {
+    pub(in crate::engine) fn known(&self, id: FuncId) -> Option<&FunctionRecord> {
         self.earlier.functions.get(self.functions[id.0 as usize].earlier?)
     }
 
     /// Which blocks ran neither in earlier boots nor in this one; empty if they were counted in none.
-    pub(super) fn never_ran(&self, id: FuncId) -> Result<Vec<bool>, NoRoom> {
+    pub(in crate::engine) fn never_ran(&self, id: FuncId) -> Result<Vec<bool>, NoRoom> {
         let state = &self.functions[id.0 as usize];
         let earlier = self.known(id).map_or(&[][..], |record| &record.blocks);
         let Some(observed) = state.observed.filter(|_| state.was_in_baseline || !earlier.is_empty()) else {
@@ -94,15 +94,15 @@ impl Engine {
     }
 
     /// Calls of `id` in this boot, those included that did without its code.
-    pub(super) fn calls_of(&self, id: FuncId) -> u64 {
+    pub(in crate::engine) fn calls_of(&self, id: FuncId) -> u64 {
         self.counted_calls(id).saturating_add(self.functions[id.0 as usize].calls_elsewhere)
     }
 
-    pub(super) fn counted_calls(&self, id: FuncId) -> u64 {
+    pub(in crate::engine) fn counted_calls(&self, id: FuncId) -> u64 {
         self.platform.state.read(self.functions[id.0 as usize].counters + function::CALLS)
     }
 
-    pub(super) fn set_threshold(&mut self, id: FuncId) {
+    pub(in crate::engine) fn set_threshold(&mut self, id: FuncId) {
         let state = &self.functions[id.0 as usize];
         let tier = state.tier.unwrap_or(Tier::Baseline);
         let calls = self.counted_calls(id);
@@ -113,7 +113,7 @@ impl Engine {
     }
 
     /// What the sites of `id` saw in this boot.
-    pub(super) fn site_records(&mut self, id: FuncId) -> Result<Vec<SiteRecord>, NoRoom> {
+    pub(in crate::engine) fn site_records(&mut self, id: FuncId) -> Result<Vec<SiteRecord>, NoRoom> {
         self.collect_sites(id);
         let Some(observed) = self.functions[id.0 as usize].observed else { return Ok(Vec::new()) };
         let sites = self.sites[observed.first_site..][..observed.site_count].iter();

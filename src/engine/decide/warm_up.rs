@@ -5,9 +5,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::replace;
 
-use super::program::{FuncId, FunctionKind, LIBC};
-use super::translate::callees;
-use super::{Engine, room, tier};
+use super::tier;
+use crate::engine::decode::program::{FuncId, FunctionKind, LIBC};
+use crate::engine::translate::callees;
+use crate::engine::{Engine, room};
 
 impl Engine {
     /// Compiles every function that its record calls hot.
@@ -56,7 +57,7 @@ impl Engine {
         self.is_hot(id) && !self.is_expanded_where_hot(id)
     }
 
-    pub(super) fn is_hot(&self, id: FuncId) -> bool {
+    pub(in crate::engine) fn is_hot(&self, id: FuncId) -> bool {
         self.known(id).is_some_and(|record| tier::is_hot(record, self.earlier.boots_observed, &self.options.thresholds))
     }
 }

@@ -1,22 +1,26 @@
 //! A module linked to what is there: its imports found, its functions numbered, its memories, tables and globals given
 //! their places, its own libc functions replaced.
 
+pub(super) mod instantiate;
+mod interpose;
+pub(super) mod tables;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use wasmparser::{FuncType, GlobalType, Import, TableType, TypeRef, ValType};
 
-use super::constant::{ConstantValue, evaluate};
-use super::interpose::interposed;
-use super::layout::{GLOBAL_BYTES, table_entry};
-use super::module::Module;
-use super::program::{
+use crate::engine::decode::constant::{ConstantValue, evaluate};
+use crate::engine::decode::module::Module;
+use crate::engine::decode::program::{
     FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, TableSlot,
     function_name,
 };
-use super::{Engine, EngineError, Memory, room};
+use crate::engine::layout::{GLOBAL_BYTES, table_entry};
+use crate::engine::{Engine, EngineError, Memory, room};
 use crate::libc::{self, Interpose};
+use interpose::interposed;
 
 /// Entries by which a table may outgrow its initial size.
 const TABLE_GROWTH: u32 = 1 << 16;
@@ -42,7 +46,11 @@ enum Unlinked {
 
 impl Engine {
     /// Links `module`, which will have this number, and returns it with the functions that it adds.
-    pub(super) fn link(&mut self, number: usize, module: &Module) -> Result<(Linkage, Vec<FunctionInfo>), EngineError> {
+    pub(in crate::engine) fn link(
+        &mut self,
+        number: usize,
+        module: &Module,
+    ) -> Result<(Linkage, Vec<FunctionInfo>), EngineError> {
         let signatures = module.types.iter().map(|ty| self.program.signatures.intern(ty));
         let signatures = room::collect(signatures, "types")?;
         let mut linkage = Linkage { signatures, ..Linkage::default() };
@@ -252,7 +260,7 @@ impl Engine {
     fn add_memory(
         &mut self,
         number: usize,
-        memory: Box<dyn super::seams::LinearMemory>,
+        memory: Box<dyn crate::engine::seams::LinearMemory>,
         most_pages: u64,
         maximum: Option<u64>,
     ) -> Result<MemoryId, EngineError> {
