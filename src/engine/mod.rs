@@ -5,6 +5,7 @@
 //! and `code` lead from a body to machine code; `decide` says which and how, `observe` what was seen. Neighbours: the faces
 //! above implement `seams`; `libc` and `profile` below are data.
 
+mod cache;
 mod code;
 pub mod cpu;
 pub mod decide;
@@ -30,7 +31,6 @@ use crate::profile::Profile;
 use code::compile::{CodegenError, Compiler};
 use code::space::CodeSpace;
 use cpu::CpuFeatures;
-use decide::choices::Choices;
 use decide::tier::{Promotion, Thresholds, Tier};
 use decode::module::ModuleError;
 use decode::program::{FuncId, Program};
@@ -40,6 +40,7 @@ use observe::site::SiteState;
 use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, StateMemory, Ticks};
 use translate::TranslateError;
 
+pub use cache::Prepared;
 pub use run::Value;
 pub use run::backtrace::{Backtrace, TraceFrame};
 pub use run::stack::{StackSize, StackSizeError};
@@ -231,6 +232,15 @@ pub struct Engine {
     earlier: Profile,
     /// The mathematics and the functions behind them, once that was asked.
     behind_mathematics: Option<BTreeSet<FuncId>>,
+    program_bytes: &'static [u8],
+    /// What reading and linking the program takes of memory.
+    bytes_to_start: u64,
+    /// State memory used once all modules were linked.
+    linked_end: usize,
+    /// Pieces of code taken over from an earlier boot, if that was all it had.
+    loaded_pieces: Option<usize>,
+    /// Why code of an earlier boot is not used, if any is not.
+    code_reason: Option<String>,
     statistics: Statistics,
 }
 
@@ -278,8 +288,11 @@ struct FunctionState {
     observed: Option<Observed>,
     /// Where among their records is what earlier boots saw of it.
     earlier: Option<usize>,
-    /// What its newest code is specialised for.
-    choices: Choices,
+    /// Hashes of what its newest code is specialised for, and of the plan that it embodies.
+    choices: u64,
+    plan: u64,
+    /// Functions whose calls its newest code does without.
+    without: Vec<FuncId>,
     /// What a call takes of the stack, if that is much and code above the baseline takes less.
     large_frame_bytes: Option<u32>,
     /// Where its newest code is, and its size.
@@ -333,4 +346,7 @@ pub struct Statistics {
     /// Machine code of the libc: newest versions of its functions, those behind the C functions included, and kernels.
     pub libc_code_bytes: u64,
     pub interposed: Interposed,
+    /// Functions whose code an earlier boot made, and those whose could not be used.
+    pub code_loaded: u64,
+    pub code_rejected: u64,
 }

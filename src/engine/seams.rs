@@ -49,7 +49,7 @@ pub const MEMORY_RESERVATION_BYTES: u64 = (8 << 30) + WASM_PAGE_BYTES;
 pub const MEMORY_ALIGNMENT: u64 = 1 << 32;
 
 /// Where compiled code finds linear memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MemoryBase {
     /// At machine address 0: a WebAssembly address is the machine address.
     Zero,

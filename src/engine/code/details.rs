@@ -38,12 +38,17 @@ impl Details {
         }
     }
 
-    /// Packs them behind what is in `bytes`; where they are.
-    pub fn append_to(&self, bytes: &mut Vec<u8>) -> Result<Range<usize>, EngineError> {
-        let most = self.traps.len() * TRAP_BYTES
+    /// Bytes that they take packed, at most.
+    pub fn most_bytes(&self) -> usize {
+        self.traps.len() * TRAP_BYTES
             + self.locations.len() * LOCATION_BYTES
             + self.relocations.len() * RELOCATION_BYTES
-            + LENGTHS_BYTES;
+            + LENGTHS_BYTES
+    }
+
+    /// Packs them behind what is in `bytes`; where they are.
+    pub fn append_to(&self, bytes: &mut Vec<u8>) -> Result<Range<usize>, EngineError> {
+        let most = self.most_bytes();
         let start = bytes.len();
         room::reserve(bytes, most, "what is known of machine code")?;
         bytes.resize(start + most, 0);

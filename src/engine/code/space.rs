@@ -23,35 +23,34 @@ use crate::engine::specialise::{KernelId, keeping_registers, kernel};
 use crate::engine::{EngineError, room};
 
 /// Alignment of functions: a cache line.
-const FUNCTION_ALIGN: usize = 64;
+pub(super) const FUNCTION_ALIGN: usize = 64;
 
 /// A call or jump with a 32-bit distance.
 const NEAR_CALL: u8 = 0xe8;
 const NEAR_JUMP: u8 = 0xe9;
 pub const NEAR_BYTES: usize = 5;
 
-/// Entries that are written at a time.
-const ENTRIES_AT_ONCE: usize = 64;
-
 /// Fills what is never run.
-const BREAKPOINT: u8 = 0xcc;
+pub(super) const BREAKPOINT: u8 = 0xcc;
 
 /// All code of one engine.
 pub struct CodeSpace {
-    memory: Box<dyn CodeMemory>,
+    pub(super) memory: Box<dyn CodeMemory>,
     state_base: u64,
-    next: usize,
+    pub(super) next: usize,
+    /// Where code begins: behind the newest entries.
+    pub(super) first: usize,
     /// Entries of functions, ascending by function.
-    entries: Vec<EntryBlock>,
+    pub(super) entries: Vec<EntryBlock>,
     pub trampolines: Trampolines,
-    cpu: CpuFeatures,
-    kernels: BTreeMap<KernelId, u64>,
+    pub(super) cpu: CpuFeatures,
+    pub(super) kernels: BTreeMap<KernelId, u64>,
     /// Functions whose code will not be replaced, with its address: calls need not go through the entry.
-    settled: BTreeMap<FuncId, u64>,
+    pub(super) settled: BTreeMap<FuncId, u64>,
     /// Placed code, ascending by address.
-    placed: Vec<Placed>,
+    pub(super) placed: Vec<Placed>,
     /// What is known of the places in it, piece by piece.
-    details: Vec<u8>,
+    pub(super) details: Vec<u8>,
     /// Bytes of functions, wrappers and kernels.
     pub bytes: usize,
     /// Bytes of kernels.
@@ -59,7 +58,8 @@ pub struct CodeSpace {
 }
 
 /// Entries of functions with consecutive numbers.
-struct EntryBlock {
+#[derive(Clone, Copy)]
+pub(super) struct EntryBlock {
     first: u32,
     count: u32,
     offset: usize,
@@ -68,7 +68,7 @@ struct EntryBlock {
 /// What a piece of code is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Piece {
-    Kernel(u32),
+    Kernel(KernelId),
     /// Calls functions of this signature.
     Wrapper(u32),
     Function(u32),
@@ -80,7 +80,7 @@ pub struct Placed {
     pub piece: Piece,
     pub range: Range<u64>,
     /// Where what is known of the places in it is.
-    details: Range<usize>,
+    pub(super) details: Range<usize>,
 }
 
 impl Placed {
@@ -107,6 +107,7 @@ impl CodeSpace {
             memory,
             state_base,
             next: TRAMPOLINE_BYTES,
+            first: TRAMPOLINE_BYTES,
             entries: Vec::new(),
             trampolines,
             cpu,
@@ -124,17 +125,30 @@ impl CodeSpace {
     /// Places entries for `count` functions from number `first` on, which compile at first call.
     pub fn add_entries(&mut self, first: u32, count: u32) -> Result<(), EngineError> {
         let offset = self.reserve(count as usize * ENTRY_BYTES)?;
-        let end = offset + count as usize * ENTRY_BYTES;
-        let mut piece = [BREAKPOINT; ENTRIES_AT_ONCE * ENTRY_BYTES];
-        for start in (offset..end).step_by(piece.len()) {
-            for (index, entry) in piece.chunks_exact_mut(ENTRY_BYTES).enumerate() {
-                let call = near(NEAR_CALL, start + index * ENTRY_BYTES, self.trampolines.compile);
-                entry[..NEAR_BYTES].copy_from_slice(&call);
-            }
-            self.write(start, &piece[..piece.len().min(end - start)])?;
+        self.first = self.next;
+        room::push(&mut self.entries, EntryBlock { first, count, offset }, "entries of functions")?;
+        self.write_entries(self.entries.len() - 1, |_| None)
+    }
+
+    /// Has the entries of a block jump to the code that `address` has of their functions, or compile that.
+    pub(super) fn write_entries(
+        &mut self,
+        block: usize,
+        address: impl Fn(FuncId) -> Option<u64>,
+    ) -> Result<(), EngineError> {
+        let EntryBlock { first, count, offset } = self.entries[block];
+        let mut bytes = Vec::new();
+        room::reserve(&mut bytes, count as usize * ENTRY_BYTES, "entries of functions")?;
+        bytes.resize(count as usize * ENTRY_BYTES, BREAKPOINT);
+        for ((id, at), entry) in (first..).zip((offset..).step_by(ENTRY_BYTES)).zip(bytes.chunks_exact_mut(ENTRY_BYTES))
+        {
+            let near = match address(FuncId(id)) {
+                Some(address) => near(NEAR_JUMP, at, (address - self.base()) as usize),
+                None => near(NEAR_CALL, at, self.trampolines.compile),
+            };
+            entry[..NEAR_BYTES].copy_from_slice(&near);
         }
-        self.entries.push(EntryBlock { first, count, offset });
-        Ok(())
+        self.write(offset, &bytes)
     }
 
     pub fn base(&self) -> u64 {
@@ -178,13 +192,12 @@ impl CodeSpace {
         let offset = self.reserve(code.bytes.len())?;
         let address = self.base() + offset as u64;
         for relocation in &code.relocations {
-            let target = self.target(relocation)?;
+            let target = self.target(relocation, Targets { kernels: &self.kernels, settled: &self.settled })?;
             apply(&mut code.bytes, relocation, address, target);
         }
         self.write(offset, &code.bytes)?;
         self.bytes += code.bytes.len();
-        let range = address..address + code.bytes.len() as u64;
-        self.placed.push(Placed { piece, range, details });
+        self.placed.push(Placed { piece, range: address..address + code.bytes.len() as u64, details });
         Ok(address)
     }
 
@@ -207,6 +220,11 @@ impl CodeSpace {
         let _ = self.write(offset, &call);
     }
 
+    /// All code, by rising address.
+    pub fn placed(&self) -> &[Placed] {
+        &self.placed
+    }
+
     /// The piece of code at `address`.
     pub fn find(&self, address: u64) -> Option<&Placed> {
         let after = self.placed.partition_point(|placed| placed.range.start <= address);
@@ -225,7 +243,7 @@ impl CodeSpace {
         self.details(placed).location((address - placed.range.start) as u32)
     }
 
-    fn details(&self, placed: &Placed) -> Details {
+    pub(super) fn details(&self, placed: &Placed) -> Details {
         Details::read(&self.details[placed.details.clone()])
     }
 
@@ -233,27 +251,27 @@ impl CodeSpace {
         if self.kernels.contains_key(&id) {
             return Ok(());
         }
-        let code =
-            kernel_code(id, self.cpu).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))?;
+        let code = kernel_code(id, self.cpu)?;
         self.kernel_bytes += code.bytes.len();
-        let address = self.place(code, Piece::Kernel(id.number()))?;
+        let address = self.place(code, Piece::Kernel(id))?;
         self.kernels.insert(id, address);
         Ok(())
     }
 
-    fn target(&self, relocation: &Relocation) -> Result<u64, EngineError> {
+    /// What `relocation` refers to, for code whose kernels and settled functions are at `targets`.
+    pub(super) fn target(&self, relocation: &Relocation, targets: Targets<'_>) -> Result<u64, EngineError> {
         Ok(match relocation.target {
-            Symbol::Function(id) => self.settled.get(&id).copied().unwrap_or_else(|| self.entry(id)),
+            Symbol::Function(id) => targets.settled.get(&id).copied().unwrap_or_else(|| self.entry(id)),
             Symbol::RuntimeTrampoline => self.base() + self.trampolines.runtime as u64,
             Symbol::NoteTrampoline => self.base() + self.trampolines.note as u64,
             Symbol::State => self.state_base,
-            Symbol::Kernel(id) | Symbol::Room(id) => self.kernels[&id],
+            Symbol::Kernel(id) | Symbol::Room(id) => targets.kernels[&id],
             Symbol::Library(call) => library::address(call)
                 .ok_or_else(|| EngineError::Codegen(alloc::format!("no implementation of {call:?}")))?,
         })
     }
 
-    fn reserve(&mut self, bytes: usize) -> Result<usize, EngineError> {
+    pub(super) fn reserve(&mut self, bytes: usize) -> Result<usize, EngineError> {
         let offset = self.next;
         let next = (offset + bytes).next_multiple_of(FUNCTION_ALIGN);
         if next > self.memory.capacity() {
@@ -263,7 +281,7 @@ impl CodeSpace {
         Ok(offset)
     }
 
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), EngineError> {
+    pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), EngineError> {
         self.memory.write(offset, bytes).map_err(|_| no_room(bytes.len()))
     }
 }
@@ -272,8 +290,19 @@ fn no_room(bytes: usize) -> EngineError {
     EngineError::OutOfMemory { what: "code memory", bytes: bytes as u64 }
 }
 
+/// Where code finds what it refers to by its address.
+#[derive(Clone, Copy)]
+pub(super) struct Targets<'a> {
+    pub kernels: &'a BTreeMap<KernelId, u64>,
+    pub settled: &'a BTreeMap<FuncId, u64>,
+}
+
 /// The code of kernel `id`: where it is called rarely, a call of the kernel between what keeps all registers.
-fn kernel_code(id: KernelId, cpu: CpuFeatures) -> Result<MachineCode, IcedError> {
+pub(super) fn kernel_code(id: KernelId, cpu: CpuFeatures) -> Result<MachineCode, EngineError> {
+    encoded(id, cpu).map_err(|error| EngineError::Codegen(alloc::format!("{id:?}: {error}")))
+}
+
+fn encoded(id: KernelId, cpu: CpuFeatures) -> Result<MachineCode, IcedError> {
     let mut code = MachineCode {
         bytes: Vec::new(),
         relocations: Vec::new(),
@@ -302,7 +331,7 @@ fn near(opcode: u8, from: usize, to: usize) -> [u8; NEAR_BYTES] {
     [opcode, a, b, c, d]
 }
 
-fn apply(code: &mut [u8], relocation: &Relocation, address: u64, target: u64) {
+pub(super) fn apply(code: &mut [u8], relocation: &Relocation, address: u64, target: u64) {
     let at = relocation.offset as usize;
     let value = target.wrapping_add_signed(relocation.addend);
     match relocation.kind {

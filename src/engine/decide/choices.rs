@@ -16,7 +16,7 @@ use crate::engine::{Engine, EngineError};
 use crate::profile::{SiteKind, SiteRecord, ValueHistogram};
 
 /// What the code of one function is specialised for. Equal choices give equal code.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Choices {
     /// The function is a libc function, and a kernel does all of it.
     pub body: Option<KernelId>,
@@ -32,6 +32,11 @@ impl Choices {
     /// Whether the code does everything the general way.
     pub fn are_generic(&self) -> bool {
         self.body.is_none() && self.sites.iter().all(Option::is_none) && self.callees.is_empty()
+    }
+
+    /// The functions whose calls are done without: `id` itself, if the code is a kernel's.
+    pub fn without(&self, id: FuncId) -> Vec<FuncId> {
+        self.callees.keys().copied().chain(self.body.map(|_| id)).collect()
     }
 }
 

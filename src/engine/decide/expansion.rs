@@ -30,7 +30,7 @@ const INLINE_BYTES_OF_MATHEMATICS: usize = 512;
 pub type Expansions = BTreeMap<FuncId, Expand>;
 
 /// What stands in place of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expand {
     Kernel(KernelId),
     Body,

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::choices::Choices;
 use super::expansion::{Expand, Expansions};
@@ -61,7 +63,7 @@ impl Engine {
         let before = self.functions[id.0 as usize].tier;
         let choices = self.choices(id, minimum)?;
         let state = &self.functions[id.0 as usize];
-        let unchanged = before > Some(Tier::Baseline) && state.choices == choices;
+        let unchanged = before > Some(Tier::Baseline) && state.choices == hash_of(&choices);
         if unchanged || self.options.highest == Tier::Baseline {
             self.set_threshold(id);
             return Ok(());
@@ -85,48 +87,66 @@ impl Engine {
     /// Compiles `id` and sends its calls there; above the baseline, sites with at least `minimum` recorded calls may be
     /// specialised.
     fn compile_function(&mut self, id: FuncId, wanted: Tier, minimum: u64) -> Result<u64, EngineError> {
+        let decision = self.decide(id, wanted, minimum)?;
+        for callee in &decision.without {
+            self.end_generic_calls(*callee);
+        }
+        let settled = decision.plan.threshold.is_none();
+        let (code, large_frame_bytes) = self.translate(id, decision.plan)?;
+        let code_bytes = code.bytes.len() as u64;
+        let address = self.code.place(code, Piece::Function(id.0))?;
+        self.code.patch_entry(id, address, settled)?;
+        let state = &mut self.functions[id.0 as usize];
+        state.was_promoted = state.tier.is_some();
+        state.was_in_baseline |= decision.tier == Tier::Baseline;
+        state.tier = Some(decision.tier);
+        state.address = address;
+        state.code_bytes = code_bytes;
+        state.large_frame_bytes = large_frame_bytes;
+        (state.choices, state.plan, state.without) = (decision.choices, decision.hash, decision.without);
+        self.statistics.functions_compiled += 1;
+        self.statistics.translated_bytes += self.program.body_bytes(id) as u64;
+        self.statistics.translated_code_bytes += code_bytes;
+        self.set_threshold(id);
+        Ok(address)
+    }
+
+    /// What `id` would be compiled to by now, as in [`Self::compile_function`].
+    pub(in crate::engine) fn decide(
+        &mut self,
+        id: FuncId,
+        wanted: Tier,
+        minimum: u64,
+    ) -> Result<Decision, EngineError> {
         self.observe(id)?;
         // Where the two contradict each other, the highest wins: it is lowered when code above it is distrusted.
         let tier = wanted.max(self.options.lowest).min(self.options.highest).min(Tier::Optimised);
         let choices = if tier == Tier::Baseline { Choices::default() } else { self.choices(id, minimum)? };
         let tier = if choices.are_generic() { tier } else { Tier::Specialised };
-        for callee in choices.callees.keys() {
-            self.end_generic_calls(*callee);
-        }
-        if choices.body.is_some() {
-            self.end_generic_calls(id);
-        }
-        let mut plan = self.plan(id, tier, &choices)?;
+        let plan = self.plan(id, tier, &choices)?;
+        Ok(Decision { tier, choices: hash_of(&choices), hash: hash_of(&plan), without: choices.without(id), plan })
+    }
+
+    /// Code as `plan` says, and the bytes of its frame if that is large.
+    pub(in crate::engine) fn translate(
+        &mut self,
+        id: FuncId,
+        mut plan: Plan,
+    ) -> Result<(MachineCode, Option<u32>), EngineError> {
         let environment = environment(&self.program, &self.platform, &self.compiler);
         let mut compile = |plan: &Plan| {
             self.compiler.compile(|function, context| {
                 translate(environment, id, plan, function, context).map_err(EngineError::from)
             })
         };
-        let mut code = compile(&plan)?;
-        let mut large_frame_bytes = quick_and_large(&code);
-        if large_frame_bytes.is_some() && plan.threshold.is_none() {
-            drop(code);
-            plan.small_frame = true;
-            code = compile(&plan)?;
-            large_frame_bytes = None;
+        let code = compile(&plan)?;
+        let large_frame_bytes = quick_and_large(&code);
+        if large_frame_bytes.is_none() || plan.threshold.is_some() {
+            return Ok((code, large_frame_bytes));
         }
-        let code_bytes = code.bytes.len() as u64;
-        let address = self.code.place(code, Piece::Function(id.0))?;
-        self.code.patch_entry(id, address, plan.threshold.is_none())?;
-        let state = &mut self.functions[id.0 as usize];
-        state.was_promoted = state.tier.is_some();
-        state.tier = Some(tier);
-        state.was_in_baseline |= tier == Tier::Baseline;
-        state.address = address;
-        state.code_bytes = code_bytes;
-        state.large_frame_bytes = large_frame_bytes;
-        state.choices = choices;
-        self.statistics.functions_compiled += 1;
-        self.statistics.translated_bytes += self.program.body_bytes(id) as u64;
-        self.statistics.translated_code_bytes += code_bytes;
-        self.set_threshold(id);
-        Ok(address)
+        drop(code);
+        plan.small_frame = true;
+        Ok((compile(&plan)?, None))
     }
 
     /// From now on, calls of `id` are not all calls of its body.
@@ -234,6 +254,23 @@ impl Engine {
         let below = self.expansions_below(id, &choices.callees);
         Ok(Box::new(self.body_plan(id, Tier::Specialised, sites, below, choices)?))
     }
+}
+
+/// How a function is to be compiled.
+pub(in crate::engine) struct Decision {
+    pub tier: Tier,
+    pub plan: Plan,
+    /// Hashes of the plan, and of the choices that it is made of.
+    pub hash: u64,
+    pub choices: u64,
+    /// Functions whose calls it does without.
+    pub without: Vec<FuncId>,
+}
+
+fn hash_of(value: &impl Hash) -> u64 {
+    let mut hasher = Xxh3Default::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Bytes of the frame, if that is large because the code was made quickly.

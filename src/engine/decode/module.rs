@@ -116,6 +116,15 @@ impl From<BinaryReaderError> for Failure {
     }
 }
 
+impl From<Failure> for ModuleError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Invalid(error) => error.into(),
+            Failure::NoRoom(NoRoom { what, bytes }) => Self::OutOfMemory { what, bytes },
+        }
+    }
+}
+
 impl From<NoRoom> for Failure {
     fn from(error: NoRoom) -> Self {
         Self::NoRoom(error)
@@ -134,12 +143,21 @@ impl Module {
             return Err(ModuleError::NotWebAssembly { len_bytes: bytes.len() });
         }
         Self::decode_sections(bytes, features).map_err(|failure| match failure {
-            Failure::NoRoom(NoRoom { what, bytes }) => ModuleError::OutOfMemory { what, bytes },
+            Failure::NoRoom(no_room) => Failure::NoRoom(no_room).into(),
             Failure::Invalid(error) => match proposals::unsupported(bytes, &error) {
                 Some(what) => ModuleError::Unsupported { what: what.to_string() },
                 None => error.into(),
             },
         })
+    }
+
+    /// Decodes `bytes`, which are known to be valid.
+    pub fn decode_valid(bytes: &'static [u8]) -> Result<Self, ModuleError> {
+        let decoded = Parser::new(0).parse_all(bytes).try_fold(Self::empty(xxh3_64(bytes)), |mut module, payload| {
+            module.add(payload?)?;
+            Ok::<_, Failure>(module)
+        });
+        decoded.map_err(ModuleError::from)
     }
 
     fn decode_sections(bytes: &'static [u8], features: WasmFeatures) -> Result<Self, Failure> {

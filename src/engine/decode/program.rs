@@ -18,14 +18,14 @@ use crate::profile::FunctionKey;
 pub struct FuncId(pub u32);
 
 /// A linear memory of any module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemoryId(pub u32);
 
 /// The memory that needs no base register, or has the pinned one: the program's first. The libc works on it.
 pub const FIRST_MEMORY: MemoryId = MemoryId(0);
 
 /// An interned function type: equal for equal types of any module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignatureId(pub u32);
 
 /// Which module is the libc: it is there before any other.
@@ -34,7 +34,7 @@ pub const LIBC: usize = 0;
 pub const PROGRAM: usize = 1;
 
 /// Where a global lives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub enum GlobalSlot {
     /// Immutable: its bits are known.
     Constant(u128),
@@ -43,7 +43,7 @@ pub enum GlobalSlot {
 }
 
 /// Where a table lives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct TableSlot {
     /// Offset in state memory of the cell with its length in entries.
     pub length_cell: usize,
@@ -59,7 +59,7 @@ pub struct TableSlot {
 }
 
 /// Where a memory is, and how far it may grow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct MemorySlot {
     /// Where compiled code finds it.
     pub base: MemoryBase,
@@ -104,7 +104,7 @@ fn bytes_at(segments: &[(u32, &'static [u8])], address: u32) -> Option<&'static 
 }
 
 /// What stands behind a function identifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FunctionKind {
     /// Defined by module `module` at function index `index`.
     Defined { module: usize, index: u32 },
@@ -175,13 +175,17 @@ impl Program {
 }
 
 /// Function types, equal ones once.
-#[derive(Default)]
+#[derive(Default, Hash)]
 pub struct Signatures {
     known: BTreeMap<String, SignatureId>,
     types: Vec<FuncType>,
 }
 
 impl Signatures {
+    pub fn len(&self) -> usize {
+        self.types.len()
+    }
+
     pub fn get(&self, id: SignatureId) -> &FuncType {
         &self.types[id.0 as usize]
     }

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, TypeRef};
 
 use super::tables::{Elements, item_count};
+use crate::engine::cache::image::Head;
 use crate::engine::code::compile::Compiler;
 use crate::engine::code::space::CodeSpace;
 use crate::engine::decode::census::bytes_to_start;
@@ -32,9 +33,29 @@ impl Engine {
         options: Options,
         earlier: Profile,
     ) -> Result<Self, EngineError> {
+        Self::with_code(bytes, platform, imports, options, earlier, None)
+    }
+
+    /// The same with `code` that an earlier boot made ([`Engine::prepare`]), as far as it fits.
+    pub fn with_code(
+        bytes: &'static [u8],
+        platform: Platform,
+        imports: Box<dyn Imports>,
+        options: Options,
+        earlier: Profile,
+        code: Option<&[u8]>,
+    ) -> Result<Self, EngineError> {
         let mut engine = Self::empty(platform, imports, options, earlier)?;
         engine.add_module(options.heap.module())?;
-        engine.add_module(bytes)?;
+        engine.program_bytes = bytes;
+        let image = code.and_then(|code| engine.image_in(code));
+        let known = image.as_ref().map(|image| &image.head).filter(|head| head.program == engine.program_name());
+        engine.add(bytes, known)?;
+        engine.linked_end = engine.allocator.end();
+        if let Some(image) = image {
+            let is_known = image.head.program == engine.program_name();
+            engine.load(&image, is_known);
+        }
         Ok(engine)
     }
 
@@ -70,6 +91,11 @@ impl Engine {
             stop: None,
             earlier,
             behind_mathematics: None,
+            program_bytes: &[],
+            bytes_to_start: 0,
+            linked_end: 0,
+            loaded_pieces: None,
+            code_reason: None,
             statistics: Statistics::default(),
             program,
             platform: Rest {
@@ -90,10 +116,16 @@ impl Engine {
     /// Adds the module `bytes`, linked to what is there; its number. On an error its segments may have been written in
     /// part, as the specification has it, but nothing refers to it.
     pub fn add_module(&mut self, bytes: &'static [u8]) -> Result<usize, EngineError> {
-        self.check_room_for(bytes)?;
-        let module = Module::decode(bytes)?;
+        self.add(bytes, None)
+    }
+
+    /// Adds the module `bytes`; `known` is what an earlier boot found out about it.
+    fn add(&mut self, bytes: &'static [u8], known: Option<&Head>) -> Result<usize, EngineError> {
+        self.bytes_to_start = known.map_or_else(|| bytes_to_start(bytes), |head| head.bytes_to_start);
+        self.check_room_for(self.bytes_to_start)?;
+        let module = if known.is_some() { Module::decode_valid(bytes)? } else { Module::decode(bytes)? };
         let number = self.program.modules.len();
-        let (linkage, added) = self.link(number, &module)?;
+        let (linkage, added) = self.link(number, &module, known)?;
         let data = room::collect(module.data.iter().map(|_| false), "data segments")?;
         let elements = room::collect(module.elements.iter().map(|_| Elements::Encoded), "element segments")?;
         self.add_functions(added)?;
@@ -115,9 +147,8 @@ impl Engine {
         Ok(number)
     }
 
-    /// Fails where reading `bytes` would take more memory than there is.
-    fn check_room_for(&self, bytes: &[u8]) -> Result<(), EngineError> {
-        let needed = bytes_to_start(bytes);
+    /// Fails where there is not so much memory to start in.
+    fn check_room_for(&self, needed: u64) -> Result<(), EngineError> {
         if needed <= self.bytes_to_compile_in() {
             return Ok(());
         }

@@ -11,6 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use wasmparser::{FuncType, GlobalType, Import, TableType, TypeRef, ValType};
 
+use crate::engine::cache::image::Head;
 use crate::engine::decode::constant::{ConstantValue, evaluate};
 use crate::engine::decode::module::Module;
 use crate::engine::decode::program::{
@@ -19,7 +20,7 @@ use crate::engine::decode::program::{
 };
 use crate::engine::layout::{GLOBAL_BYTES, table_entry};
 use crate::engine::{Engine, EngineError, Memory, room};
-use crate::libc::{self, Interpose};
+use crate::libc::{self, Interpose, LibcFunction};
 use interpose::interposed;
 
 /// Entries by which a table may outgrow its initial size.
@@ -46,17 +47,25 @@ enum Unlinked {
 
 impl Engine {
     /// Links `module`, which will have this number, and returns it with the functions that it adds.
+    ///
+    /// `known` is what an earlier boot found out about it.
     pub(in crate::engine) fn link(
         &mut self,
         number: usize,
         module: &Module,
+        known: Option<&Head>,
     ) -> Result<(Linkage, Vec<FunctionInfo>), EngineError> {
         let signatures = module.types.iter().map(|ty| self.program.signatures.intern(ty));
         let signatures = room::collect(signatures, "types")?;
         let mut linkage = Linkage { signatures, ..Linkage::default() };
         let mut added = Vec::new();
         self.link_imports(number, module, &mut linkage, &mut added)?;
-        self.place_functions(number, module, &mut linkage, &mut added)?;
+        let replaced = match known {
+            Some(head) => head.replaced().collect(),
+            None if self.may_use_libc(number, module, &linkage) => interposed(module, self.options.interpose),
+            None => Vec::new(),
+        };
+        self.place_functions(number, module, replaced, &mut linkage, &mut added)?;
         self.count_interposed(module, &linkage);
         for ty in &module.memories[linkage.memories.len()..] {
             let id = self.place_memory(number, &linkage, ty.maximum)?;
@@ -183,14 +192,11 @@ impl Engine {
         &self,
         number: usize,
         module: &Module,
+        replaced: Vec<(u32, &'static LibcFunction)>,
         linkage: &mut Linkage,
         added: &mut Vec<FunctionInfo>,
     ) -> Result<(), EngineError> {
         room::reserve(added, module.bodies.len(), "functions")?;
-        let replaced = match self.may_use_libc(number, module, linkage) {
-            true => interposed(module, self.options.interpose),
-            false => Vec::new(),
-        };
         let mut replaced = replaced.into_iter().peekable();
         for (key, index) in module.keys().into_iter().zip(module.imported_functions..) {
             let name = function_name(module, index);

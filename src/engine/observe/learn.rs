@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// All functions. Not a list of them, for which there may be no memory.
-    fn ids(&self) -> impl Iterator<Item = FuncId> + use<> {
+    pub(in crate::engine) fn ids(&self) -> impl Iterator<Item = FuncId> + use<> {
         (0..self.program.functions.len() as u32).map(FuncId)
     }
 

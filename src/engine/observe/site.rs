@@ -8,6 +8,9 @@
 //! that counts in them, `learn` makes records of what is here.
 
 use alloc::vec::Vec;
+use core::iter;
+use core::mem::size_of;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::decode::program::FuncId;
 use crate::engine::layout::{edition, sample_period, site};
@@ -54,12 +57,56 @@ struct Path {
     passed: u64,
 }
 
+/// A site as it is stored: without what was counted.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredSite {
+    kind: SiteKind,
+    pub callee: Option<u32>,
+    /// Of its cells, in state memory.
+    offset: u32,
+    newest: u32,
+    /// Those behind the first, which every site has.
+    editions: Vec<StoredEdition>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredEdition {
+    specialisation: Option<Specialisation>,
+    counts_in_body: bool,
+    offset: u32,
+}
+
+impl StoredSite {
+    /// Whether the newest edition is one of them.
+    pub fn is_consistent(&self) -> bool {
+        self.newest as usize <= self.editions.len()
+    }
+
+    /// The cells that it has: their offsets in state memory, and their bytes.
+    pub fn cells(&self) -> impl Iterator<Item = (u32, usize)> {
+        let editions = self.editions.iter().map(|stored| {
+            let paths = stored.specialisation.as_ref().map_or(0, |it| it.values().len());
+            (stored.offset, edition::bytes(paths))
+        });
+        iter::once((self.offset, site::BYTES)).chain(editions)
+    }
+}
+
 impl Edition {
     fn new(specialisation: Option<Specialisation>, counts_in_body: bool, offset: usize) -> Self {
         let values = specialisation.as_ref().map(Specialisation::values).unwrap_or_default();
         let paths = values.into_iter().map(|value| Path { value, passed: 0 }).collect();
         let next_sample = sample_period(0);
         Self { specialisation, counts_in_body, offset, samples: 0, next_sample, misses: 0, paths }
+    }
+
+    fn restart(&mut self, state: &mut dyn StateMemory) {
+        (self.samples, self.next_sample, self.misses) = (0, sample_period(0), 0);
+        state.write(self.offset + edition::UNTIL_SAMPLE, self.next_sample);
+        for (index, path) in self.paths.iter_mut().enumerate() {
+            path.passed = 0;
+            state.write(self.offset + edition::PASSED + 8 * index, 0);
+        }
     }
 
     /// Calls of it that took a path, and that took none although there is one.
@@ -83,6 +130,43 @@ impl SiteState {
     pub fn new(kind: SiteKind, callee: Option<FuncId>, offset: usize) -> Self {
         let editions = alloc::vec![Edition::new(None, false, offset + site::FIRST_EDITION)];
         Self { kind, callee, offset, values: ValueHistogram::default(), editions, newest: 0 }
+    }
+
+    /// The same as it was stored, without what was counted.
+    pub fn restore(stored: &StoredSite) -> Self {
+        let mut site = Self::new(stored.kind, stored.callee.map(FuncId), stored.offset as usize);
+        site.editions.extend(stored.editions.iter().map(|edition| {
+            Edition::new(edition.specialisation.clone(), edition.counts_in_body, edition.offset as usize)
+        }));
+        site.newest = stored.newest as usize;
+        site
+    }
+
+    /// What is to be stored of it.
+    pub fn store(&self) -> StoredSite {
+        let editions = self.editions[1..].iter().map(|edition| StoredEdition {
+            specialisation: edition.specialisation.clone(),
+            counts_in_body: edition.counts_in_body,
+            offset: edition.offset as u32,
+        });
+        StoredSite {
+            kind: self.kind,
+            callee: self.callee.map(|id| id.0),
+            offset: self.offset as u32,
+            newest: self.newest as u32,
+            editions: editions.collect(),
+        }
+    }
+
+    /// Forgets what was counted, and begins to count.
+    pub fn restart(&mut self, state: &mut dyn StateMemory) {
+        self.values = ValueHistogram::default();
+        for cell in (0..site::BYTES).step_by(size_of::<u64>()) {
+            state.write(self.offset + cell, 0);
+        }
+        for edition in &mut self.editions {
+            edition.restart(state);
+        }
     }
 
     /// Makes the cells of its newest edition, which are 0, begin to count down.

@@ -35,6 +35,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use serde::{Deserialize, Serialize};
 use wasmparser::{FuncType, FunctionBody, Operator, ValType};
 
 use crate::engine::code::compile::Effort;
@@ -127,7 +128,7 @@ pub enum Probe {
 }
 
 /// The fast path of a site. The generic path stands behind its guard.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Specialisation {
     /// Calls of the libc that take a size.
     Sizes {

@@ -1,0 +1,262 @@
+//! Taking over what an earlier boot compiled.
+//!
+//! Everything that the code depends on is compared first. What differs for one function costs that function only: it is compiled
+//! when it is called, and those that called its code directly go through its entry.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
+
+use super::image::{Image, Key, ModuleName, StoredFunction};
+use crate::engine::code::draft::StoredPiece;
+use crate::engine::code::space::Piece;
+use crate::engine::decide::tier::Tier;
+use crate::engine::decode::program::{FuncId, FunctionKind};
+use crate::engine::link::instantiate::ensure;
+use crate::engine::observe::site::SiteState;
+use crate::engine::seams::MemoryBase;
+use crate::engine::{Engine, EngineError, Observed, room};
+
+/// What there may be no memory for.
+const WHAT: &str = "code of an earlier boot";
+
+impl Engine {
+    /// What all code depends on, beside the modules.
+    pub(in crate::engine) fn key(&self) -> Key {
+        let options = self.options;
+        let first = match self.platform.memories[0].memory.base() {
+            MemoryBase::Zero => "address 0",
+            MemoryBase::At(_) => "an address in a register",
+        };
+        let parts = [
+            ("build", String::from(env!("BAREFLOW_BUILD"))),
+            ("CPU", format!("{:?}", self.platform.cpu)),
+            (
+                "set of options",
+                format!(
+                    "{:?} {:?} {:?} to {:?}, {:?} heap, {:?}",
+                    options.promotion,
+                    options.thresholds,
+                    options.lowest,
+                    options.highest,
+                    options.heap,
+                    options.interpose
+                ),
+            ),
+            ("place of code", format!("{:#x}", self.code.base())),
+            ("place of state", format!("{:#x}", self.platform.state.base())),
+            ("place of memory", first.to_string()),
+        ];
+        parts.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+    }
+
+    /// The image in `code`, if it is for this engine.
+    pub(in crate::engine) fn image_in<'a>(&mut self, code: &'a [u8]) -> Option<Image<'a>> {
+        let image = Image::decode(code, &self.key());
+        image.map_err(|(functions, reason)| self.reject(functions as usize, reason)).ok()
+    }
+
+    /// What the program is known by.
+    pub(in crate::engine) fn program_name(&self) -> ModuleName {
+        xxh3_128(self.program_bytes).to_le_bytes()
+    }
+
+    /// Takes over the code in `image`, as far as it fits; `is_known` says that it was made for this very program. Where there
+    /// is no memory for it, nothing is taken.
+    pub(in crate::engine) fn load(&mut self, image: &Image<'_>, is_known: bool) {
+        let head = &image.head;
+        if let Some(reason) = self.misfit(image, is_known) {
+            return self.reject(head.functions.len(), reason.to_string());
+        }
+        let state_before = self.allocator.end();
+        self.allocator.take_back(head.state_end as usize);
+        let loaded = ensure(&mut *self.platform.state, &self.allocator).and_then(|()| self.take_over(image));
+        if let Err(error) = loaded {
+            self.allocator.take_back(state_before);
+            self.sites.clear();
+            self.reject(head.functions.len(), error.to_string());
+        }
+    }
+
+    fn take_over(&mut self, image: &Image<'_>) -> Result<(), EngineError> {
+        let head = &image.head;
+        room::reserve(&mut self.sites, head.sites.len(), WHAT)?;
+        let changed = head.functions.iter().filter(|stored| !self.is_unchanged(stored)).map(|stored| FuncId(stored.id));
+        let changed: BTreeSet<FuncId> = changed.collect();
+        let is_wanted = |piece| !matches!(piece, Piece::Function(id) if changed.contains(&FuncId(id)));
+        let mut details = Vec::new();
+        room::reserve(&mut details, image.details.len(), WHAT)?;
+        details.extend_from_slice(image.details);
+        if changed.is_empty() {
+            self.code.load(image.code, &head.pieces, details, is_wanted)?;
+        } else {
+            let mut code = Vec::new();
+            room::reserve(&mut code, image.code.len(), WHAT)?;
+            code.extend_from_slice(image.code);
+            self.code.detach(&mut code, &head.pieces, &details, &changed);
+            self.code.load(&code, &head.pieces, details, is_wanted)?;
+        }
+        self.sites.extend(head.sites.iter().map(SiteState::restore));
+        self.sites.iter_mut().for_each(|site| site.restart(&mut *self.platform.state));
+        for stored in &head.observed {
+            let id = FuncId(stored.id);
+            if !changed.contains(&id) {
+                self.functions[id.0 as usize].observed = Some(Observed {
+                    blocks: stored.blocks as usize,
+                    block_count: stored.block_count as usize,
+                    first_site: stored.first_site as usize,
+                    site_count: stored.site_count as usize,
+                });
+            }
+        }
+        self.find_pieces();
+        head.functions.iter().for_each(|stored| self.adopt(stored));
+        if let Some(first) = changed.first() {
+            let name = &self.program.info(*first).name;
+            let reason = format!("the program has another {name} now");
+            self.reject(changed.len(), reason);
+        }
+        self.loaded_pieces = Some(head.pieces.len()).filter(|_| changed.is_empty());
+        Ok(())
+    }
+
+    /// Has a function know what its code is like.
+    fn adopt(&mut self, stored: &StoredFunction) {
+        let state = &mut self.functions[stored.id as usize];
+        if state.address == 0 {
+            return;
+        }
+        let tier = [Tier::Baseline, Tier::Optimised, Tier::Specialised][usize::from(stored.tier.min(2))];
+        state.tier = Some(tier);
+        state.was_in_baseline = tier == Tier::Baseline;
+        (state.plan, state.choices) = (stored.plan, stored.choices);
+        state.without = stored.without.iter().copied().map(FuncId).collect();
+        state.large_frame_bytes = stored.large_frame_bytes;
+        self.set_threshold(FuncId(stored.id));
+        for callee in &stored.without {
+            self.functions[*callee as usize].generic_calls = Some(0);
+        }
+        self.statistics.code_loaded += 1;
+    }
+
+    /// Has functions and wrappers know where their code is.
+    fn find_pieces(&mut self) {
+        for placed in self.code.placed() {
+            match placed.piece {
+                Piece::Function(id) => {
+                    let state = &mut self.functions[id as usize];
+                    (state.address, state.code_bytes) = (placed.range.start, placed.range.end - placed.range.start);
+                }
+                Piece::Wrapper(signature) => drop(self.wrappers.insert(signature, placed.range.start)),
+                Piece::Kernel(_) => {}
+            }
+        }
+    }
+
+    /// Code of so many functions is not used.
+    pub(in crate::engine) fn reject(&mut self, functions: usize, reason: String) {
+        self.statistics.code_rejected += functions as u64;
+        self.code_reason.get_or_insert(reason);
+    }
+
+    fn is_unchanged(&self, stored: &StoredFunction) -> bool {
+        self.program.info(FuncId(stored.id)).key == Some(stored.key)
+    }
+
+    /// Why nothing of `image` fits what was linked; none if it may.
+    fn misfit(&self, image: &Image<'_>, is_known: bool) -> Option<&'static str> {
+        let head = &image.head;
+        let is_linked_alike = is_known || head.linkage == self.linkage_hash();
+        if head.linked_end != self.allocator.end() as u64 || !is_linked_alike {
+            return Some("the program has other functions, types, globals, tables or memories now");
+        }
+        if head.memories != self.memory_places() {
+            return Some("the memories beside the program's first are elsewhere");
+        }
+        if !self.is_consistent(image) {
+            return Some("what is known of the code contradicts itself");
+        }
+        None
+    }
+
+    /// Where the memories are that code has the address of.
+    pub(in crate::engine) fn memory_places(&self) -> Vec<u64> {
+        let bases = self.program.memories.iter().skip(1).map(|memory| match memory.base {
+            MemoryBase::Zero => 0,
+            MemoryBase::At(base) => base,
+        });
+        bases.collect()
+    }
+
+    /// Whether everything that `image` names is there.
+    fn is_consistent(&self, image: &Image<'_>) -> bool {
+        let head = &image.head;
+        let functions = self.program.functions.len();
+        let is_function = |id: &u32| (*id as usize) < functions;
+        let is_defined = |id: u32| {
+            let kind = self.program.functions.get(id as usize).map(|info| info.kind);
+            matches!(kind, Some(FunctionKind::Defined { .. }))
+        };
+        let in_state = |offset: u32, bytes: usize| {
+            let range = u64::from(offset)..u64::from(offset) + bytes as u64;
+            offset % 8 == 0 && range.start >= head.linked_end && range.end <= head.state_end
+        };
+        let observed = head.observed.iter().all(|stored| {
+            let sites = stored.first_site as usize + stored.site_count as usize;
+            is_defined(stored.id)
+                && sites <= head.sites.len()
+                && in_state(stored.blocks, 8 * stored.block_count as usize)
+        });
+        let sites = head.sites.iter().all(|site| {
+            site.is_consistent()
+                && site.callee.iter().all(is_function)
+                && site.cells().all(|(offset, bytes)| in_state(offset, bytes))
+        });
+        let functions =
+            head.functions.iter().all(|stored| is_defined(stored.id) && stored.without.iter().all(is_function));
+        observed && sites && functions && self.pieces_are_consistent(image)
+    }
+
+    fn pieces_are_consistent(&self, image: &Image<'_>) -> bool {
+        let Image { head, details, code } = image;
+        let mut end = 0;
+        let in_order = head.pieces.iter().all(|stored: &StoredPiece| {
+            let start = u64::from(stored.offset);
+            let follows = start >= end;
+            end = start + u64::from(stored.bytes);
+            follows
+                && match stored.piece {
+                    Piece::Function(id) => (id as usize) < self.program.functions.len(),
+                    Piece::Wrapper(signature) => (signature as usize) < self.program.signatures.len(),
+                    Piece::Kernel(_) => true,
+                }
+        });
+        let details_bytes = head.pieces.iter().map(|stored| stored.details_bytes as usize).sum::<usize>();
+        in_order && end <= code.len() as u64 && details_bytes == details.len()
+    }
+
+    /// Hash of what linking made of the modules, bodies excepted: what code has of it, and how it is numbered.
+    pub(in crate::engine) fn linkage_hash(&self) -> u64 {
+        let mut hasher = Xxh3Default::new();
+        let program = &self.program;
+        program.signatures.hash(&mut hasher);
+        program.memories.hash(&mut hasher);
+        for linkage in &program.linkages {
+            linkage.functions.hash(&mut hasher);
+            linkage.memories.hash(&mut hasher);
+            linkage.globals.hash(&mut hasher);
+            linkage.tables.hash(&mut hasher);
+            linkage.signatures.hash(&mut hasher);
+        }
+        for info in &program.functions {
+            (info.kind, info.signature).hash(&mut hasher);
+        }
+        for memory in program.modules.iter().flat_map(|module| &module.memories) {
+            memory.initial.hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
