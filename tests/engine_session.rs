@@ -13,7 +13,7 @@ use bareflow::host::disk::FileDisk;
 use bareflow::libc::Heap;
 use bareflow::profile::{BootRow, FunctionKey, FunctionRecord, Profile};
 use bareflow::session::{Report, Session};
-use bareflow::store::{BlockDevice, BlockError, Store};
+use bareflow::store::{BlockDevice, BlockError, Code, Store};
 use std::path::PathBuf;
 use tempfile::TempDir;
 use wasmparser::ValType;
@@ -181,7 +181,7 @@ fn a_damaged_or_foreign_payload_falls_back_to_the_generation_before() {
     // A payload that is whole, but no profile.
     let mut store = Store::open(machine.disk()).expect("formatted");
     store.load();
-    assert_eq!(store.commit(b"BFPROFIL, but not really"), Ok(4));
+    assert_eq!(store.commit(b"BFPROFIL, but not really", Code::None), Ok(4));
     drop(store);
     let report = machine.boot(&wasm, options());
     assert_eq!((report.row.boot, report.row.generation, report.store), (4, 3, "saved"), "{:?}", machine.notes);
@@ -291,7 +291,7 @@ fn forge(disk: FileDisk, change: impl FnOnce(&mut Profile)) {
     let mut profile =
         store.load().payload.map_or_else(Profile::default, |bytes| Profile::decode(&bytes).expect("whole"));
     change(&mut profile);
-    store.commit(&profile.encode().expect("there is memory")).expect("there is room");
+    store.commit(&profile.encode().expect("there is memory"), Code::None).expect("there is room");
 }
 
 /// A function that is in no program.
@@ -416,7 +416,10 @@ fn a_generation_that_cannot_be_decoded_is_no_reason_for_distrust() {
     let (mut machine, wasm) = (Machine::new(), program(""));
     for _ in 0..5 {
         // The newest generation is refused, whatever is learned from the one before.
-        Store::open(machine.disk()).expect("formatted").commit(b"no profile").expect("the file is writable");
+        Store::open(machine.disk())
+            .expect("formatted")
+            .commit(b"no profile", Code::None)
+            .expect("the file is writable");
         let mut disk = machine.disk();
         let report = machine.boot_on(Some(&mut disk), &wasm, options());
         assert_eq!((report.event, report.store), ("exit", "saved"), "{:?}", machine.notes);

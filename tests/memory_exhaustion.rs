@@ -9,7 +9,7 @@ use bareflow::host;
 use bareflow::host::memory::{self, ReservedHeap};
 use bareflow::profile::{FunctionKey, FunctionRecord, Profile};
 use bareflow::session::{Report, Session};
-use bareflow::store::{BlockDevice, BlockError, SECTOR_BYTES, Store};
+use bareflow::store::{BlockDevice, BlockError, Code, SECTOR_BYTES, Store};
 use bareflow::wasi::{Clock, Console, Entropy, Input, Stream, Wasi, WriteFailed};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -291,7 +291,7 @@ fn a_profile_that_there_is_no_memory_to_read_is_not_overwritten() {
     let profile = Profile { functions: (1..=10_000).map(record).collect(), ..Profile::default() };
     let mut disk = Disk(vec![0; 16 << 20]);
     let mut store = Store::format(&mut disk, [5; 16]).expect("the disk is large enough");
-    store.commit(&profile.encode().expect("there is memory")).expect("it fits");
+    store.commit(&profile.encode().expect("there is memory"), Code::None).expect("it fits");
     let Boot { report, notes, output, .. } = boot(bytes, &mut disk, Refusing::Large);
     assert_eq!((report.event, report.store, &output[..]), ("exit", "none", &b"Done\n"[..]), "{notes:?}");
     assert!(notes.iter().any(|note| note.contains("no memory for ") && note.contains(" bytes")), "{notes:?}");

@@ -10,7 +10,7 @@ use bareflow::host::qemu::Ending;
 use bareflow::profile::{
     BootRow, FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord, ValueHistogram,
 };
-use bareflow::store::Store;
+use bareflow::store::{Code, Store};
 use common::qemu::{Boot, Guest, code};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -129,7 +129,7 @@ fn crowded_store(folder: &TempDir) -> PathBuf {
     };
     let disk = FileDisk::create(&path, 64 << 10).expect("the temporary folder can be written");
     let mut store = Store::format(disk, [8; 16]).expect("the disk is large enough");
-    store.commit(&profile.encode().expect("there is memory")).expect("the profile fits");
+    store.commit(&profile.encode().expect("there is memory"), Code::None).expect("the profile fits");
     path
 }
 

@@ -105,7 +105,7 @@ fn failed(operation: &'static str, sector: u64, error: &io::Error) -> BlockError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Store, StoreError};
+    use crate::store::{Code, Store, StoreError};
     use std::path::PathBuf;
     use tempfile::TempDir;
 
@@ -163,8 +163,8 @@ mod tests {
         let (_directory, path) = directory();
         let disk = FileDisk::create(&path, 64).expect("the directory is writable");
         let mut store = Store::format(disk, [9; 16]).expect("large enough");
-        assert_eq!(store.commit(b"first"), Ok(1));
-        assert_eq!(store.commit(b"second"), Ok(2));
+        assert_eq!(store.commit(b"first", Code::None), Ok(1));
+        assert_eq!(store.commit(b"second", Code::None), Ok(2));
         drop(store);
         let load = || Store::open(FileDisk::open(&path).expect("it exists")).map(|mut store| store.load());
         assert_eq!(load().expect("formatted").payload.as_deref(), Some(&b"second"[..]));

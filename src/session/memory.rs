@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::profile::{BootRow, Decoded, LeftOut, Limits, Profile, ProfileError};
-use crate::store::{self, BlockDevice, Store};
+use crate::store::{self, BlockDevice, Code, Store};
 
 /// What a boot leaves to be saved.
 pub struct Learned {
@@ -110,7 +110,7 @@ impl<'d> Recalled<'d> {
         let Some(store) = &mut self.store else { return "none" };
         let saved = learned.and_then(|Learned { profile, left_out }| {
             let bytes = profile.encode().map_err(|error| error.to_string())?;
-            let generation = store.commit(&bytes).map_err(|error| error.to_string())?;
+            let generation = store.commit(&bytes, Code::None).map_err(|error| error.to_string())?;
             Ok(format!("profile saved as generation {generation}{}", left_out.map_or_else(String::new, without)))
         });
         match saved {
@@ -153,7 +153,7 @@ fn without(left_out: LeftOut) -> String {
     if rows > 0 {
         parts.push(format!("the rows of {rows} boots"));
     }
-    let remedy = match store::disk_bytes_for(whole_bytes) {
+    let remedy = match store::disk_bytes_for(whole_bytes, 0) {
         Some(bytes) => format!("a store of {} KiB would hold all", bytes.div_ceil(1024)),
         None => String::from("no store can hold all"),
     };

@@ -3,35 +3,35 @@
 use super::layout::{SLOTS, SlotHeader};
 use super::recover::zeroed_sectors;
 use super::sector::Sector;
-use super::{BlockDevice, InUse, SECTOR_BYTES, Store, StoreError};
+use super::{BlockDevice, Code, InUse, SECTOR_BYTES, Store, StoreError};
 use alloc::vec::Vec;
 
 /// What is read back at once: whole sectors.
 const PIECE_BYTES: usize = 128 * SECTOR_BYTES;
 
 impl<D: BlockDevice> Store<D> {
-    /// Writes `payload` as the newest generation and returns its number, once it is on the medium and was read back.
+    /// Writes `payload` and `code` as the newest generation and returns its number, once all is on the medium and was read
+    /// back.
     ///
-    /// The generation in use is not touched: after an error or a crash at any point, the store holds it or, whole,
-    /// the new one. If nothing was loaded before, the newest intact generation counts as in use.
-    pub fn commit(&mut self, payload: &[u8]) -> Result<u64, StoreError> {
+    /// The generation in use is not touched, nor is its code: after an error or a crash at any point, the store holds it or,
+    /// whole, the new one. If nothing was loaded before, the newest intact generation counts as in use. Where code is the
+    /// reason of an error, a commit of the payload without it may succeed.
+    pub fn commit(&mut self, payload: &[u8], code: Code<'_>) -> Result<u64, StoreError> {
         self.ensure_loaded();
         let (slot, generation) = self.next()?;
         self.check_size(slot, payload.len() as u64)?;
+        let code = self.put_code(code)?;
         let header = SlotHeader {
             store: self.superblock.id,
             generation,
             payload_bytes: payload.len() as u64,
             payload_crc: crc32fast::hash(payload),
+            code,
         };
-        self.write_payload(slot, payload)?;
-        self.device.flush()?;
-        // Checked before the header makes it count: a bad copy must not become the newest generation.
-        if !self.holds(slot, payload)? {
-            return Err(StoreError::NotWritten { sector: self.superblock.payload_sector(slot) });
-        }
+        // Read back before the header makes it count: a bad copy must not become the newest generation.
+        self.write_bytes(self.superblock.payload_sector(slot), payload)?;
         self.write_header(slot, &header)?;
-        self.in_use = InUse::Slot { slot, header };
+        self.in_use = InUse::Slot { slot, header, code };
         self.begun = None;
         Ok(generation)
     }
@@ -66,8 +66,12 @@ impl<D: BlockDevice> Store<D> {
 
     /// Bytes of a payload that fit into `slot`, also when the disk was cut short.
     fn slot_bytes(&self, slot: usize) -> u64 {
-        let sectors_left = self.device.sectors().saturating_sub(self.superblock.payload_sector(slot));
-        self.superblock.payload_bytes().min(sectors_left.saturating_mul(SECTOR_BYTES as u64))
+        self.bytes_left(self.superblock.payload_sector(slot)).min(self.superblock.payload_bytes())
+    }
+
+    /// Bytes of the disk from sector `first` on.
+    pub(super) fn bytes_left(&self, first: u64) -> u64 {
+        self.device.sectors().saturating_sub(first).saturating_mul(SECTOR_BYTES as u64)
     }
 
     fn check_size(&self, slot: usize, bytes: u64) -> Result<(), StoreError> {
@@ -78,10 +82,10 @@ impl<D: BlockDevice> Store<D> {
         Ok(())
     }
 
-    /// Writes `payload`, filled up with zeros to a whole sector.
-    fn write_payload(&mut self, slot: usize, payload: &[u8]) -> Result<(), StoreError> {
-        let first = self.superblock.payload_sector(slot);
-        let (whole, rest) = payload.split_at(payload.len() / SECTOR_BYTES * SECTOR_BYTES);
+    /// Writes `bytes` from sector `first` on, filled up with zeros to a whole sector, until they are on the medium and are
+    /// read back.
+    pub(super) fn write_bytes(&mut self, first: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let (whole, rest) = bytes.split_at(bytes.len() / SECTOR_BYTES * SECTOR_BYTES);
         if !whole.is_empty() {
             self.device.write(first, whole)?;
         }
@@ -89,20 +93,20 @@ impl<D: BlockDevice> Store<D> {
             let last = first + (whole.len() / SECTOR_BYTES) as u64;
             self.device.write(last, Sector::ZERO.with(0, rest).bytes())?;
         }
-        Ok(())
+        self.device.flush()?;
+        if self.holds(first, bytes)? { Ok(()) } else { Err(StoreError::NotWritten { sector: first }) }
     }
 
-    /// Whether the slot gives back `payload`. Read in pieces, for which there is memory at any time.
-    fn holds(&mut self, slot: usize, payload: &[u8]) -> Result<bool, StoreError> {
-        let mut buffer = zeroed_sectors(payload.len().min(PIECE_BYTES) as u64)?;
-        let mut sector = self.superblock.payload_sector(slot);
-        for piece in payload.chunks(PIECE_BYTES) {
+    /// Whether the disk holds `bytes` from sector `first` on. Read in pieces, for which there is memory at any time.
+    pub(super) fn holds(&mut self, first: u64, bytes: &[u8]) -> Result<bool, StoreError> {
+        let mut buffer = zeroed_sectors(bytes.len().min(PIECE_BYTES) as u64)?;
+        let sectors = (first..).step_by(PIECE_BYTES / SECTOR_BYTES);
+        for (sector, piece) in sectors.zip(bytes.chunks(PIECE_BYTES)) {
             let read = &mut buffer[..piece.len().next_multiple_of(SECTOR_BYTES)];
             self.device.read(sector, read)?;
             if read[..piece.len()] != *piece {
                 return Ok(false);
             }
-            sector += (PIECE_BYTES / SECTOR_BYTES) as u64;
         }
         Ok(true)
     }

@@ -19,6 +19,8 @@ pub enum StoreError {
     TooSmall { sectors: u64, needed: u64 },
     /// The payload does not fit into a slot, or into what is left of it on a disk that was cut short.
     PayloadTooLarge { bytes: u64, capacity: u64 },
+    /// The code does not fit into a slot of code, or into what is left of it on a disk that was cut short.
+    CodeTooLarge { bytes: u64, capacity: u64 },
     /// The disk did not give back what had just been written.
     NotWritten { sector: u64 },
     /// The generation in use has the last number there is.
@@ -60,6 +62,9 @@ impl fmt::Display for StoreError {
                 f,
                 "store: profile of {bytes} bytes, a slot takes {capacity}; export it and format a larger disk"
             ),
+            Self::CodeTooLarge { bytes, capacity } => {
+                write!(f, "store: code of {bytes} bytes, a slot takes {capacity}; format a larger disk")
+            }
             Self::NotWritten { sector } => {
                 write!(f, "store: sector {sector} does not hold what was written to it; the disk is faulty, replace it")
             }
@@ -103,6 +108,12 @@ pub enum Fault {
     Rejected { generation: u64, reason: String },
     /// Boots in a row did not end, the last of them perhaps while it read this.
     Suspected { generation: u64 },
+    /// The header names code that no slot can hold.
+    CodePastSlot { generation: u64, slot: u32, bytes: u64, capacity: u64 },
+    /// The code could not be read.
+    CodeUnreadable { generation: u64, error: StoreError },
+    /// The code has another hash than the header says.
+    CodeDamaged { generation: u64 },
 }
 
 impl fmt::Display for Note {
@@ -133,6 +144,16 @@ impl fmt::Display for Fault {
             Self::Rejected { generation, reason } => write!(f, "generation {generation}: {reason}"),
             Self::Suspected { generation } => {
                 write!(f, "generation {generation} is not read this time: boots that read it did not get further")
+            }
+            Self::CodePastSlot { generation, slot, bytes, capacity } => {
+                write!(
+                    f,
+                    "generation {generation} claims {bytes} bytes in code slot {slot}, each of two takes {capacity}"
+                )
+            }
+            Self::CodeUnreadable { generation, error } => write!(f, "code of generation {generation}: {error}"),
+            Self::CodeDamaged { generation } => {
+                write!(f, "code of generation {generation} is damaged: its hash is not that of the header")
             }
         }
     }

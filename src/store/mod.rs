@@ -1,15 +1,18 @@
-//! The crash-safe region of a disk that keeps generations of one payload (the encoded profile).
+//! The crash-safe region of a disk that keeps generations of one payload (the encoded profile) and of the machine code that
+//! goes with it.
 //!
-//! Key types: [`BlockDevice`] (the seam), [`Store`], [`Recovered`] (what a boot starts from). `FORMAT.md` beside this
-//! file describes every byte and the assumptions about the disk.
-//! Neighbours: `drivers` and `host` supply disks; the payload's meaning is `profile`'s.
+//! Key types: [`BlockDevice`] (the seam), [`Store`], [`Recovered`] (what a boot starts from), [`Code`]. `FORMAT.md` beside
+//! this file describes every byte and the assumptions about the disk.
+//! Neighbours: `drivers` and `host` supply disks; the payload's meaning is `profile`'s, that of code the engine's.
 //!
 //! Two slots take turns. A commit writes the slot that does not hold the generation in use, and makes it count by one
-//! atomic sector at the very end, so that a crash at any point leaves the old or the new generation whole.
+//! atomic sector at the very end, so that a crash at any point leaves the old or the new generation whole. Code has two
+//! slots of its own, and is written only when it changed.
 
 #![forbid(unsafe_code)]
 
 mod attempts;
+mod code;
 mod commit;
 mod device;
 mod error;
@@ -23,12 +26,13 @@ mod tests;
 
 use attempts::Begun;
 pub use attempts::MOST_ATTEMPTS;
+pub use code::Code;
 pub use device::*;
 pub use error::{Fault, Note, StoreError};
 pub use layout::{StoreId, disk_bytes_for};
 pub use recover::Recovered;
 
-use layout::{SLOTS, SlotHeader, Superblock};
+use layout::{CodeName, SLOTS, SlotHeader, Superblock};
 use sector::Sector;
 
 /// An opened store.
@@ -51,6 +55,8 @@ enum InUse {
     Slot {
         slot: usize,
         header: SlotHeader,
+        /// The code of that header, unless it was found to be damaged.
+        code: Option<CodeName>,
     },
 }
 

@@ -65,7 +65,7 @@ impl<D: BlockDevice> Store<D> {
             };
             match found {
                 Ok(found) => {
-                    self.in_use = InUse::Slot { slot, header };
+                    self.in_use = InUse::Slot { slot, header, code: header.code };
                     payload = Some(found);
                     break;
                 }
@@ -140,7 +140,7 @@ impl<D: BlockDevice> Store<D> {
     ) -> Result<T, Fault> {
         let SlotHeader { generation, payload_bytes: bytes, payload_crc: stored, .. } = *header;
         let room = if bytes > limit_bytes { Err(StoreError::OutOfMemory { bytes }) } else { Ok(()) };
-        let payload = room.and_then(|()| self.read_payload(slot, bytes));
+        let payload = room.and_then(|()| self.read_bytes(self.superblock.payload_sector(slot), bytes));
         let payload = payload.map_err(|error| Fault::PayloadUnreadable { generation, error })?;
         let computed = crc32fast::hash(&payload);
         if computed != stored {
@@ -149,14 +149,14 @@ impl<D: BlockDevice> Store<D> {
         read(&payload).map_err(|error| Fault::Rejected { generation, reason: error.to_string() })
     }
 
-    /// The first `bytes` of the payload area of `slot`.
-    fn read_payload(&mut self, slot: usize, bytes: u64) -> Result<Vec<u8>, StoreError> {
-        let mut payload = zeroed_sectors(bytes)?;
-        if !payload.is_empty() {
-            self.device.read(self.superblock.payload_sector(slot), &mut payload)?;
+    /// `bytes` from sector `first` on.
+    pub(super) fn read_bytes(&mut self, first: u64, bytes: u64) -> Result<Vec<u8>, StoreError> {
+        let mut buffer = zeroed_sectors(bytes)?;
+        if !buffer.is_empty() {
+            self.device.read(first, &mut buffer)?;
         }
-        payload.truncate(bytes as usize);
-        Ok(payload)
+        buffer.truncate(bytes as usize);
+        Ok(buffer)
     }
 
     fn cut_short(&self) -> Option<Note> {
@@ -165,7 +165,7 @@ impl<D: BlockDevice> Store<D> {
     }
 }
 
-/// Zeros for `bytes`, at most a slot's capacity, in whole sectors; an error instead of an abort when memory runs out.
+/// Zeros for `bytes`, at most what a slot takes, in whole sectors; an error instead of an abort when memory runs out.
 pub(super) fn zeroed_sectors(bytes: u64) -> Result<Vec<u8>, StoreError> {
     let len = (bytes as usize).next_multiple_of(SECTOR_BYTES);
     let mut buffer = Vec::new();

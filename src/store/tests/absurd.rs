@@ -20,7 +20,7 @@ fn superblock() -> impl Strategy<Value = Superblock> {
     (id(), sizes, prop_oneof![7 => Just(None), 1 => numbers().prop_map(Some)]).prop_map(
         |(id, total_sectors, forged)| {
             let honest = Superblock::for_disk(total_sectors, id).map_or(0, |superblock| superblock.slot_sectors);
-            Superblock { id, total_sectors, slot_sectors: forged.unwrap_or(honest) }
+            Superblock { version: 2, id, total_sectors, slot_sectors: forged.unwrap_or(honest), code_sectors: 0 }
         },
     )
 }
@@ -35,7 +35,7 @@ fn slot() -> impl Strategy<Value = Option<(SlotHeader, Vec<u8>)>> {
         slot.prop_map(|(store, generation, payload, length, crc)| {
             let payload_bytes = length.unwrap_or(payload.len() as u64);
             let payload_crc = crc.unwrap_or_else(|| crc32fast::hash(&payload));
-            (SlotHeader { store, generation, payload_bytes, payload_crc }, payload)
+            (SlotHeader { store, generation, payload_bytes, payload_crc, code: None }, payload)
         }),
     )
 }
@@ -113,7 +113,7 @@ proptest! {
             prop_assert!(later.attempts() > 0);
             return Ok(());
         }
-        match store.commit(&payload) {
+        match store.commit(&payload, Code::None) {
             Ok(generation) => {
                 let mut later = Store::open(store.into_device()).expect("it was one");
                 prop_assert_eq!(later.attempts(), 0);

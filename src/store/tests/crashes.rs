@@ -21,14 +21,15 @@ fn at_every_power_cut(before: &FakeDisk, operation: impl Fn(&mut FakeDisk) -> bo
 #[test]
 fn power_cut_during_a_commit_leaves_the_old_or_the_new_generation_whole() {
     for old in 0..4 {
-        let commit =
-            |disk: &mut FakeDisk| Store::open(disk).is_ok_and(|mut store| store.commit(&payload(old + 1)).is_ok());
+        let commit = |disk: &mut FakeDisk| {
+            Store::open(disk).is_ok_and(|mut store| store.commit(&payload(old + 1), Code::None).is_ok())
+        };
         at_every_power_cut(&disk(old), commit, |after, done| {
             let generation = recovered(after).generation;
             assert!(generation == old + 1 || generation == old && !done, "{generation} after {old}, done: {done}");
             // And the store works on.
             let mut store = Store::open(after.clone()).expect("formatted");
-            assert_eq!(store.commit(&payload(generation + 1)), Ok(generation + 1));
+            assert_eq!(store.commit(&payload(generation + 1), Code::None), Ok(generation + 1));
             assert_eq!(recovered(&store.into_device()).generation, generation + 1);
         });
     }
@@ -71,13 +72,14 @@ fn failing_request_never_costs_the_generation_in_use() {
         let mut store = Store::open(disk(2)).expect("formatted");
         store.load();
         store.device = store.device.with(Failure::Once(request));
-        let failed = store.commit(&payload(3)).is_err();
+        let failed = store.commit(&payload(3), Code::None).is_err();
         store.device.failure = Failure::Never;
         let cut = store.device.after_power_cut(|_| false);
         assert!([2, 3].contains(&recovered(&cut).generation));
         assert!(failed || recovered(&cut).generation == 3);
         // The same store can commit again, and still spares the generation in use.
-        let generation = store.commit(&payload(3)).map(|_| store.generation()).expect("the disk works again");
+        let generation =
+            store.commit(&payload(3), Code::None).map(|_| store.generation()).expect("the disk works again");
         assert!([3, 4].contains(&generation));
         assert_eq!(store.load().payload, Some(payload(3)));
     }
@@ -113,7 +115,7 @@ fn disk_that_drops_writes_is_found_out_before_the_header_counts() {
     }
     let mut store = Store::open(Forgetful(disk(1))).expect("formatted");
     let sector = store.superblock.payload_sector(1);
-    assert_eq!(store.commit(&payload(2)), Err(StoreError::NotWritten { sector }));
+    assert_eq!(store.commit(&payload(2), Code::None), Err(StoreError::NotWritten { sector }));
     assert_eq!(store.load().generation, 1);
 }
 
@@ -134,7 +136,7 @@ proptest! {
                 let _ = store.load();
                 // A crash can make load fall back; only the real newest generation may be committed upon here.
                 let next = last + 1;
-                done = commits && store.generation() == last && store.commit(&payload(next)) == Ok(next);
+                done = commits && store.generation() == last && store.commit(&payload(next), Code::None) == Ok(next);
             }
             disk = disk.after_power_cut(|index| spared >> (index % 64) & 1 == 1);
             let generation = recovered(&disk).generation;
@@ -146,10 +148,10 @@ proptest! {
     #[test]
     fn large_torn_commits_leave_the_old_generation(spared in vec_of(any::<bool>(), 40), request in 0..16usize) {
         let mut disk = FakeDisk::new(400);
-        Store::format(&mut disk, ID).and_then(|mut store| store.commit(&payload(1))).expect("the disk works");
+        Store::format(&mut disk, ID).and_then(|mut store| store.commit(&payload(1), Code::None)).expect("the disk works");
         let mut cut = disk.with(Failure::PowerCut(request));
         let large = vec![0xa5; 40 * SECTOR_BYTES];
-        let done = Store::open(&mut cut).is_ok_and(|mut store| store.commit(&large).is_ok());
+        let done = Store::open(&mut cut).is_ok_and(|mut store| store.commit(&large, Code::None).is_ok());
         let cut = cut.after_power_cut(|index| spared[index % 40]);
         match Store::open(cut).expect("formatted").load() {
             Recovered { generation: 1, payload: found, .. } => prop_assert!(!done && found == Some(payload(1))),

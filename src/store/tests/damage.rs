@@ -47,7 +47,7 @@ fn store_on_a_cut_disk_commits_where_there_is_room_or_says_that_there_is_none() 
         let cut = FakeDisk::of(disk(3).medium[..sectors as usize * SECTOR_BYTES].to_vec());
         let before = recovered(&cut).generation;
         let mut store = Store::open(cut).expect("the superblock is there");
-        match store.commit(&payload(4)) {
+        match store.commit(&payload(4), Code::None) {
             Ok(generation) => {
                 assert_eq!((store.load().generation, store.load().payload), (generation, Some(payload(4))))
             }
@@ -108,7 +108,7 @@ fn disks_that_are_no_store_are_told_what_to_do() {
 #[test]
 fn forged_superblock_sizes_are_refused() {
     for (total_sectors, slot_sectors) in [(48, u64::MAX), (48, 0), (48, 24), (u64::MAX, u64::MAX), (0, 0), (47, 16)] {
-        let forged = layout::Superblock { id: ID, total_sectors, slot_sectors };
+        let forged = layout::Superblock { version: 2, id: ID, total_sectors, slot_sectors, code_sectors: 0 };
         let mut disk = disk(1);
         disk.medium[..SECTOR_BYTES].copy_from_slice(forged.encode().bytes());
         assert_eq!(Store::open(disk).map(|_| ()), Err(StoreError::SuperblockDamaged));
@@ -131,7 +131,7 @@ fn forged_lengths_and_foreign_headers_are_passed_over() {
         let recovered = recovered(&disk);
         assert_eq!((recovered.generation, recovered.notes.len()), (2, 1));
         let mut store = Store::open(disk).expect("formatted");
-        store.commit(&payload(4)).expect("there is room");
+        store.commit(&payload(4), Code::None).expect("there is room");
         assert_eq!(store.load().payload, Some(payload(4)));
     }
 }
@@ -142,7 +142,7 @@ fn last_generation_number_in_use_is_a_named_error_and_stays_readable() {
     forge_header(&mut disk, 1, |header| header.generation = u64::MAX);
     let mut store = Store::open(disk).expect("formatted");
     assert_eq!(store.load().generation, u64::MAX);
-    assert_eq!(store.commit(&payload(3)), Err(StoreError::NoGenerationLeft));
+    assert_eq!(store.commit(&payload(3), Code::None), Err(StoreError::NoGenerationLeft));
     assert_eq!(store.load().payload, Some(payload(2)));
 }
 
@@ -152,7 +152,7 @@ fn last_generation_number_on_a_damaged_slot_does_not_stop_the_store() {
     forge_header(&mut disk, 1, |header| (header.generation, header.payload_crc) = (u64::MAX, 0));
     let mut store = Store::open(disk).expect("formatted");
     assert_eq!(store.load().generation, 1);
-    assert_eq!(store.commit(&payload(2)), Ok(2));
+    assert_eq!(store.commit(&payload(2), Code::None), Ok(2));
     assert_eq!(recovered(&store.into_device()).notes, []);
 }
 
@@ -163,7 +163,7 @@ fn last_generation_number_on_a_slot_that_is_not_used_does_not_hide_what_is_commi
         forge_header(&mut disk, slot, |header| header.generation = u64::MAX);
         let mut store = Store::open(disk).expect("formatted");
         assert_eq!(store.load_with(u64::MAX, |_| Err::<(), _>("not for this version")).generation, 0);
-        let generation = store.commit(&payload(3)).expect("there is room");
+        let generation = store.commit(&payload(3), Code::None).expect("there is room");
         let found = Store::open(store.into_device()).expect("formatted").load();
         assert_eq!((found.generation, found.payload), (generation, Some(payload(3))));
     }
@@ -176,7 +176,7 @@ fn equal_generations_are_both_whole_and_the_first_is_taken() {
     let mut store = Store::open(disk).expect("formatted");
     let recovered = store.load();
     assert_eq!((recovered.generation, recovered.payload), (2, Some(payload(1))));
-    assert_eq!(store.commit(&payload(3)), Ok(3));
+    assert_eq!(store.commit(&payload(3), Code::None), Ok(3));
     assert_eq!(store.load().payload, Some(payload(3)));
 }
 

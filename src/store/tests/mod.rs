@@ -1,6 +1,7 @@
 //! The store on a disk that loses, tears and fails.
 
 mod absurd;
+mod code;
 mod crashes;
 mod damage;
 mod ordinary;
@@ -22,7 +23,7 @@ fn payload(generation: u64) -> Vec<u8> {
 fn disk(generations: u64) -> FakeDisk {
     let mut store = Store::format(FakeDisk::new(LEAST_SECTORS), ID).expect("the disk is large enough");
     for generation in 1..=generations {
-        assert_eq!(store.commit(&payload(generation)), Ok(generation));
+        assert_eq!(store.commit(&payload(generation), Code::None), Ok(generation));
     }
     store.into_device().with(Failure::Never)
 }

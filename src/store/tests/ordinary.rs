@@ -25,7 +25,7 @@ fn payload_sizes_from_nothing_to_capacity_come_back() {
     let capacity = store.capacity() as usize;
     assert_eq!(capacity, 4096);
     for len in [0, 1, 511, 512, 513, capacity - 1, capacity] {
-        store.commit(&vec![7; len]).expect("it fits");
+        store.commit(&vec![7; len], Code::None).expect("it fits");
         assert_eq!(store.load().payload, Some(vec![7; len]));
     }
 }
@@ -33,7 +33,7 @@ fn payload_sizes_from_nothing_to_capacity_come_back() {
 #[test]
 fn too_large_a_payload_leaves_everything_intact() {
     let mut store = Store::open(disk(2)).expect("formatted");
-    let error = store.commit(&[0; 4097]).expect_err("a slot takes 4096 bytes");
+    let error = store.commit(&[0; 4097], Code::None).expect_err("a slot takes 4096 bytes");
     assert_eq!(error, StoreError::PayloadTooLarge { bytes: 4097, capacity: 4096 });
     let disk = store.into_device();
     assert!(!disk.log.iter().any(|request| matches!(request, Request::Write { .. })));
@@ -45,7 +45,7 @@ fn commit_flushes_the_payload_before_the_header_and_then_the_header() {
     let mut store = Store::open(disk(1)).expect("formatted");
     store.load();
     let (header, payload_at) = (store.superblock.header_sector(1), store.superblock.payload_sector(1));
-    store.commit(&payload(2)).expect("it fits");
+    store.commit(&payload(2), Code::None).expect("it fits");
     let writes: Vec<_> =
         store.device.log.iter().copied().filter(|request| !matches!(request, Request::Read { .. })).collect();
     assert_eq!(
@@ -64,7 +64,7 @@ fn commit_flushes_the_payload_before_the_header_and_then_the_header() {
 fn commit_without_a_load_spares_the_newest_generation() {
     for generations in 1..4 {
         let mut store = Store::open(disk(generations)).expect("formatted");
-        assert_eq!(store.commit(&payload(generations + 1)), Ok(generations + 1));
+        assert_eq!(store.commit(&payload(generations + 1), Code::None), Ok(generations + 1));
         let mut disk = store.into_device();
         // Losing the new generation must bring back the one before.
         let slot = (generations % 2) as usize;
@@ -85,7 +85,7 @@ fn attempts_count_until_a_commit() {
         }
         let mut store = Store::open(&mut disk).expect("formatted");
         assert_eq!(store.attempts(), 3);
-        store.commit(&payload(generations + 1)).expect("it fits");
+        store.commit(&payload(generations + 1), Code::None).expect("it fits");
         assert_eq!(store.attempts(), 0);
         assert_eq!(store.begin_attempt(), Ok(0));
     }
@@ -175,7 +175,7 @@ fn reader_that_refuses_a_payload_gets_the_one_before() {
     assert_eq!((recovered.generation, recovered.payload.as_deref()), (2, Some(&payload(2)[..])));
     assert_eq!(recovered.to_string(), "store: starting from generation 2; slot 0: generation 3: not my kind");
     // The next commit takes the place of what was refused.
-    assert_eq!(store.commit(&payload(4)), Ok(4));
+    assert_eq!(store.commit(&payload(4), Code::None), Ok(4));
     let disk = store.into_device();
     assert_eq!(super::recovered(&disk).generation, 4);
     assert_eq!(
@@ -192,7 +192,7 @@ fn reader_that_refuses_everything_starts_empty_and_goes_on_counting() {
     let mut store = Store::open(disk(2)).expect("formatted");
     let recovered = store.load_with(u64::MAX, |_| Err::<(), _>("no"));
     assert_eq!((recovered.generation, recovered.payload, recovered.notes.len()), (0, None, 2));
-    assert_eq!(store.commit(&payload(3)), Ok(3));
+    assert_eq!(store.commit(&payload(3), Code::None), Ok(3));
     assert_eq!(super::recovered(&store.into_device()).generation, 3);
 }
 
@@ -211,8 +211,8 @@ fn disks_of_every_size_are_formatted_or_refused() {
             Ok(mut store) => {
                 assert!(sectors >= LEAST_SECTORS);
                 let full = vec![5; store.capacity() as usize];
-                assert_eq!(store.commit(&full), Ok(1));
-                assert_eq!(store.commit(&full), Ok(2));
+                assert_eq!(store.commit(&full, Code::None), Ok(1));
+                assert_eq!(store.commit(&full, Code::None), Ok(2));
             }
             Err(error) => assert_eq!(error, StoreError::TooSmall { sectors, needed: LEAST_SECTORS }),
         }
