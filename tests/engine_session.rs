@@ -119,6 +119,8 @@ fn boots_and_generations_count_up_and_later_boots_are_specialised() {
         assert!(report.row.ticks_boot > 1000 && report.row.ticks_program > 0 && report.row.ticks_compile > 0);
         assert_eq!(report.row.functions_specialised > 0, boot > 1, "{report:?}");
         assert_eq!((report.row.guards_passed, report.row.guards_failed), if boot > 1 { (1000, 0) } else { (0, 0) });
+        let parts = report.row.ticks_boot + report.row.ticks_program + report.ticks_save;
+        assert!(report.ticks_save > 0 && report.row.ticks_total >= parts, "{report:?}");
         assert!(report.line().starts_with("BAREFLOW {\"event\":\"exit\",\"boot\":"), "{}", report.line());
     }
     let bytes = Store::open(machine.disk()).expect("formatted").load().payload.expect("saved six times");

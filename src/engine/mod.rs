@@ -22,6 +22,7 @@ mod translate;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -56,7 +57,7 @@ pub struct Platform {
     /// Makes one more memory; its base is never `Zero`.
     pub another_memory: Box<dyn FnMut() -> Result<Box<dyn LinearMemory>, OutOfMemory>>,
     pub stack: CallStack,
-    pub ticks: Box<dyn Ticks>,
+    pub ticks: Rc<dyn Ticks>,
     pub cpu: CpuFeatures,
     /// Bytes of memory that can still be had.
     pub free_memory: fn() -> u64,
@@ -258,7 +259,7 @@ struct Rest {
     memories: Vec<Memory>,
     another_memory: Box<dyn FnMut() -> Result<Box<dyn LinearMemory>, OutOfMemory>>,
     stack: CallStack,
-    ticks: Box<dyn Ticks>,
+    ticks: Rc<dyn Ticks>,
     cpu: CpuFeatures,
     free_memory: fn() -> u64,
     reserve_bytes: u64,

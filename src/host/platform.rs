@@ -42,7 +42,7 @@ pub fn platform_with_stack(cpu: CpuFeatures, stack: StackSize) -> io::Result<Pla
         memory: Box::new(HostMemory::new()?),
         another_memory: Box::new(|| Ok(Box::new(HostMemory::new().map_err(|_| OutOfMemory)?))),
         stack: call_stack(stack)?,
-        ticks: Box::new(TimeStampCounter),
+        ticks: Rc::new(TimeStampCounter),
         cpu,
         free_memory: memory::free,
         reserve_bytes: memory::RESERVE_BYTES as u64,

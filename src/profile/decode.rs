@@ -165,8 +165,8 @@ impl<'b> Reader<'b> {
 
     fn site(&mut self) -> Result<SiteRecord, Refusal> {
         let site = match self.schema {
-            SCHEMA => self.next()?,
-            _ => self.next::<earlier::Site>().map(SiteRecord::from)?,
+            ..earlier::SITES_WITH_PATHS => self.next::<earlier::Site>().map(SiteRecord::from)?,
+            _ => self.next()?,
         };
         self.take_block(size_of_val(&*site.values.slots))?;
         self.take_block(size_of_val(&*site.chosen))?;
@@ -178,7 +178,11 @@ impl<'b> Reader<'b> {
     fn row(&mut self) -> Result<BootRow, Refusal> {
         let (_, _, name): (u64, u64, &str) = parse(self.rest)?.0;
         self.take_block(name.len())?;
-        if self.schema == earlier::FIRST_SCHEMA { self.next::<earlier::Row>().map(BootRow::from) } else { self.next() }
+        match self.schema {
+            ..earlier::ROWS_WITH_CONSOLE => self.next::<earlier::FirstRow>().map(BootRow::from),
+            earlier::ROWS_WITH_CONSOLE..SCHEMA => self.next::<earlier::Row>().map(BootRow::from),
+            _ => self.next(),
+        }
     }
 
     fn next<T: Deserialize<'b>>(&mut self) -> Result<T, Refusal> {

@@ -1,7 +1,7 @@
 //! Profiles of the schemas before the newest, read as today's: a store or a shipped profile outlives an update.
 //!
-//! Key types: [`Site`], of all earlier schemas, and [`Row`], of the first. Neighbour: [`super::decode`] reads the rest, which
-//! is as it was.
+//! Key types: [`Site`], of schemas 3 and 4, [`FirstRow`], of schema 3, and [`Row`], of 4 and 5. Neighbour: [`super::decode`]
+//! reads the rest, which is as it was.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,8 +10,12 @@ use serde::Deserialize;
 use super::decode::few;
 use super::{BootRow, FunctionKey, SiteKind, SiteRecord, ValueHistogram};
 
-/// The first schema that can be read: rows have no `ticks_console`.
+/// The first schema that can be read.
 pub(super) const FIRST_SCHEMA: u32 = 3;
+/// The first whose rows have `ticks_console`.
+pub(super) const ROWS_WITH_CONSOLE: u32 = 4;
+/// The first whose sites are as today.
+pub(super) const SITES_WITH_PATHS: u32 = 5;
 
 /// [`SiteRecord`] without `passes` and `dropped`. Its guards were counted in all boots and, aged, added up.
 #[derive(Deserialize)]
@@ -34,24 +38,24 @@ impl From<Site> for SiteRecord {
     }
 }
 
-/// Makes [`Row`] of the columns that it shares with [`BootRow`], in the order of the bytes.
+/// Makes a row of the columns that it shares with [`BootRow`], in the order of the bytes.
 macro_rules! row_of {
-    ($($column:ident: $ty:ty,)*) => {
-        /// [`BootRow`] without `ticks_console`.
+    ($(#[$doc:meta])* $row:ident { $($column:ident: $ty:ty,)* }) => {
+        $(#[$doc])*
         #[derive(Deserialize)]
         #[cfg_attr(test, derive(serde::Serialize))]
-        pub(super) struct Row {
+        pub(super) struct $row {
             $($column: $ty,)*
         }
 
-        impl From<Row> for BootRow {
-            fn from(row: Row) -> Self {
-                Self { $($column: row.$column,)* ticks_console: 0 }
+        impl From<$row> for BootRow {
+            fn from(row: $row) -> Self {
+                Self { $($column: row.$column,)* ..Self::default() }
             }
         }
 
         #[cfg(test)]
-        impl From<BootRow> for Row {
+        impl From<BootRow> for $row {
             fn from(row: BootRow) -> Self {
                 Self { $($column: row.$column,)* }
             }
@@ -60,45 +64,80 @@ macro_rules! row_of {
 }
 
 row_of! {
-    boot: u64,
-    generation: u64,
-    program: String,
-    exit_code: i32,
-    ticks_boot: u64,
-    ticks_program: u64,
-    ticks_compile: u64,
-    functions_total: u64,
-    functions_called: u64,
-    functions_baseline: u64,
-    functions_optimised: u64,
-    functions_specialised: u64,
-    functions_compiled_this_boot: u64,
-    code_bytes: u64,
-    profile_bytes: u64,
-    guards_passed: u64,
-    guards_failed: u64,
-    libc_functions_total: u64,
-    libc_functions_compiled: u64,
-    libc_code_bytes: u64,
+    /// [`BootRow`] without `ticks_console` and what [`Row`] lacks.
+    FirstRow {
+        boot: u64,
+        generation: u64,
+        program: String,
+        exit_code: i32,
+        ticks_boot: u64,
+        ticks_program: u64,
+        ticks_compile: u64,
+        functions_total: u64,
+        functions_called: u64,
+        functions_baseline: u64,
+        functions_optimised: u64,
+        functions_specialised: u64,
+        functions_compiled_this_boot: u64,
+        code_bytes: u64,
+        profile_bytes: u64,
+        guards_passed: u64,
+        guards_failed: u64,
+        libc_functions_total: u64,
+        libc_functions_compiled: u64,
+        libc_code_bytes: u64,
+    }
+}
+
+row_of! {
+    /// [`BootRow`] without what concerns code that is remembered, and without `ticks_total`.
+    Row {
+        boot: u64,
+        generation: u64,
+        program: String,
+        exit_code: i32,
+        ticks_boot: u64,
+        ticks_program: u64,
+        ticks_compile: u64,
+        ticks_console: u64,
+        functions_total: u64,
+        functions_called: u64,
+        functions_baseline: u64,
+        functions_optimised: u64,
+        functions_specialised: u64,
+        functions_compiled_this_boot: u64,
+        code_bytes: u64,
+        profile_bytes: u64,
+        guards_passed: u64,
+        guards_failed: u64,
+        libc_functions_total: u64,
+        libc_functions_compiled: u64,
+        libc_code_bytes: u64,
+    }
 }
 
 /// `profile` as the earlier `schema` had it.
 #[cfg(test)]
 pub(super) fn body(profile: &super::Profile, schema: u32) -> Vec<u8> {
     let super::Profile { program, cpu, boots_observed, functions, boots } = profile;
-    let functions = functions.iter().map(|function| {
+    let functions = functions.iter().flat_map(|function| {
         let super::FunctionRecord { key, calls, ticks, generic_calls, generic_ticks, code_bytes, blocks, sites } =
             function;
-        let sites: Vec<Site> = sites.iter().cloned().map(Site::from).collect();
-        (key, calls, ticks, generic_calls, generic_ticks, code_bytes, blocks, sites)
+        let counts = postcard::to_allocvec(&(key, calls, ticks, generic_calls, generic_ticks, code_bytes, blocks));
+        let sites = match schema {
+            ..SITES_WITH_PATHS => postcard::to_allocvec(&sites.iter().cloned().map(Site::from).collect::<Vec<_>>()),
+            _ => postcard::to_allocvec(sites),
+        };
+        [counts, sites]
     });
-    let functions: Vec<_> = functions.collect();
-    let head = (program, cpu, boots_observed, functions);
-    let bytes = match schema {
-        FIRST_SCHEMA => postcard::to_allocvec(&(head, boots.iter().cloned().map(Row::from).collect::<Vec<_>>())),
-        _ => postcard::to_allocvec(&(head, boots)),
+    let boots = boots.iter().cloned();
+    let boots = match schema {
+        ..ROWS_WITH_CONSOLE => postcard::to_allocvec(&boots.map(FirstRow::from).collect::<Vec<_>>()),
+        _ => postcard::to_allocvec(&boots.map(Row::from).collect::<Vec<_>>()),
     };
-    bytes.expect("records are always encodable")
+    let head = postcard::to_allocvec(&(program, cpu, boots_observed, profile.functions.len()));
+    let parts = core::iter::once(head).chain(functions).chain([boots]);
+    parts.flat_map(|part| part.expect("records are always encodable")).collect()
 }
 
 #[cfg(test)]

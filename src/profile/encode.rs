@@ -20,7 +20,7 @@ use core::fmt;
 
 /// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread, unless
 /// [`earlier`] knows them.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 const MAGIC: [u8; 8] = *b"BFPROFIL";
 const SCHEMA_AT: usize = 8;
@@ -169,8 +169,15 @@ mod tests {
             blocks: vec![1, 2, 3],
             sites: vec![site],
         };
-        let row =
-            BootRow { boot: 1, program: "concordance".into(), exit_code: -1, ticks_console: 9, ..BootRow::default() };
+        let row = BootRow {
+            boot: 1,
+            program: "concordance".into(),
+            exit_code: -1,
+            ticks_console: 9,
+            ticks_total: 7,
+            code_loaded: 5,
+            ..BootRow::default()
+        };
         Profile { program: 7, cpu: 3, boots_observed: 1917, functions: vec![function], boots: vec![row] }
     }
 
@@ -212,25 +219,27 @@ mod tests {
         bytes[SCHEMA_AT] = SCHEMA as u8 + 1;
         assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: SCHEMA + 1 }));
         let message = ProfileError::UnknownSchema { found: SCHEMA + 1 }.to_string();
-        assert_eq!(message, "profile has schema 6, newer than 5: read it with a newer BareFlow");
+        assert_eq!(message, "profile has schema 7, newer than 6: read it with a newer BareFlow");
     }
 
     #[test]
     fn profiles_of_earlier_schemas_are_read() {
+        let of_schema = |schema: u32| {
+            let mut bytes = forge(&earlier::body(&sample(), schema));
+            bytes[SCHEMA_AT] = schema as u8;
+            Profile::decode(&bytes)
+        };
         let mut profile = sample();
+        (profile.boots[0].ticks_total, profile.boots[0].code_loaded) = (0, 0);
+        assert_eq!(of_schema(5), Ok(profile.clone()));
         let site = &mut profile.functions[0].sites[0];
         (site.guards_passed, site.guards_failed) = (0, 0);
         (site.passes, site.dropped) = (vec![], vec![]);
-        let mut bytes = forge(&earlier::body(&sample(), SCHEMA - 1));
-        bytes[SCHEMA_AT] = SCHEMA as u8 - 1;
-        assert_eq!(Profile::decode(&bytes), Ok(profile.clone()));
-        let mut bytes = forge(&earlier::body(&sample(), earlier::FIRST_SCHEMA));
-        bytes[SCHEMA_AT] = earlier::FIRST_SCHEMA as u8;
+        assert_eq!(of_schema(4), Ok(profile.clone()));
         profile.boots[0].ticks_console = 0;
-        assert_eq!(Profile::decode(&bytes), Ok(profile));
-        bytes[SCHEMA_AT] = earlier::FIRST_SCHEMA as u8 - 1;
-        let message = Profile::decode(&bytes).expect_err("nobody reads it").to_string();
-        assert_eq!(message, "profile has schema 2, this BareFlow reads 3 to 5: record it anew");
+        assert_eq!(of_schema(3), Ok(profile));
+        let message = of_schema(2).expect_err("nobody reads it").to_string();
+        assert_eq!(message, "profile has schema 2, this BareFlow reads 3 to 6: record it anew");
     }
 
     #[test]

@@ -130,6 +130,12 @@ pub struct BootRow {
     pub ticks_compile: u64,
     /// Of the program's run, writing to serial line and screen; 0 where the operating system does that.
     pub ticks_console: u64,
+    /// Of `ticks_boot`, reading and placing what earlier boots left.
+    pub ticks_load: u64,
+    /// Compiling for the next boot, after the program's end.
+    pub ticks_prepare: u64,
+    /// Everything since the kernel or the process was entered: in a report to its end, in a profile to saving it.
+    pub ticks_total: u64,
     pub functions_total: u64,
     pub functions_called: u64,
     /// Functions whose newest code is of this tier.
@@ -137,6 +143,9 @@ pub struct BootRow {
     pub functions_optimised: u64,
     pub functions_specialised: u64,
     pub functions_compiled_this_boot: u64,
+    /// Functions whose code an earlier boot left: used as it was, and not used since something that it depends on differs.
+    pub code_loaded: u64,
+    pub code_rejected: u64,
     pub code_bytes: u64,
     /// Encoded size of the profile that this boot started from.
     pub profile_bytes: u64,

@@ -9,6 +9,7 @@ mod memory;
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::Serialize;
@@ -42,6 +43,10 @@ pub struct Report {
     pub row: BootRow,
     /// The trap or error in words; empty after an exit.
     pub reason: String,
+    /// Encoding what was learned, and writing it.
+    pub ticks_save: u64,
+    /// Why the first of the functions in `code_rejected` was, in words; empty if none was.
+    pub code_reason: String,
     /// Where the profile went: `saved`, `failed`, or `none`: there is no store that can be used, or nothing was learned.
     pub store: &'static str,
     #[serde(flatten)]
@@ -54,12 +59,12 @@ pub struct Report {
 impl Report {
     /// The boot in a line for people.
     pub fn summary(&self) -> String {
-        let BootRow { boot, exit_code, ticks_program, ticks_compile, .. } = &self.row;
+        let BootRow { boot, exit_code, ticks_total, ticks_program, ticks_compile, .. } = &self.row;
         let BootRow { functions_called, functions_total, functions_specialised, .. } = &self.row;
         let Interposed { imported, proved, named } = self.interposed;
         format!(
-            "boot {boot} ended with code {exit_code}: {ticks_program} ticks in the program, {ticks_compile} compiling; \
-             {functions_called} of {functions_total} functions called, {functions_specialised} specialised; \
+            "boot {boot} ended with code {exit_code}: {ticks_total} ticks, {ticks_program} in the program, {ticks_compile} \
+             compiling; {functions_called} of {functions_total} functions called, {functions_specialised} specialised; \
              libc: {imported} imported, {proved} proved, {named} named"
         )
     }
@@ -76,14 +81,31 @@ impl Session {
     /// happens; `ended`, called once the program has, adds the timer's samples to the engine, and tells how many ticks went
     /// into writing what the program wrote.
     pub fn run(
-        mut self,
+        self,
         platform: Platform,
         imports: Box<dyn Imports>,
         disk: Option<&mut dyn BlockDevice>,
         ended: impl FnOnce(&mut Engine) -> u64,
         note: &mut dyn FnMut(&str),
     ) -> Report {
-        let ticks_started = platform.ticks.now();
+        let ticks = Rc::clone(&platform.ticks);
+        let (before, started) = (self.ticks_before, ticks.now());
+        let elapsed = move || before + ticks.now().saturating_sub(started);
+        let mut report = self.boot(platform, imports, disk, ended, &elapsed, note);
+        report.row.ticks_total = elapsed();
+        report
+    }
+
+    /// The same, but for the ticks in total. `elapsed` tells how many have passed.
+    fn boot(
+        mut self,
+        platform: Platform,
+        imports: Box<dyn Imports>,
+        disk: Option<&mut dyn BlockDevice>,
+        ended: impl FnOnce(&mut Engine) -> u64,
+        elapsed: &dyn Fn() -> u64,
+        note: &mut dyn FnMut(&str),
+    ) -> Report {
         let code_bytes = self.bytes.len().max(self.options.heap.module().len());
         let limits = Limits::of((platform.free_memory)(), code_bytes);
         let mut recalled = Recalled::open(disk, &limits, note);
@@ -106,7 +128,7 @@ impl Session {
             Err(error) => return failed(row, &error, &mut recalled, note),
         };
         engine.warm_up();
-        row.ticks_boot = self.ticks_before + engine.now().saturating_sub(ticks_started);
+        row.ticks_boot = elapsed();
         let ending = engine.run();
         row.ticks_console = ended(&mut engine);
         let statistics = engine.statistics();
@@ -117,7 +139,9 @@ impl Session {
         };
         row.exit_code = ending.exit_code();
         let room = recalled.room();
+        row.ticks_total = elapsed();
         let store = recalled.save(learn(engine, boots, &row, room), note);
+        let ticks_save = elapsed().saturating_sub(row.ticks_total);
         let (event, reason) = match &ending {
             Ending::Exit(_) => ("exit", String::new()),
             Ending::Trap(trap) => ("trap", trap.to_string()),
@@ -125,7 +149,16 @@ impl Session {
         if !reason.is_empty() {
             note(&reason);
         }
-        Report { event, row, reason, store, interposed: statistics.interposed, statistics }
+        Report {
+            event,
+            row,
+            reason,
+            ticks_save,
+            code_reason: String::new(),
+            store,
+            interposed: statistics.interposed,
+            statistics,
+        }
     }
 }
 
@@ -150,6 +183,8 @@ fn failed(mut row: BootRow, error: &EngineError, recalled: &mut Recalled, note: 
         event: "error",
         row,
         reason,
+        ticks_save: 0,
+        code_reason: String::new(),
         store: "none",
         interposed: Interposed::default(),
         statistics: Statistics::default(),

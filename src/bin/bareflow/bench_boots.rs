@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The columns of `boots.csv`: the fields of [`BootRow`], in its order.
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 26] = [
     "boot",
     "generation",
     "program",
@@ -23,12 +23,17 @@ const COLUMNS: [&str; 21] = [
     "ticks_program",
     "ticks_compile",
     "ticks_console",
+    "ticks_load",
+    "ticks_prepare",
+    "ticks_total",
     "functions_total",
     "functions_called",
     "functions_baseline",
     "functions_optimised",
     "functions_specialised",
     "functions_compiled_this_boot",
+    "code_loaded",
+    "code_rejected",
     "code_bytes",
     "profile_bytes",
     "guards_passed",
@@ -223,7 +228,7 @@ mod tests {
         let row =
             BootRow { boot: 2, program: "a \"b\",c".into(), exit_code: -1, guards_failed: 9, ..BootRow::default() };
         let line = csv(&[row]).unwrap().lines().nth(1).unwrap().to_owned();
-        assert_eq!(line, "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0");
+        assert_eq!(line, "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0");
     }
 
     #[test]

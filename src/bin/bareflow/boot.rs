@@ -89,8 +89,9 @@ fn conclude(machine: &Machine, outcome: &Outcome) -> Result<Status> {
     };
     writeln!(
         io::stdout(),
-        "boot {}: {} ticks in the program, {} compiling; {} of {} functions called; {:.1} s in QEMU",
+        "boot {}: {} ticks, {} in the program, {} compiling; {} of {} functions called; {:.1} s in QEMU",
         row.boot,
+        grouped(row.ticks_total),
         grouped(row.ticks_program),
         grouped(row.ticks_compile),
         row.functions_called,
