@@ -56,6 +56,8 @@ pub struct Platform {
     pub memory: Box<dyn LinearMemory>,
     /// Makes one more memory; its base is never `Zero`.
     pub another_memory: Box<dyn FnMut() -> Result<Box<dyn LinearMemory>, OutOfMemory>>,
+    /// Code and state have the addresses that they have at every start.
+    pub addresses_are_fixed: bool,
     pub stack: CallStack,
     pub ticks: Rc<dyn Ticks>,
     pub cpu: CpuFeatures,

@@ -36,6 +36,17 @@ impl Mapping {
         Self::checked(address, len_bytes)
     }
 
+    /// The same at `address`, a multiple of the page size. Fails where something is there already.
+    pub fn reserve_at(address: usize, len_bytes: usize) -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+        let wanted = ptr::without_provenance_mut(address);
+        // SAFETY: a new mapping that takes the place of no other one affects no existing memory.
+        let mapped = unsafe { libc::mmap(wanted, len_bytes, libc::PROT_NONE, flags, -1, 0) };
+        let mapping = Self::checked(mapped, len_bytes)?;
+        // Linux before 4.17 does not know the last flag, and goes elsewhere.
+        if mapping.address as usize == address { Ok(mapping) } else { Err(io::ErrorKind::AddrInUse.into()) }
+    }
+
     /// The same from a multiple of `alignment` on, which is a power of two and a multiple of the page size.
     pub fn reserve_aligned(len_bytes: usize, alignment: usize) -> io::Result<Self> {
         let mut whole = Self::reserve(len_bytes + alignment)?;

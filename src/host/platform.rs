@@ -16,6 +16,15 @@ use crate::engine::seams::{
 };
 use crate::engine::{Activation, Platform, StackSize};
 
+/// Where code, state and memories lie, in every process alike, so that saved code can be used again as it is: from 512 GiB
+/// on. Linux puts programs, libraries, heaps and stacks above 0x2aaa_aaaa_a000, and programs that cannot be moved, with
+/// their heaps, just above 4 MiB. Valgrind, MemorySanitizer and ThreadSanitizer leave the range to the program;
+/// AddressSanitizer does not.
+const PLACE: usize = 512 << 30;
+
+/// From one linear memory to the next, and from code and state to the first.
+const MEMORY_STRIDE: usize = 12 << 30;
+
 /// Code and state lie in one reservation, so that they are near each other.
 const CODE_BYTES: usize = 256 << 20;
 const STATE_BYTES: usize = 1 << 30;
@@ -27,7 +36,8 @@ const STACK_GUARD_BYTES: usize = 1 << 20;
 const PAGE_BYTES: u64 = 4096;
 
 /// Everything that an engine needs from Linux. `cpu` limits the instructions used; it must be a subset of what this CPU
-/// has.
+/// has. Where the addresses that code and state have in every process are taken, by another engine of this one for example,
+/// the system chooses.
 pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
     platform_with_stack(cpu, StackSize::default())
 }
@@ -35,12 +45,20 @@ pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
 /// The same with a call stack of this size.
 pub fn platform_with_stack(cpu: CpuFeatures, stack: StackSize) -> io::Result<Platform> {
     signals::install();
-    let near = Rc::new(Mapping::reserve(CODE_BYTES + STATE_BYTES)?);
+    let (near, addresses_are_fixed) = match Mapping::reserve_at(PLACE, CODE_BYTES + STATE_BYTES) {
+        Ok(near) => (near, true),
+        Err(_) => (Mapping::reserve(CODE_BYTES + STATE_BYTES)?, false),
+    };
+    let near = Rc::new(near);
+    // Elsewhere, the places of the memories are another engine's, too.
+    let mut places = (1..).map(move |number| addresses_are_fixed.then_some(PLACE + number * MEMORY_STRIDE));
+    let mut another_memory = move || HostMemory::new(places.next().flatten());
     Ok(Platform {
         code: Box::new(HostCode::new(Rc::clone(&near))?),
         state: Box::new(HostState { near, ensured: 0 }),
-        memory: Box::new(HostMemory::new()?),
-        another_memory: Box::new(|| Ok(Box::new(HostMemory::new().map_err(|_| OutOfMemory)?))),
+        memory: Box::new(another_memory()?),
+        another_memory: Box::new(move || Ok(Box::new(another_memory().map_err(|_| OutOfMemory)?))),
+        addresses_are_fixed,
         stack: call_stack(stack)?,
         ticks: Rc::new(TimeStampCounter),
         cpu,
@@ -152,8 +170,13 @@ struct HostMemory {
 }
 
 impl HostMemory {
-    fn new() -> io::Result<Self> {
-        let mapping = Mapping::reserve_aligned(MEMORY_RESERVATION_BYTES as usize, MEMORY_ALIGNMENT as usize)?;
+    /// At `place`, or where the system wants it if that is taken.
+    fn new(place: Option<usize>) -> io::Result<Self> {
+        const BYTES: usize = MEMORY_RESERVATION_BYTES as usize;
+        let mapping = match place.map(|place| Mapping::reserve_at(place, BYTES)) {
+            Some(Ok(mapping)) => mapping,
+            _ => Mapping::reserve_aligned(BYTES, MEMORY_ALIGNMENT as usize)?,
+        };
         Ok(Self { mapping, pages: 0 })
     }
 }
