@@ -12,7 +12,7 @@ use std::io::Write;
 use arbitrary::Unstructured;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
-use bareflow::engine::{Ending, Engine, Options, TrapKind};
+use bareflow::engine::{Cache, Ending, Engine, Options, TrapKind};
 use bareflow::host;
 use bareflow::libc::{Heap, Interpose};
 use bareflow::profile::Profile;
@@ -218,6 +218,7 @@ const FLIGHT: Options = Options {
     heap: Heap::Fast,
     interpose: Interpose::Names,
     without: CpuFeatures::empty(),
+    cache: Cache::On,
 };
 
 #[test]

@@ -84,6 +84,18 @@ pub struct Options {
     pub interpose: Interpose,
     /// What of the CPU is left unused, as if it did not have it.
     pub without: CpuFeatures,
+    pub cache: Cache,
+}
+
+/// What becomes of the machine code that the store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// It is used and kept.
+    On,
+    /// Everything is compiled, and nothing kept.
+    Off,
+    /// It is used, and compared with what the compiler makes now.
+    Verify,
 }
 
 impl Default for Options {
@@ -96,6 +108,7 @@ impl Default for Options {
             heap: Heap::Fast,
             interpose: Interpose::default(),
             without: CpuFeatures::empty(),
+            cache: Cache::On,
         }
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::command_line::option;
 use crate::engine::decide::tier::{Promotion, Thresholds};
-use crate::engine::{Options, StackSize};
+use crate::engine::{Cache, Options, StackSize};
 use crate::libc::{Heap, Interpose};
 
 /// How to run the program.
@@ -29,6 +29,12 @@ pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
         Some("names") => options.interpose = Interpose::Names,
         Some("off") => options.interpose = Interpose::Off,
         Some(other) => say(&format!("interpose={other} is not known; it can be proof, names or off")),
+    }
+    match option(line, "cache").as_deref() {
+        None | Some("on") => {}
+        Some("off") => options.cache = Cache::Off,
+        Some("verify") => options.cache = Cache::Verify,
+        Some(other) => say(&format!("cache={other} is not known; it can be on, off or verify")),
     }
     if let Some(text) = option(line, "without") {
         match text.parse() {
@@ -97,6 +103,8 @@ mod tests {
         let (asked, said) = options("verbose promote=boots thresholds=1,20,300 heap=check");
         assert_eq!((asked.promotion, asked.heap), (Promotion::Boots, Heap::Checked));
         assert_eq!(asked.thresholds, Thresholds { optimise: 1, specialise: 20, settle: 300 });
+        let caches = ["", "cache=on", "cache=off", "cache=verify"].map(|line| options(line).0.cache);
+        assert_eq!(caches, [Cache::On, Cache::On, Cache::Off, Cache::Verify]);
         assert!(said.is_empty(), "{said:?}");
     }
 
@@ -116,6 +124,7 @@ mod tests {
         assert_eq!(asked.promotion, Promotion::Flight);
         assert_eq!(said, ["promote=never is not known; it can be flight or boots"]);
         assert_eq!(options("heap=slow").1, ["heap=slow is not known; it can be fast or check"]);
+        assert_eq!(options("cache=often").1, ["cache=often is not known; it can be on, off or verify"]);
     }
 
     #[test]
@@ -151,7 +160,7 @@ mod tests {
         fn absurd_lines_ask_for_something_or_are_said(
             words in proptest::collection::vec(
                 prop_oneof![
-                    "(promote|heap|stdin|stack|thresholds|without)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
+                    "(promote|heap|cache|stdin|stack|thresholds|without)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
                     (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(a, b, c)| format!("thresholds={a},{b},{c}")),
                     "\\PC{0,9}",
                 ],
@@ -161,7 +170,7 @@ mod tests {
             let line = words.join(" ");
             let (asked, said) = options(&line);
             prop_assert!(asked.thresholds.optimise <= asked.thresholds.specialise);
-            prop_assert!(said.len() <= 4 && said.iter().all(|said| line.contains(said.split('=').next().unwrap_or("-"))));
+            prop_assert!(said.len() <= 5 && said.iter().all(|said| line.contains(said.split('=').next().unwrap_or("-"))));
             reads_console(&line, &|_| ());
             stack_size(&line, &|_| ());
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Tier};
-use bareflow::engine::{Engine, Options, StackSize};
+use bareflow::engine::{Cache, Engine, Options, StackSize};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
 use bareflow::host::output::{Loss, Output};
@@ -57,6 +57,9 @@ pub struct Args {
     /// Leaves features of the CPU unused, such as `avx512`; commas between them
     #[arg(long, value_name = "FEATURES")]
     without: Option<CpuFeatures>,
+    /// Whether the store's machine code is used
+    #[arg(long, value_enum, default_value = "on")]
+    cache: CacheArg,
     /// Ends with the report as a line `BAREFLOW {json}` on standard error
     #[arg(long)]
     report: bool,
@@ -85,6 +88,15 @@ enum InterposeArg {
     Names,
     /// Nothing: it is only what the program imports from the module `libc`
     Off,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum CacheArg {
+    On,
+    /// Everything is compiled, and nothing is kept
+    Off,
+    /// It is used, and compared with what the compiler makes now
+    Verify,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -137,6 +149,11 @@ pub fn run(args: Args) -> Result<Status> {
             InterposeArg::Off => Interpose::Off,
         },
         without: args.without.unwrap_or(CpuFeatures::empty()),
+        cache: match args.cache {
+            CacheArg::On => Cache::On,
+            CacheArg::Off => Cache::Off,
+            CacheArg::Verify => Cache::Verify,
+        },
         ..Options::default()
     };
     let shipped = match &args.profile {
