@@ -3,6 +3,7 @@
 
 pub mod disk;
 pub mod folder;
+pub mod key;
 mod mapping;
 pub mod memory;
 pub mod output;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod memory;
+pub mod seal;
 
 use alloc::boxed::Box;
 use alloc::format;
