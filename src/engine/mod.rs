@@ -12,6 +12,7 @@ pub mod decide;
 pub mod decode;
 mod layout;
 mod link;
+mod names;
 mod observe;
 mod registers;
 mod room;

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::EngineError;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::decode::program::FuncId;
+use crate::engine::names::{TRAMPOLINE_NOTE, namespace};
 use crate::engine::room::{self, NoRoom};
 use crate::engine::specialise::KernelId;
-use crate::engine::translate::{TRAMPOLINE_NOTE, namespace};
 
 /// Instructions and blocks of a function after which the compiler's memory is given back: some tens of megabytes.
 const LARGE: usize = 1 << 14;

@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cranelift_codegen::ir::TrapCode;
 
 use super::backtrace::Backtrace;
+use crate::engine::names::trap_code;
 use crate::engine::seams::Stop;
-use crate::engine::translate::trap_code;
 
 /// How the program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use wasmparser::Operator;
 
-use super::{Refusal, Translator, scan, trap_code};
+use super::{Refusal, Translator, scan};
 use crate::engine::layout::{INDEX_BITS, MODULE_SHIFT, RuntimeOp, table_entry};
+use crate::engine::names::trap_code;
 
 impl Translator<'_> {
     /// Handles the bulk operators. Returns whether it was one.

@@ -5,9 +5,10 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, SigRef, TrapCode, Value, ValueDef, types};
 use wasmparser::Operator;
 
-use super::{Refusal, SitePlan, Specialisation, Translator, scan, signature, trap_code};
+use super::{Refusal, SitePlan, Specialisation, Translator, scan, signature};
 use crate::engine::decode::program::{FIRST_MEMORY, FuncId, SignatureId};
 use crate::engine::layout::table_entry;
+use crate::engine::names::trap_code;
 
 impl Translator<'_> {
     /// Handles direct and indirect calls. Returns whether it was one.

@@ -6,7 +6,8 @@ use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, V
 use wasmparser::{BlockType, BrTable, Operator};
 
 use super::conditional::Otherwise;
-use super::{Refusal, Translator, machine_type, trap_code};
+use super::{Refusal, Translator, machine_type};
+use crate::engine::names::trap_code;
 
 /// Targets and arguments from which on a jump table goes through blocks of its own, one for each frame that it leads to.
 /// To add an argument to a branch costs a look at all of its targets, and frames can have many arguments.

@@ -5,9 +5,10 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, Signature, Value, types};
 use cranelift_codegen::isa::CallConv;
 
-use super::{Expansion, Refusal, SitePlan, Specialisation, Translator, machine_type, namespace};
+use super::{Expansion, Refusal, SitePlan, Specialisation, Translator, machine_type};
 use crate::engine::code::paste;
 use crate::engine::decode::program::{FIRST_MEMORY, FuncId};
+use crate::engine::names::namespace;
 use crate::engine::specialise::{
     Argument, ExactPath, KernelId, Operation, Outcome, Vectors, loads_first, max_bytes_of_moves,
 };

@@ -31,7 +31,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cranelift_codegen::ir::{
     AbiParam, AliasRegion, AliasRegionData, Block, FuncRef, Function, GlobalValue, InstBuilder, MemFlagsData,
-    Signature, SourceLoc, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
+    Signature, SourceLoc, Type, UserExternalName, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -43,25 +43,15 @@ use crate::engine::cpu::CpuFeatures;
 use crate::engine::decide::tier::Tier;
 use crate::engine::decode::program::{FuncId, FunctionKind, Linkage, Program};
 use crate::engine::layout::RuntimeOp;
+use crate::engine::names::{TRAMPOLINE_NOTE, TRAMPOLINE_RUNTIME, namespace};
 use crate::engine::specialise::KernelId;
 use control::Frame;
 use extent::Extent;
 use hold::Held;
-use symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, import_state, note_signature, runtime_signature};
+use symbols::{call_runtime, import_function, import_state, note_signature, runtime_signature};
 
 pub use scan::{Shape, callees, scan};
-pub use symbols::{TRAMPOLINE_NOTE, namespace};
 pub use wrapper::{entry_wrapper, host_wrapper};
-
-/// Traps that are not Cranelift's own.
-pub mod trap_code {
-    use super::TrapCode;
-    pub const UNREACHABLE: TrapCode = TrapCode::unwrap_user(1);
-    pub const TABLE_OUT_OF_BOUNDS: TrapCode = TrapCode::unwrap_user(2);
-    pub const NULL_FUNCTION: TrapCode = TrapCode::unwrap_user(3);
-    pub const SIGNATURE_MISMATCH: TrapCode = TrapCode::unwrap_user(4);
-    pub const UNDEFINED_ELEMENT: TrapCode = TrapCode::unwrap_user(5);
-}
 
 /// How a function is to be compiled. Equal plans give equal code, as far as there is memory to make it.
 #[derive(Hash)]

@@ -9,24 +9,7 @@ use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 
 use crate::engine::layout::RuntimeOp;
-
-/// What the names in relocations refer to.
-pub mod namespace {
-    /// Index: function identifier.
-    pub const FUNCTION: u32 = 0;
-    /// Index: see [`super::TRAMPOLINE_RUNTIME`].
-    pub const TRAMPOLINE: u32 = 1;
-    /// Index: kernel identifier.
-    pub const KERNEL: u32 = 2;
-    /// The same, for calls that something is to be pasted over.
-    pub const ROOM: u32 = 3;
-    /// State memory; index 0.
-    pub const STATE: u32 = 4;
-}
-
-/// The trampolines to the engine, as indices of their namespace.
-pub const TRAMPOLINE_RUNTIME: u32 = 0;
-pub const TRAMPOLINE_NOTE: u32 = 1;
+use crate::engine::names::namespace;
 
 /// State memory as a symbol that code addresses relative to the instruction pointer.
 pub fn import_state(builder: &mut FunctionBuilder<'_>) -> GlobalValue {

@@ -4,9 +4,10 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use wasmparser::Operator;
 
-use super::{SitePlan, Specialisation, Translator, trap_code};
+use super::{SitePlan, Specialisation, Translator};
 use crate::engine::decode::program::{FuncId, SignatureId};
 use crate::engine::layout::table_entry;
+use crate::engine::names::trap_code;
 
 impl Translator<'_> {
     /// Handles tail calls. Returns whether it was one. Only indirect ones are sites: a size that is handed on is

@@ -7,10 +7,11 @@ use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmparser::FuncType;
 
-use super::symbols::{TRAMPOLINE_RUNTIME, call_runtime, import_function, namespace, runtime_signature};
+use super::symbols::{call_runtime, import_function, runtime_signature};
 use super::{Environment, function_name, signature};
 use crate::engine::decode::program::FuncId;
 use crate::engine::layout::RuntimeOp;
+use crate::engine::names::{TRAMPOLINE_RUNTIME, namespace};
 
 /// Bytes per argument or result in memory.
 const SLOT_BYTES: i32 = 16;
