@@ -137,7 +137,7 @@ pub fn platform(regions: &mut RegionSource, stack: StackSize) -> Result<Platform
         another_memory: Box::new(move || {
             more_linear.take().map(|linear| Box::new(linear) as Box<dyn LinearMemory>).ok_or(OutOfMemory)
         }),
-addresses_are_fixed: true,
+        addresses_are_fixed: true,
         ticks: Rc::new(TimeStampCounter),
         cpu: CpuFeatures::detect(),
         free_memory: reserve::free,
