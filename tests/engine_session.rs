@@ -85,8 +85,14 @@ impl Machine {
         options: Options,
         shipped: Option<&'static [u8]>,
     ) -> Report {
-        let session =
-            Session { name: "sample".into(), bytes: wasm.to_vec().leak(), options, shipped, ticks_before: 1000 };
+        let session = Session {
+            name: "sample".into(),
+            bytes: wasm.to_vec().leak(),
+            options,
+            shipped,
+            key: None,
+            ticks_before: 1000,
+        };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         self.notes.clear();
         session.run(platform, Box::new(Exit), disk, |_| 0, &mut |note| self.notes.push(note.into()))
@@ -332,7 +338,8 @@ fn a_profile_that_takes_more_memory_than_it_may_is_passed_over_and_kept() {
     forge(disk(), |profile| profile.functions = (0..31_000).map(stranger).collect());
     let boot = |free_memory: fn() -> u64| {
         let bytes = program("").leak();
-        let session = Session { name: "sample".into(), bytes, options: options(), shipped: None, ticks_before: 0 };
+        let session =
+            Session { name: "sample".into(), bytes, options: options(), shipped: None, key: None, ticks_before: 0 };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         let (mut disk, mut notes) = (disk(), String::new());
         let report =

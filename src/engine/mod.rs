@@ -366,4 +366,6 @@ pub struct Statistics {
     /// Functions whose code an earlier boot made, and those whose could not be used.
     pub code_loaded: u64,
     pub code_rejected: u64,
+    /// Ticks spent on taking it over.
+    pub ticks_load: u64,
 }

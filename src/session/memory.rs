@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::seal::{self, Key, SEAL_BYTES};
 use crate::profile::{BootRow, Decoded, LeftOut, Limits, Profile, ProfileError};
 use crate::store::{self, BlockDevice, Code, Store};
 
@@ -12,6 +13,35 @@ pub struct Learned {
     pub profile: Profile,
     /// What had to be left out of it, for the store is too small.
     pub left_out: Option<LeftOut>,
+    pub code: PreparedCode,
+}
+
+/// What is to become of the machine code in the store.
+pub enum PreparedCode {
+    None,
+    Same,
+    New(Vec<u8>),
+}
+
+impl PreparedCode {
+    /// The same with a seal in front; none where there is no memory for it.
+    fn sealed(self, key: Option<&Key>) -> Self {
+        let Self::New(mut code) = self else { return self };
+        if code.try_reserve_exact(SEAL_BYTES).is_err() {
+            return Self::None;
+        }
+        code.splice(..0, [0; SEAL_BYTES]);
+        seal::seal(key, &mut code);
+        Self::New(code)
+    }
+
+    fn as_stored(&self) -> Code<'_> {
+        match self {
+            Self::None => Code::None,
+            Self::Same => Code::Same,
+            Self::New(code) => Code::New(code),
+        }
+    }
 }
 
 /// The store of this boot, if there is one, and what it held.
@@ -100,17 +130,56 @@ impl<'d> Recalled<'d> {
         }
     }
 
+    pub fn has_store(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// The machine code that goes with the profile, if it is sealed with `key`: at most so many bytes. What cannot be used is
+    /// said to `note`.
+    pub fn code(&mut self, key: Option<&Key>, most_bytes: u64, note: &mut dyn FnMut(&str)) -> Option<Vec<u8>> {
+        let code = match self.store.as_mut()?.load_code(most_bytes) {
+            Ok(code) => code?,
+            Err(fault) => {
+                note(&format!("{fault}; everything is compiled anew"));
+                return None;
+            }
+        };
+        match seal::open(key, &code) {
+            Ok(opened) => {
+                let sealed_bytes = code.len() - opened.len();
+                let mut code = code;
+                code.drain(..sealed_bytes);
+                Some(code)
+            }
+            Err(error) => {
+                note(&format!("the code in the store is not used: {error}; everything is compiled anew"));
+                None
+            }
+        }
+    }
+
+    /// Bytes that machine code to be saved may have.
+    pub fn code_room(&mut self) -> u64 {
+        self.store.as_mut().map_or(0, |store| store.code_room().saturating_sub(SEAL_BYTES as u64))
+    }
+
     /// Bytes that a profile to be saved may have.
     pub fn room(&mut self) -> u64 {
         self.store.as_mut().map_or(u64::MAX, Store::room)
     }
 
     /// Commits what was `learned` as the next generation; what became of it.
-    pub fn save(&mut self, learned: Result<Learned, String>, note: &mut dyn FnMut(&str)) -> &'static str {
+    pub fn save(
+        &mut self,
+        learned: Result<Learned, String>,
+        key: Option<&Key>,
+        note: &mut dyn FnMut(&str),
+    ) -> &'static str {
         let Some(store) = &mut self.store else { return "none" };
-        let saved = learned.and_then(|Learned { profile, left_out }| {
+        let saved = learned.and_then(|Learned { profile, left_out, code }| {
             let bytes = profile.encode().map_err(|error| error.to_string())?;
-            let generation = store.commit(&bytes, Code::None).map_err(|error| error.to_string())?;
+            let code = code.sealed(key);
+            let generation = store.commit(&bytes, code.as_stored()).map_err(|error| error.to_string())?;
             Ok(format!("profile saved as generation {generation}{}", left_out.map_or_else(String::new, without)))
         });
         match saved {

@@ -17,11 +17,12 @@ use serde::Serialize;
 
 use crate::engine::decide::tier::Tier;
 use crate::engine::seams::Imports;
-use crate::engine::{Ending, Engine, EngineError, Options, Platform, Statistics};
+use crate::engine::{Cache, Ending, Engine, EngineError, Options, Platform, Prepared, Statistics};
 use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits};
 use crate::store::{BlockDevice, MOST_ATTEMPTS};
-use memory::{Learned, Recalled};
+use memory::{Learned, PreparedCode, Recalled};
+use seal::Key;
 
 /// What to run and how.
 pub struct Session {
@@ -31,6 +32,8 @@ pub struct Session {
     pub options: Options,
     /// An exported profile to start from while the store holds none.
     pub shipped: Option<&'static [u8]>,
+    /// Whose machine code is run; none where whoever can write the store can do anything.
+    pub key: Option<Key>,
     /// Ticks since the machine or process was entered, when the session begins.
     pub ticks_before: u64,
 }
@@ -120,14 +123,22 @@ impl Session {
             ));
             self.options.highest = Tier::Baseline;
         }
+        let kept = Kept::of(self.options.cache, platform.addresses_are_fixed, recalled.unclean_boots);
+        let loading = elapsed();
+        let code = if kept == Kept::New { recalled.code(self.key.as_ref(), limits.bytes, note) } else { None };
         let mut row = recalled.row(&self.name);
+        row.ticks_load = elapsed().saturating_sub(loading);
         let mut earlier = core::mem::take(&mut recalled.profile);
         let boots = core::mem::take(&mut earlier.boots);
-        let engine = Engine::new(self.bytes, platform, imports, self.options, earlier);
+        let engine = Engine::with_code(self.bytes, platform, imports, self.options, earlier, code.as_deref());
+        drop(code);
         let mut engine = match engine {
             Ok(engine) => engine,
             Err(error) => return failed(row, &error, &mut recalled, note),
         };
+        if let Some(reason) = engine.code_reason() {
+            note(&format!("code of an earlier boot is not used: {reason}"));
+        }
         engine.warm_up();
         row.ticks_boot = elapsed();
         let ending = engine.run();
@@ -139,10 +150,11 @@ impl Session {
             Err(error) => return Report { statistics, ..failed(row, &error, &mut recalled, note) },
         };
         row.exit_code = ending.exit_code();
-        let room = recalled.room();
-        row.ticks_total = elapsed();
-        let store = recalled.save(learn(engine, boots, &row, room), note);
-        let ticks_save = elapsed().saturating_sub(row.ticks_total);
+        let code_reason = engine.code_reason().map_or_else(String::new, String::from);
+        let learned = learn(engine, boots, &mut row, &mut recalled, kept, elapsed, note);
+        let saving = elapsed();
+        let store = recalled.save(learned, self.key.as_ref(), note);
+        let ticks_save = elapsed().saturating_sub(saving);
         let (event, reason) = match &ending {
             Ending::Exit(_) => ("exit", String::new()),
             Ending::Trap(trap) => ("trap", trap.to_string()),
@@ -150,28 +162,81 @@ impl Session {
         if !reason.is_empty() {
             note(&reason);
         }
-        Report {
-            event,
-            row,
-            reason,
-            ticks_save,
-            code_reason: String::new(),
-            store,
-            interposed: statistics.interposed,
-            statistics,
+        Report { event, row, reason, ticks_save, code_reason, store, interposed: statistics.interposed, statistics }
+    }
+}
+
+/// What is known after the boot of this row, as much of it as there is room for in the store, and code for the next boot, both
+/// made in the memory that the program leaves.
+fn learn(
+    mut engine: Engine,
+    boots: Vec<BootRow>,
+    row: &mut BootRow,
+    recalled: &mut Recalled<'_>,
+    kept: Kept,
+    elapsed: &dyn Fn() -> u64,
+    note: &mut dyn FnMut(&str),
+) -> Result<Learned, String> {
+    engine.release();
+    engine.prepare_to_learn().map_err(|error| error.to_string())?;
+    let mut profile = engine.learned();
+    let preparing = elapsed();
+    let code = match kept {
+        Kept::New if recalled.has_store() => {
+            let most_ticks = preparing.max(TICKS_TO_PREPARE);
+            prepared(engine.prepare(&mut profile, recalled.code_room(), most_ticks), note)
+        }
+        Kept::New | Kept::Same => PreparedCode::Same,
+        Kept::Nothing => PreparedCode::None,
+    };
+    row.ticks_prepare = elapsed().saturating_sub(preparing);
+    row.ticks_total = elapsed();
+    profile.boots = boots;
+    profile.push_boot(row.clone());
+    let left_out = profile.fit_into(recalled.room(), || engine.keys()).map_err(|error| error.to_string())?;
+    Ok(Learned { profile, left_out, code })
+}
+
+/// Compiling for the next boot may take as many ticks as all that was before it, or so many: half a second and less.
+const TICKS_TO_PREPARE: u64 = 1 << 30;
+
+/// What becomes of the code in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// It is used, and that for the next boot takes its place.
+    New,
+    /// It is somebody else's, and stays as it is.
+    Same,
+    Nothing,
+}
+
+impl Kept {
+    fn of(cache: Cache, addresses_are_fixed: bool, unclean_boots: u32) -> Self {
+        if unclean_boots >= MOST_ATTEMPTS {
+            Self::Nothing
+        } else if cache == Cache::Off || !addresses_are_fixed {
+            Self::Same
+        } else {
+            Self::New
         }
     }
 }
 
-/// What is known after the boot of this row, as much of it as goes into `room` bytes, in the memory that the program leaves.
-fn learn(mut engine: Engine, boots: Vec<BootRow>, row: &BootRow, room: u64) -> Result<Learned, String> {
-    engine.release();
-    engine.prepare_to_learn().map_err(|error| error.to_string())?;
-    let mut profile = engine.learned();
-    profile.boots = boots;
-    profile.push_boot(row.clone());
-    let left_out = profile.fit_into(room, || engine.keys()).map_err(|error| error.to_string())?;
-    Ok(Learned { profile, left_out })
+/// What of `prepared` is to be stored.
+fn prepared(prepared: Prepared, note: &mut dyn FnMut(&str)) -> PreparedCode {
+    match prepared {
+        Prepared::Same => PreparedCode::Same,
+        Prepared::New { image, left_out } => {
+            if left_out > 0 {
+                note(&format!("code of {left_out} functions, those used least, has no room in the store"));
+            }
+            PreparedCode::New(image)
+        }
+        Prepared::Nothing(reason) => {
+            note(&format!("no code is kept for the next boot: {reason}"));
+            PreparedCode::None
+        }
+    }
 }
 
 /// The program did not start, or the engine could not go on; nothing is saved.
@@ -195,6 +260,9 @@ fn failed(mut row: BootRow, error: &EngineError, recalled: &mut Recalled, note: 
 fn fill(row: &mut BootRow, sums: &Statistics) {
     row.ticks_program = sums.ticks_program;
     row.ticks_compile = sums.ticks_compile;
+    row.ticks_load += sums.ticks_load;
+    row.code_loaded = sums.code_loaded;
+    row.code_rejected = sums.code_rejected;
     row.functions_total = sums.functions_total;
     row.functions_called = sums.functions_called;
     row.functions_baseline = sums.functions_baseline;

@@ -135,7 +135,7 @@ pub fn run(args: Args) -> Result<Status> {
         Some(path) => Some(FileDisk::open(path).with_context(|| format!("cannot open {}", path.display()))?),
         None => None,
     };
-    let options = Options {
+    let mut options = Options {
         promotion: match args.promote {
             PromoteArg::Flight => Promotion::Flight,
             PromoteArg::Boots => Promotion::Boots,
@@ -156,12 +156,22 @@ pub fn run(args: Args) -> Result<Status> {
         },
         ..Options::default()
     };
+    let mut key = None;
+    if disk.is_some() && options.cache != Cache::Off {
+        match host::key::code_key() {
+            Ok(found) => key = Some(found),
+            Err(error) => {
+                complain(format_args!("{error}; everything is compiled anew"));
+                options.cache = Cache::Off;
+            }
+        }
+    }
     let shipped = match &args.profile {
         Some(path) => Some(&*fs::read(path).with_context(|| format!("cannot read {}", path.display()))?.leak()),
         None => None,
     };
     let name = name.to_string_lossy().into_owned();
-    let session = Session { name, bytes: bytes.leak(), options, shipped, ticks_before: 0 };
+    let session = Session { name, bytes: bytes.leak(), options, shipped, key, ticks_before: 0 };
     let platform =
         host::platform_with_stack(CpuFeatures::detect(), args.stack).context("cannot reserve address space")?;
     let with_store = disk.is_some();

@@ -27,7 +27,7 @@ impl Engine {
     /// What all code depends on, beside the modules.
     pub(in crate::engine) fn key(&self) -> Key {
         let options = self.options;
-        let first = match self.platform.memories[0].memory.base() {
+        let first = match self.program.memories[0].base {
             MemoryBase::Zero => "address 0",
             MemoryBase::At(_) => "an address in a register",
         };
@@ -57,6 +57,11 @@ impl Engine {
     pub(in crate::engine) fn image_in<'a>(&mut self, code: &'a [u8]) -> Option<Image<'a>> {
         let image = Image::decode(code, &self.key());
         image.map_err(|(functions, reason)| self.reject(functions as usize, reason)).ok()
+    }
+
+    /// Why code of an earlier boot is not used, if any is not: the first reason.
+    pub fn code_reason(&self) -> Option<&str> {
+        self.code_reason.as_deref()
     }
 
     /// What the program is known by.

@@ -11,7 +11,7 @@ use crate::engine::translate::callees;
 use crate::engine::{Engine, room};
 
 impl Engine {
-    /// Compiles every function that its record calls hot.
+    /// Compiles every function that its record calls hot and that has no code yet.
     pub fn warm_up(&mut self) {
         let started = self.platform.ticks.now();
         let mut visited = vec![false; self.program.functions.len()];
@@ -54,7 +54,7 @@ impl Engine {
 
     /// A function that stands in place of its calls may never be called itself.
     fn is_worth_it(&self, id: FuncId) -> bool {
-        self.is_hot(id) && !self.is_expanded_where_hot(id)
+        self.functions[id.0 as usize].tier.is_none() && self.is_hot(id) && !self.is_expanded_where_hot(id)
     }
 
     pub(in crate::engine) fn is_hot(&self, id: FuncId) -> bool {

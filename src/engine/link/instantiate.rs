@@ -48,14 +48,18 @@ impl Engine {
         let mut engine = Self::empty(platform, imports, options, earlier)?;
         engine.add_module(options.heap.module())?;
         engine.program_bytes = bytes;
+        let started = engine.now();
         let image = code.and_then(|code| engine.image_in(code));
         let known = image.as_ref().map(|image| &image.head).filter(|head| head.program == engine.program_name());
+        let is_known = known.is_some();
+        engine.statistics.ticks_load = engine.now().saturating_sub(started);
         engine.add(bytes, known)?;
         engine.linked_end = engine.allocator.end();
+        let started = engine.now();
         if let Some(image) = image {
-            let is_known = image.head.program == engine.program_name();
             engine.load(&image, is_known);
         }
+        engine.statistics.ticks_load += engine.now().saturating_sub(started);
         Ok(engine)
     }
 
