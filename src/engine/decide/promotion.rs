@@ -234,6 +234,9 @@ impl Engine {
         expansions: &Expansions,
         choices: &Choices,
     ) -> Result<BTreeMap<FuncId, CalleePlan>, EngineError> {
+        if expansions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let called: BTreeSet<FuncId> = self.callees_of(id).collect();
         let expanded = called.into_iter().filter_map(|callee| Some((callee, *expansions.get(&callee)?)));
         expanded.map(|(callee, expand)| Ok((callee, self.callee_plan(callee, expand, choices)?))).collect()

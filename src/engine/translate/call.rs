@@ -35,7 +35,7 @@ impl Translator<'_> {
     pub fn plain_call(&mut self, callee: FuncId, args: &[Value]) -> Vec<Value> {
         let function = self.function_ref(callee);
         let call = self.builder.ins().call(function, args);
-        self.forget_pinned_register();
+        self.forget_registers();
         self.builder.inst_results(call).to_vec()
     }
 
@@ -115,7 +115,7 @@ impl Translator<'_> {
     fn call_entry(&mut self, expected: SignatureId, entry: Value, args: &[Value]) -> Vec<Value> {
         let (signature, code) = self.checked_code(expected, entry);
         let call = self.builder.ins().call_indirect(signature, code, args);
-        self.forget_pinned_register();
+        self.forget_registers();
         self.builder.inst_results(call).to_vec()
     }
 

@@ -154,6 +154,9 @@ impl Translator<'_> {
             self.frames.pop();
             return;
         }
+        if self.returns_here() {
+            return;
+        }
         let alone = self.ends_in_one_place();
         if !alone {
             self.leave_to_exit();
@@ -180,6 +183,19 @@ impl Translator<'_> {
             self.builder.ins().return_(&results);
             self.reachable = false;
         }
+    }
+
+    /// Ends the body where nothing else leaves it. Returns whether that is here.
+    fn returns_here(&mut self) -> bool {
+        let frame = self.frame();
+        if !matches!(frame.kind, FrameKind::Function) || frame.exit_reached || !self.reachable {
+            return false;
+        }
+        self.frames.pop();
+        let results = core::mem::take(&mut self.stack);
+        self.builder.ins().return_(&results);
+        self.reachable = false;
+        true
     }
 
     /// Whether the exit of the current frame has no other way to it than from here, so that it needs no block: what is known

@@ -72,6 +72,14 @@ impl Translator<'_> {
         }
     }
 
+    /// The index that `value` is, if it is a constant.
+    pub fn known_index(&self, value: Value) -> Option<u32> {
+        match self.number(value) {
+            Some(I32(index)) => Some(index),
+            _ => None,
+        }
+    }
+
     /// Whether `value` is a constant number.
     pub fn is_constant(&self, value: Value) -> bool {
         self.number(value).is_some()

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use core::mem::swap;
 use cranelift_codegen::ir::Value;
-use cranelift_frontend::Variable;
 
 use super::control::{Frame, FrameKind};
 use super::hold::Holder;
+use super::locals::Local;
 use super::{Plan, Refusal, Translator, machine_type};
 use crate::engine::decode::program::{FuncId, FunctionKind, LIBC, Linkage};
 
@@ -22,7 +22,7 @@ struct Scope<'a> {
     plan: &'a Plan,
     stack: Vec<Value>,
     frames: Vec<Frame>,
-    locals: Vec<Variable>,
+    locals: Vec<Local>,
     next_block: usize,
     next_site: usize,
     holder: Holder,

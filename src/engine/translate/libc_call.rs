@@ -98,9 +98,9 @@ impl Translator<'_> {
             signature.returns.push(AbiParam::new(types::I64));
         }
         self.make_room(kernel, &words);
-        let function = self.import(namespace::KERNEL, kernel.number(), signature);
+        let function = self.import(namespace::KERNEL, kernel.number(), || signature);
         let call = self.builder.ins().call(function, &words);
-        self.forget_pinned_register();
+        self.forget_registers();
         let result = match outcome {
             Outcome::FirstArgument => args[0],
             Outcome::Word => {
@@ -120,7 +120,7 @@ impl Translator<'_> {
         let mut signature = Signature::new(CallConv::PreserveAll);
         signature.params = alloc::vec![AbiParam::new(types::I64); words.len()];
         for _ in 1..paste::calls(kernel) {
-            let function = self.import(namespace::ROOM, kernel.number(), signature.clone());
+            let function = self.import(namespace::ROOM, kernel.number(), || signature.clone());
             self.builder.ins().call(function, words);
         }
     }

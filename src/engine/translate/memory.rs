@@ -108,7 +108,10 @@ impl Translator<'_> {
 
     /// Where the byte at `index` (32 bits) of `memory` is.
     pub fn machine_address(&mut self, memory: MemoryId, index: Value) -> Value {
-        let index = self.builder.ins().uextend(types::I64, index);
+        let index = match self.known_index(index) {
+            Some(known) => self.builder.ins().iconst(types::I64, i64::from(known)),
+            None => self.builder.ins().uextend(types::I64, index),
+        };
         let base = match self.program.memories[memory.0 as usize].base {
             MemoryBase::Zero => return index,
             MemoryBase::At(_) if memory == FIRST_MEMORY => self.pinned_register(),
@@ -119,20 +122,14 @@ impl Translator<'_> {
 
     /// The base of the first memory, read once per block and call: Cranelift takes every read for one that matters.
     fn pinned_register(&mut self) -> Value {
-        let block = self.builder.current_block();
         match self.pinned {
-            Some((known_in, base)) if Some(known_in) == block => base,
+            Some(recent) if self.is_current(recent) => recent.value,
             _ => {
                 let base = self.builder.ins().get_pinned_reg(types::I64);
-                self.pinned = block.map(|block| (block, base));
+                self.pinned = self.recent(base);
                 base
             }
         }
-    }
-
-    /// Has it read again from here on: after a call, what was read would take a register that calls keep.
-    pub fn forget_pinned_register(&mut self) {
-        self.pinned = None;
     }
 
     /// The index in the first memory of the byte at machine `address`; 0 for 0.

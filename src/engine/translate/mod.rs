@@ -15,9 +15,11 @@ mod in_place;
 mod inline;
 mod libc_call;
 mod literal;
+mod locals;
 mod memory;
 mod numeric;
 mod probe;
+mod recent;
 mod scan;
 mod simd;
 mod symbols;
@@ -30,11 +32,11 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cranelift_codegen::ir::{
-    AbiParam, AliasRegion, AliasRegionData, Block, FuncRef, Function, GlobalValue, InstBuilder, MemFlagsData,
-    Signature, SourceLoc, Type, UserExternalName, UserFuncName, Value, types,
+    AbiParam, AliasRegion, AliasRegionData, FuncRef, Function, GlobalValue, InstBuilder, Signature, SourceLoc, Type,
+    UserExternalName, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use serde::{Deserialize, Serialize};
 use wasmparser::{FuncType, FunctionBody, Operator, ValType};
 
@@ -48,6 +50,8 @@ use crate::engine::specialise::KernelId;
 use control::Frame;
 use extent::Extent;
 use hold::Held;
+use locals::Local;
+use recent::Recent;
 use symbols::{call_runtime, import_function, import_state, note_signature, runtime_signature};
 
 pub use scan::{Shape, callees, scan};
@@ -249,8 +253,11 @@ struct Translator<'a> {
     module: usize,
     id: FuncId,
     plan: &'a Plan,
-    /// The base, and the block in which it was read.
-    pinned: Option<(Block, Value)>,
+    /// The base of the first memory.
+    pinned: Option<Recent>,
+    /// The address of state memory.
+    state_recent: Option<Recent>,
+    calls_made: u32,
     state_base: u64,
     cpu: CpuFeatures,
     memory_bytes: u64,
@@ -260,7 +267,9 @@ struct Translator<'a> {
     extent: Extent,
     /// Whether the current position can be reached; the operators up to the frame's end are skipped where not.
     reachable: bool,
-    locals: Vec<Variable>,
+    locals: Vec<Local>,
+    /// Where those in the frame are.
+    frame_locals: Option<Value>,
     next_block: usize,
     next_site: usize,
     held: Held,
@@ -268,6 +277,8 @@ struct Translator<'a> {
     /// Instructions that stand in place of calls so far.
     instructions_in_place: usize,
     functions: BTreeMap<(u32, u32), FuncRef>,
+    /// The trampoline of notes, by how many words it is given.
+    notes: [Option<FuncRef>; 5],
     state_region: AliasRegion,
     memory_region: AliasRegion,
 }
@@ -293,6 +304,8 @@ impl<'a> Translator<'a> {
             id,
             plan,
             pinned: None,
+            state_recent: None,
+            calls_made: 0,
             state_base: environment.state_base,
             cpu: environment.cpu,
             memory_bytes: environment.memory_bytes,
@@ -302,12 +315,14 @@ impl<'a> Translator<'a> {
             extent: Extent::default(),
             reachable: true,
             locals: Vec::new(),
+            frame_locals: None,
             next_block: 0,
             next_site: 0,
             held: Held::default(),
             state,
             instructions_in_place: 0,
             functions: BTreeMap::new(),
+            notes: [None; 5],
             state_region,
             memory_region,
         }
@@ -353,28 +368,6 @@ impl<'a> Translator<'a> {
         self.builder.switch_to_block(entry);
         self.builder.seal_block(entry);
         self.builder.block_params(entry).to_vec()
-    }
-
-    /// Makes locals of the parameters and of what `body` declares.
-    fn declare_locals(&mut self, params: &[Value], body: &FunctionBody<'_>) -> Result<(), Refusal> {
-        for value in params {
-            self.declare_local(*value);
-        }
-        for local in body.get_locals_reader()? {
-            let (count, ty) = local?;
-            let zero = self.zero(machine_type(ty));
-            for _ in 0..count {
-                self.declare_local(zero);
-            }
-        }
-        Ok(())
-    }
-
-    fn declare_local(&mut self, value: Value) {
-        let ty = self.builder.func.dfg.value_type(value);
-        let variable = self.builder.declare_var(ty);
-        self.builder.def_var(variable, value);
-        self.locals.push(variable);
     }
 
     fn operator(&mut self, operator: &Operator<'_>, offset: usize) -> Result<(), Refusal> {
@@ -431,57 +424,41 @@ impl<'a> Translator<'a> {
         }
     }
 
-    // State memory.
-
-    fn state_flags(&self) -> MemFlagsData {
-        MemFlagsData::trusted().with_alias_region(Some(self.state_region))
-    }
-
-    /// The address of state memory: a symbol, which Cranelift makes once for all the code below, or where it would take a
-    /// register away from a loop that seldom needs it, a constant, which it makes again in each block.
-    fn state_address(&mut self) -> Value {
-        if self.is_holding() || self.is_cold() {
-            return self.builder.ins().iconst(types::I64, self.state_base as i64);
-        }
-        self.builder.ins().symbol_value(types::I64, self.state)
-    }
-
-    fn load_state(&mut self, ty: Type, offset: i32) -> Value {
-        let (base, flags) = (self.state_address(), self.state_flags());
-        self.builder.ins().load(ty, flags, base, offset)
-    }
-
-    fn store_state(&mut self, value: Value, offset: i32) {
-        let (base, flags) = (self.state_address(), self.state_flags());
-        self.builder.ins().store(flags, value, base, offset);
-    }
-
     // Functions.
 
     fn function_ref(&mut self, id: FuncId) -> FuncRef {
-        let signature = signature(self.program.function_type(id));
-        self.import(namespace::FUNCTION, id.0, signature)
+        let program = self.program;
+        self.import(namespace::FUNCTION, id.0, || signature(program.function_type(id)))
     }
 
-    fn import(&mut self, space: u32, index: u32, signature: Signature) -> FuncRef {
+    fn import(&mut self, space: u32, index: u32, signature: impl FnOnce() -> Signature) -> FuncRef {
         if let Some(known) = self.functions.get(&(space, index)) {
             return *known;
         }
-        let function = import_function(&mut self.builder, space, index, signature);
+        let function = import_function(&mut self.builder, space, index, signature());
         self.functions.insert((space, index), function);
         function
     }
 
     /// Asks the engine for `op`.
     fn runtime(&mut self, op: RuntimeOp, args: &[Value]) -> Value {
-        let function = self.import(namespace::TRAMPOLINE, TRAMPOLINE_RUNTIME, runtime_signature());
+        let signature = runtime_signature(args.len());
+        let function = import_function(&mut self.builder, namespace::TRAMPOLINE, TRAMPOLINE_RUNTIME, signature);
         let call = call_runtime(&mut self.builder, function, op, args);
         self.builder.inst_results(call)[0]
     }
 
     /// Tells the engine of `op`, without disturbing the code around.
     fn note(&mut self, op: RuntimeOp, args: &[Value]) {
-        let function = self.import(namespace::TRAMPOLINE, TRAMPOLINE_NOTE, note_signature());
+        let words = args.len();
+        let function = match self.notes[words] {
+            Some(known) => known,
+            None => {
+                let signature = note_signature(words);
+                import_function(&mut self.builder, namespace::TRAMPOLINE, TRAMPOLINE_NOTE, signature)
+            }
+        };
+        self.notes[words] = Some(function);
         call_runtime(&mut self.builder, function, op, args);
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use core::ops::Range;
-use wasmparser::Operator;
+use wasmparser::{Operator, OperatorsReader};
 
 use crate::engine::decode::program::{FIRST_MEMORY, FuncId, FunctionKind, LIBC, Linkage, Program};
 use crate::engine::room::{self, NoRoom};
@@ -27,7 +27,9 @@ pub struct SiteShape {
 /// Scans the body of `id`; it was validated.
 pub fn scan(program: &Program, id: FuncId) -> Result<Shape, NoRoom> {
     let mut shape = Shape::default();
-    for (module, operator) in operators(program, id) {
+    let Some((module, mut reader)) = reader(program, id) else { return Ok(shape) };
+    while !reader.eof() {
+        let Ok(operator) = reader.read() else { break };
         if counts_block(&operator) {
             shape.blocks += 1;
         }
@@ -121,14 +123,15 @@ pub fn callees(program: &Program, id: FuncId) -> impl Iterator<Item = FuncId> + 
 
 /// The operators of the body of `id`, each with the number of its module.
 fn operators(program: &Program, id: FuncId) -> impl Iterator<Item = (usize, Operator<'static>)> {
-    let body = match program.info(id).kind {
-        FunctionKind::Defined { module, index } => program.modules[module].body(index).map(|body| (module, body)),
-        _ => None,
-    };
-    let reader = body.and_then(|(module, body)| Some((module, body.get_operators_reader().ok()?)));
-    reader
+    reader(program, id)
         .into_iter()
         .flat_map(|(module, reader)| reader.into_iter().map_while(Result::ok).map(move |operator| (module, operator)))
+}
+
+/// What reads the body of `id`, and the number of its module.
+fn reader(program: &Program, id: FuncId) -> Option<(usize, OperatorsReader<'static>)> {
+    let FunctionKind::Defined { module, index } = program.info(id).kind else { return None };
+    Some((module, program.modules[module].body(index)?.get_operators_reader().ok()?))
 }
 
 fn counts_block(operator: &Operator<'_>) -> bool {

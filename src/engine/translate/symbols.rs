@@ -33,30 +33,28 @@ pub fn import_function(builder: &mut FunctionBuilder<'_>, space: u32, index: u32
     })
 }
 
-/// (operation, four words) -> word, in the C convention.
-pub fn runtime_signature() -> Signature {
+/// (operation, `words` words) -> word, in the C convention.
+pub fn runtime_signature(words: usize) -> Signature {
     let mut signature = Signature::new(CallConv::SystemV);
-    signature.params = vec![AbiParam::new(types::I64); 5];
+    signature.params = vec![AbiParam::new(types::I64); 1 + words];
     signature.returns = vec![AbiParam::new(types::I64)];
     signature
 }
 
-/// (operation, four words), keeping all registers.
-pub fn note_signature() -> Signature {
+/// (operation, `words` words), keeping all registers.
+pub fn note_signature(words: usize) -> Signature {
     let mut signature = Signature::new(CallConv::PreserveAll);
-    signature.params = vec![AbiParam::new(types::I64); 5];
+    signature.params = vec![AbiParam::new(types::I64); 1 + words];
     signature
 }
 
-/// Calls the engine through `function`; missing arguments are 0, 32-bit ones are zero-extended.
+/// Calls the engine through `function`; 32-bit arguments are zero-extended. The engine gets four words, and those that are
+/// not among `args` are any: no operation looks at them.
 pub fn call_runtime(builder: &mut FunctionBuilder<'_>, function: FuncRef, op: RuntimeOp, args: &[Value]) -> Inst {
     let mut words = vec![builder.ins().iconst(types::I64, op as i64)];
     for arg in args {
         let wide = builder.func.dfg.value_type(*arg) == types::I64;
         words.push(if wide { *arg } else { builder.ins().uextend(types::I64, *arg) });
-    }
-    while words.len() < 5 {
-        words.push(builder.ins().iconst(types::I64, 0));
     }
     builder.ins().call(function, &words)
 }

@@ -23,16 +23,16 @@ impl Translator<'_> {
                 self.stack.push(value);
             }
             Operator::LocalGet { local_index } => {
-                let value = self.builder.use_var(self.locals[*local_index as usize]);
+                let value = self.get_local(*local_index as usize);
                 self.stack.push(value);
             }
             Operator::LocalSet { local_index } => {
                 let value = self.pop();
-                self.builder.def_var(self.locals[*local_index as usize], value);
+                self.set_local(*local_index as usize, value);
             }
             Operator::LocalTee { local_index } => {
                 let value = self.top();
-                self.builder.def_var(self.locals[*local_index as usize], value);
+                self.set_local(*local_index as usize, value);
             }
             Operator::GlobalGet { global_index } => self.global_get(*global_index),
             Operator::GlobalSet { global_index } => self.global_set(*global_index),

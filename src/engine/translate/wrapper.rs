@@ -70,7 +70,7 @@ pub fn host_wrapper(
     for (index, value) in builder.block_params(block).to_vec().into_iter().enumerate() {
         builder.ins().store(flags, value, args, index as i32 * 8);
     }
-    let trampoline = import_function(&mut builder, namespace::TRAMPOLINE, TRAMPOLINE_RUNTIME, runtime_signature());
+    let trampoline = import_function(&mut builder, namespace::TRAMPOLINE, TRAMPOLINE_RUNTIME, runtime_signature(3));
     let number = builder.ins().iconst(types::I64, i64::from(id.0));
     call_runtime(&mut builder, trampoline, RuntimeOp::Host, &[number, args, results]);
     let mut values = alloc::vec::Vec::new();
