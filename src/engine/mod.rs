@@ -303,6 +303,8 @@ struct FunctionState {
     was_promoted: bool,
     /// What is counted in it; none before its first call.
     observed: Option<Observed>,
+    /// The libc's functions that it calls, by rising number, once that was looked for.
+    libc_callees: Option<Vec<FuncId>>,
     /// Where among their records is what earlier boots saw of it.
     earlier: Option<usize>,
     /// Hashes of what its newest code is specialised for, and of the plan that it embodies.
@@ -366,6 +368,8 @@ pub struct Statistics {
     /// Functions whose code an earlier boot made, and those whose could not be used.
     pub code_loaded: u64,
     pub code_rejected: u64,
+    /// Pieces of code that were made again and found to be the same.
+    pub code_verified: u64,
     /// Ticks spent on taking it over.
     pub ticks_load: u64,
 }

@@ -139,6 +139,9 @@ impl Session {
         if let Some(reason) = engine.code_reason() {
             note(&format!("code of an earlier boot is not used: {reason}"));
         }
+        if let Some(pieces) = engine.code_verified() {
+            note(&format!("{pieces} pieces of code of an earlier boot are what is made now, byte for byte"));
+        }
         engine.warm_up();
         row.ticks_boot = elapsed();
         let ending = engine.run();

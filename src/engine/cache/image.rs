@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineError;
 use crate::engine::code::draft::{Draft, StoredPiece};
+use crate::engine::decode::program::FuncId;
 use crate::engine::observe::site::StoredSite;
 use crate::engine::room;
 use crate::libc::{self, LibcFunction};
@@ -60,7 +61,6 @@ impl Head {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredFunction {
     pub id: u32,
-    /// Its type and body.
     pub key: FunctionKey,
     /// Of baseline, optimised and specialised.
     pub tier: u8,
@@ -76,10 +76,13 @@ pub struct StoredFunction {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredObserved {
     pub id: u32,
+    /// Its type and body.
+    pub key: FunctionKey,
     pub blocks: u32,
     pub block_count: u32,
     pub first_site: u32,
     pub site_count: u32,
+    pub libc_callees: Vec<FuncId>,
 }
 
 /// In front are four numbers of 32 bits: how many functions there are, and the bytes of key, head and details.

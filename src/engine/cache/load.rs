@@ -10,15 +10,16 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-use super::image::{Image, Key, ModuleName, StoredFunction};
+use super::image::{Head, Image, Key, ModuleName, StoredFunction};
 use crate::engine::code::draft::StoredPiece;
 use crate::engine::code::space::Piece;
 use crate::engine::decide::tier::Tier;
 use crate::engine::decode::program::{FuncId, FunctionKind};
 use crate::engine::link::instantiate::ensure;
 use crate::engine::observe::site::SiteState;
+use crate::engine::room::{self, NoRoom};
 use crate::engine::seams::MemoryBase;
-use crate::engine::{Engine, EngineError, Observed, room};
+use crate::engine::{Cache, Engine, EngineError, Observed};
 
 /// What there may be no memory for.
 const WHAT: &str = "code of an earlier boot";
@@ -64,6 +65,11 @@ impl Engine {
         self.code_reason.as_deref()
     }
 
+    /// Pieces of code of an earlier boot that were made again and found to be the same, if that was asked for.
+    pub fn code_verified(&self) -> Option<u64> {
+        Some(self.statistics.code_verified).filter(|pieces| *pieces > 0)
+    }
+
     /// What the program is known by.
     pub(in crate::engine) fn program_name(&self) -> ModuleName {
         xxh3_128(self.program_bytes).to_le_bytes()
@@ -78,38 +84,55 @@ impl Engine {
         }
         let state_before = self.allocator.end();
         self.allocator.take_back(head.state_end as usize);
-        let loaded = ensure(&mut *self.platform.state, &self.allocator).and_then(|()| self.take_over(image));
-        if let Err(error) = loaded {
+        if let Err(error) = ensure(&mut *self.platform.state, &self.allocator) {
             self.allocator.take_back(state_before);
-            self.sites.clear();
+            return self.reject(head.functions.len(), error.to_string());
+        }
+        if let Err(error) = self.take_over(image) {
             self.reject(head.functions.len(), error.to_string());
         }
     }
 
     fn take_over(&mut self, image: &Image<'_>) -> Result<(), EngineError> {
         let head = &image.head;
-        room::reserve(&mut self.sites, head.sites.len(), WHAT)?;
+        self.take_over_counters(head)?;
+        if self.options.cache == Cache::Verify
+            && let Err(reason) = self.verify(image)?
+        {
+            self.reject(head.functions.len(), reason);
+            return Ok(());
+        }
         let changed = head.functions.iter().filter(|stored| !self.is_unchanged(stored)).map(|stored| FuncId(stored.id));
         let changed: BTreeSet<FuncId> = changed.collect();
         let is_wanted = |piece| !matches!(piece, Piece::Function(id) if changed.contains(&FuncId(id)));
-        let mut details = Vec::new();
-        room::reserve(&mut details, image.details.len(), WHAT)?;
-        details.extend_from_slice(image.details);
+        let details = copied(image.details)?;
         if changed.is_empty() {
             self.code.load(image.code, &head.pieces, details, is_wanted)?;
         } else {
-            let mut code = Vec::new();
-            room::reserve(&mut code, image.code.len(), WHAT)?;
-            code.extend_from_slice(image.code);
+            let mut code = copied(image.code)?;
             self.code.detach(&mut code, &head.pieces, &details, &changed);
             self.code.load(&code, &head.pieces, details, is_wanted)?;
         }
+        self.find_pieces();
+        head.functions.iter().for_each(|stored| self.adopt(stored));
+        if let Some(first) = changed.first() {
+            let reason = format!("the program has another {} now", self.program.info(*first).name);
+            self.reject(changed.len(), reason);
+        }
+        self.loaded_pieces = Some(head.pieces.len()).filter(|_| changed.is_empty());
+        Ok(())
+    }
+
+    /// Has functions count where their code does.
+    fn take_over_counters(&mut self, head: &Head) -> Result<(), EngineError> {
+        room::reserve(&mut self.sites, head.sites.len(), WHAT)?;
         self.sites.extend(head.sites.iter().map(SiteState::restore));
         self.sites.iter_mut().for_each(|site| site.restart(&mut *self.platform.state));
         for stored in &head.observed {
-            let id = FuncId(stored.id);
-            if !changed.contains(&id) {
-                self.functions[id.0 as usize].observed = Some(Observed {
+            if self.program.info(FuncId(stored.id)).key == Some(stored.key) {
+                let state = &mut self.functions[stored.id as usize];
+                state.libc_callees = Some(stored.libc_callees.clone());
+                state.observed = Some(Observed {
                     blocks: stored.blocks as usize,
                     block_count: stored.block_count as usize,
                     first_site: stored.first_site as usize,
@@ -117,14 +140,6 @@ impl Engine {
                 });
             }
         }
-        self.find_pieces();
-        head.functions.iter().for_each(|stored| self.adopt(stored));
-        if let Some(first) = changed.first() {
-            let name = &self.program.info(*first).name;
-            let reason = format!("the program has another {name} now");
-            self.reject(changed.len(), reason);
-        }
-        self.loaded_pieces = Some(head.pieces.len()).filter(|_| changed.is_empty());
         Ok(())
     }
 
@@ -212,6 +227,7 @@ impl Engine {
         let observed = head.observed.iter().all(|stored| {
             let sites = stored.first_site as usize + stored.site_count as usize;
             is_defined(stored.id)
+                && stored.libc_callees.iter().all(|callee| is_function(&callee.0))
                 && sites <= head.sites.len()
                 && in_state(stored.blocks, 8 * stored.block_count as usize)
         });
@@ -264,4 +280,11 @@ impl Engine {
         }
         hasher.finish()
     }
+}
+
+fn copied(bytes: &[u8]) -> Result<Vec<u8>, NoRoom> {
+    let mut copy = Vec::new();
+    room::reserve(&mut copy, bytes.len(), WHAT)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }

@@ -7,5 +7,6 @@
 pub mod image;
 mod load;
 mod prepare;
+mod verify;
 
 pub use prepare::Prepared;

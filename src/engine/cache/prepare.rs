@@ -13,11 +13,11 @@ use core::mem::size_of;
 use super::image::{self, Head, StoredFunction, StoredObserved};
 use crate::engine::code::draft::Loose;
 use crate::engine::code::space::Piece;
-use crate::engine::decide::tier::{self, SITE_MINIMUM, Tier};
+use crate::engine::decide::tier::{self, SITE_MINIMUM};
 use crate::engine::decode::program::{FuncId, FunctionKind, PROGRAM};
 use crate::engine::layout::{edition, function, site};
 use crate::engine::observe::site::SiteState;
-use crate::engine::{Engine, EngineError, room};
+use crate::engine::{Engine, EngineError, FunctionState, room};
 use crate::libc;
 use crate::profile::Profile;
 
@@ -98,15 +98,14 @@ impl Engine {
 
     /// The code that the next boot would make of `id`, if that is other code than it has and can be made by then.
     fn better_code(&mut self, id: FuncId, until: u64) -> Option<Loose> {
-        let wanted = if self.is_hot(id) { Tier::Optimised } else { Tier::Baseline };
-        let decision = self.decide(id, wanted, SITE_MINIMUM).ok()?;
+        let decision = self.decide(id, self.tier_at_first_call(id), SITE_MINIMUM).ok()?;
         if decision.hash == self.functions[id.0 as usize].plan || self.now() >= until {
             return None;
         }
         let settled = decision.plan.threshold.is_none();
         // The code it has stays right.
         let (code, large_frame_bytes) = self.translate(id, decision.plan).ok()?;
-        let loose = Loose::new(id, code, settled).ok()?;
+        let loose = Loose::new(Piece::Function(id.0), code, settled).ok()?;
         let state = &mut self.functions[id.0 as usize];
         (state.tier, state.large_frame_bytes) = (Some(decision.tier), large_frame_bytes);
         (state.choices, state.plan, state.without) = (decision.choices, decision.hash, decision.without);
@@ -159,13 +158,16 @@ impl Engine {
     /// What is stored beside functions and pieces.
     fn head(&self) -> Result<Head, EngineError> {
         let observed = self.ids().filter_map(|id| {
-            let it = self.functions[id.0 as usize].observed?;
+            let FunctionState { observed, libc_callees, .. } = &self.functions[id.0 as usize];
+            let it = (*observed)?;
             Some(StoredObserved {
                 id: id.0,
+                key: self.program.info(id).key?,
                 blocks: it.blocks as u32,
                 block_count: it.block_count as u32,
                 first_site: it.first_site as u32,
                 site_count: it.site_count as u32,
+                libc_callees: libc_callees.clone().unwrap_or_default(),
             })
         });
         Ok(Head {

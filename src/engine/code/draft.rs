@@ -31,11 +31,17 @@ pub struct Loose {
 }
 
 impl Loose {
-    /// What the code generator made of a function.
-    pub fn new(id: FuncId, mut code: MachineCode, settled: bool) -> Result<Self, EngineError> {
+    /// What the code generator made.
+    pub fn new(piece: Piece, mut code: MachineCode, settled: bool) -> Result<Self, EngineError> {
         paste(&mut code).map_err(|error| EngineError::Codegen(format!("kernels: {error}")))?;
         let details = Details::of(&code);
-        Ok(Self { piece: Piece::Function(id.0), bytes: code.bytes, details, settled })
+        Ok(Self { piece, bytes: code.bytes, details, settled })
+    }
+
+    /// The piece that is `stored` in `code`, with its own `details`.
+    pub fn stored(stored: &StoredPiece, code: &[u8], details: &[u8]) -> Self {
+        let bytes = code[stored.offset as usize..][..stored.bytes as usize].to_vec();
+        Self { piece: stored.piece, bytes, details: Details::read(details), settled: stored.settled }
     }
 }
 
@@ -79,7 +85,7 @@ impl CodeSpace {
         Some(Loose { piece: placed.piece, bytes, details: self.details(placed), settled })
     }
 
-    /// Gives `pieces`, and the kernels that they call, places in a row.
+    /// Gives `pieces`, and the kernels that they call, places in a row. Kernels that were placed before are not made again.
     pub fn draft(&self, pieces: Vec<Loose>) -> Result<Draft, EngineError> {
         let kernels = self.kernels_of(&pieces)?;
         let mut places = BTreeMap::new();
@@ -136,8 +142,7 @@ impl CodeSpace {
                 Some(loose) => loose,
                 None => {
                     let code = kernel_code(id, self.cpu)?;
-                    let details = Details::of(&code);
-                    Loose { piece: Piece::Kernel(id), bytes: code.bytes, details, settled: false }
+                    Loose::new(Piece::Kernel(id), code, false)?
                 }
             };
             next.extend(of(&loose.details));

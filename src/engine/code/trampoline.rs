@@ -6,11 +6,13 @@
 use alloc::vec::Vec;
 use iced_x86::code_asm::*;
 use iced_x86::{BlockEncoderOptions, IcedError};
+use serde::{Deserialize, Serialize};
 
 use crate::engine::layout::{TRAMPOLINE_BYTES, cell};
 use crate::engine::registers;
 
 /// The trampolines' bytes and where each begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trampolines {
     pub bytes: Vec<u8>,
     /// `extern "C" fn(wrapper, code, values) -> stopped`: runs compiled code on its own stack.

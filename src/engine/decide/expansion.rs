@@ -13,7 +13,7 @@ use super::tier::{Promotion, Tier};
 use crate::engine::Engine;
 use crate::engine::decode::program::{FuncId, FunctionKind, LIBC};
 use crate::engine::specialise::KernelId;
-use crate::engine::translate::callees;
+use crate::engine::translate::{callees, scan};
 use crate::libc::{Family, Heap};
 use crate::profile::ValueHistogram;
 
@@ -69,15 +69,15 @@ impl Engine {
         if is_behind_others || self.is_mathematics(id) { expansions } else { &NONE }
     }
 
-    /// The functions that the body of `id` calls, those that do its instructions included, as often as it does.
-    pub(in crate::engine) fn callees_of(&self, id: FuncId) -> impl Iterator<Item = FuncId> + '_ {
-        let observed = self.functions[id.0 as usize].observed;
-        let sites = observed.map_or(&[][..], |observed| &self.sites[observed.first_site..][..observed.site_count]);
-        callees(&self.program, id).chain(sites.iter().filter_map(|site| site.callee))
+    /// The libc's functions that the body of `id` calls, those that do its instructions included, by rising number.
+    pub(in crate::engine) fn libc_callees_of(&self, id: FuncId) -> Vec<FuncId> {
+        let known = &self.functions[id.0 as usize].libc_callees;
+        known.clone().unwrap_or_else(|| scan(&self.program, id).unwrap_or_default().libc_callees)
     }
 
-    fn hot_callees(&self, id: FuncId) -> impl Iterator<Item = FuncId> + '_ {
-        self.callees_of(id).filter(move |callee| *callee != id && self.is_hot_libc_function(*callee))
+    fn hot_callees(&self, id: FuncId) -> impl Iterator<Item = FuncId> {
+        let callees = self.libc_callees_of(id).into_iter();
+        callees.filter(move |callee| *callee != id && self.is_hot_libc_function(*callee))
     }
 
     /// What can stand in place of calls of `id`, if it is the libc's.

@@ -1,7 +1,7 @@
 //! Compiling functions: at first call, when they became hot, and as their choices say.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -22,8 +22,12 @@ use crate::engine::{Compiler, Engine, EngineError, Observed, Rest};
 impl Engine {
     /// Compiles a function that was not called before in this boot, in the tier that its record deserves.
     pub(in crate::engine) fn compile_for_first_call(&mut self, id: FuncId) -> Result<u64, EngineError> {
-        let tier = if self.is_hot(id) { Tier::Optimised } else { Tier::Baseline };
-        self.compile_function(id, tier, SITE_MINIMUM)
+        self.compile_function(id, self.tier_at_first_call(id), SITE_MINIMUM)
+    }
+
+    /// The tier that the record of `id` deserves.
+    pub(in crate::engine) fn tier_at_first_call(&self, id: FuncId) -> Tier {
+        if self.is_hot(id) { Tier::Optimised } else { Tier::Baseline }
     }
 
     /// Compiles a function once more at a call that waited for its loops, if that makes a difference; its code's address.
@@ -74,14 +78,18 @@ impl Engine {
 
     /// The wrapper through which compiled code calls a host function.
     pub(in crate::engine) fn compile_host_wrapper(&mut self, id: FuncId) -> Result<u64, EngineError> {
-        let environment = environment(&self.program, &self.platform, &self.compiler);
-        let code = self.compiler.compile(|function, context| {
-            host_wrapper(environment, id, function, context);
-            Ok(Effort::Least)
-        })?;
+        let code = self.host_wrapper(id)?;
         let address = self.code.place(code, Piece::Function(id.0))?;
         self.code.patch_entry(id, address, true)?;
         Ok(address)
+    }
+
+    pub(in crate::engine) fn host_wrapper(&mut self, id: FuncId) -> Result<MachineCode, EngineError> {
+        let environment = environment(&self.program, &self.platform, &self.compiler);
+        self.compiler.compile(|function, context| {
+            host_wrapper(environment, id, function, context);
+            Ok(Effort::Least)
+        })
     }
 
     /// Compiles `id` and sends its calls there; above the baseline, sites with at least `minimum` recorded calls may be
@@ -237,8 +245,8 @@ impl Engine {
         if expansions.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let called: BTreeSet<FuncId> = self.callees_of(id).collect();
-        let expanded = called.into_iter().filter_map(|callee| Some((callee, *expansions.get(&callee)?)));
+        let expanded =
+            self.libc_callees_of(id).into_iter().filter_map(|callee| Some((callee, *expansions.get(&callee)?)));
         expanded.map(|(callee, expand)| Ok((callee, self.callee_plan(callee, expand, choices)?))).collect()
     }
 

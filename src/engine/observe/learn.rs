@@ -32,6 +32,7 @@ impl Engine {
         let observed = self.place_counters(&shape)?;
         let state = &mut self.functions[id.0 as usize];
         state.observed = Some(observed);
+        state.libc_callees = Some(shape.libc_callees);
         if let Some(record) = state.earlier.and_then(|index| self.earlier.functions.get_mut(index)) {
             record.fit(shape.blocks, &kinds);
         }

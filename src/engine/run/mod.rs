@@ -12,10 +12,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use wasmparser::{ExternalKind, FuncType, ValType};
 
-use crate::engine::code::compile::Effort;
+use crate::engine::code::compile::{Effort, MachineCode};
 use crate::engine::code::space::{Piece, Placed};
 use crate::engine::decide::promotion::environment;
-use crate::engine::decode::program::{FuncId, GlobalSlot, PROGRAM};
+use crate::engine::decode::program::{FuncId, GlobalSlot, PROGRAM, SignatureId};
 use crate::engine::layout::cell;
 use crate::engine::seams::{MEMORY_RESERVATION_BYTES, MemoryBase};
 use crate::engine::translate::entry_wrapper;
@@ -149,15 +149,19 @@ impl Engine {
         if let Some(known) = self.wrappers.get(&signature) {
             return Ok(*known);
         }
-        let environment = environment(&self.program, &self.platform, &self.compiler);
-        let ty = self.program.function_type(id);
-        let code = self.compiler.compile(|function, context| {
-            entry_wrapper(environment, ty, function, context);
-            Ok(Effort::Least)
-        })?;
+        let code = self.entry_wrapper(SignatureId(signature))?;
         let address = self.code.place(code, Piece::Wrapper(signature))?;
         self.wrappers.insert(signature, address);
         Ok(address)
+    }
+
+    pub(in crate::engine) fn entry_wrapper(&mut self, signature: SignatureId) -> Result<MachineCode, EngineError> {
+        let environment = environment(&self.program, &self.platform, &self.compiler);
+        let ty = self.program.signatures.get(signature);
+        self.compiler.compile(|function, context| {
+            entry_wrapper(environment, ty, function, context);
+            Ok(Effort::Least)
+        })
     }
 
     fn fault_trap(&self, fault: Fault) -> Trap {

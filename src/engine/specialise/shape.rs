@@ -60,10 +60,11 @@ pub struct Shape {
 }
 
 /// A decision tree for some consecutive classes, with what it costs all calls.
+#[derive(Clone, Copy)]
 struct Tree {
     cost: u64,
-    /// The class below each limit, a node before those below it.
-    limits: Vec<usize>,
+    /// As in [`Shape`].
+    limits: u32,
 }
 
 impl Shape {
@@ -76,10 +77,7 @@ impl Shape {
             tree
         });
         let cheapest = trees.zip(0..).min_by_key(|(tree, _)| tree.cost);
-        let (limits, division) = cheapest.map_or((Vec::new(), 0), |(tree, division)| (tree.limits, division));
-        let places = limits.iter().zip(0..MAX_LIMITS);
-        let number = places.fold(0, |number, (limit, place)| number | (*limit as u32 + 1) << (place * BITS));
-        Self { number: number | division << DIVISION }
+        Self { number: cheapest.map_or(0, |(tree, division)| tree.limits | division << DIVISION) }
     }
 
     /// Less than 2^14.
@@ -127,11 +125,11 @@ fn moving(max: u32) -> u64 {
 }
 
 /// How many of about 2^20 calls each class takes.
-fn weights(maxima: &[u32], sizes: &[ValueCount], total: u64) -> Vec<u64> {
+fn weights(maxima: &[u32], sizes: &[ValueCount], total: u64) -> [u64; MAX_LIMITS as usize + 1] {
     let known = sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(size.count));
     let unknown = total.saturating_sub(known);
     let all = u128::from(known.max(total)).max(1);
-    let mut weights = alloc::vec![0; maxima.len() + 1];
+    let mut weights = [0; MAX_LIMITS as usize + 1];
     let mut add = |size: u64, share: u128| {
         weights[maxima.iter().take_while(|max| size > u64::from(**max)).count()] += share as u64;
     };
@@ -151,10 +149,11 @@ fn cheapest(weights: &[u64], first: usize, last: usize) -> Tree {
         let (below, above) = (cheapest(weights, first, limit), cheapest(weights, limit + 1, last));
         let mispredicted = sum(first..=limit).min(sum(limit + 1..=last));
         let here = TEST * sum(first..=last) + MISPREDICTED * mispredicted;
-        let limits = [limit].into_iter().chain(below.limits).chain(above.limits).collect();
+        let limits_below = (limit - first) as u32;
+        let limits = (limit as u32 + 1) | (below.limits | above.limits << (BITS * limits_below)) << BITS;
         Tree { cost: below.cost + above.cost + here, limits }
     };
-    let leaf = Tree { cost: 0, limits: Vec::new() };
+    let leaf = Tree { cost: 0, limits: 0 };
     (first..last).map(split).min_by_key(|tree| tree.cost).unwrap_or(leaf)
 }
 

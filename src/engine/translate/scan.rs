@@ -14,6 +14,8 @@ use crate::profile::SiteKind;
 pub struct Shape {
     pub blocks: usize,
     pub sites: Vec<SiteShape>,
+    /// The functions of the libc that it calls, by rising number.
+    pub libc_callees: Vec<FuncId>,
 }
 
 /// One site.
@@ -33,8 +35,16 @@ pub fn scan(program: &Program, id: FuncId) -> Result<Shape, NoRoom> {
         if counts_block(&operator) {
             shape.blocks += 1;
         }
+        let mut callee = called(program, module, &operator);
         if let Some(site) = site_of(program, module, &operator) {
+            callee = site.callee.or(callee);
             room::push(&mut shape.sites, site, "the calls of a function")?;
+        }
+        if let Some(callee) = callee.filter(|callee| is_of_libc(program, *callee))
+            && let Err(place) = shape.libc_callees.binary_search(&callee)
+        {
+            room::reserve(&mut shape.libc_callees, 1, "the calls of a function")?;
+            shape.libc_callees.insert(place, callee);
         }
     }
     Ok(shape)
@@ -113,12 +123,21 @@ fn calls_libc(program: &Program, module: usize, operator: &Operator<'_>) -> Opti
 
 /// The functions that `id` calls directly, as often as it names them.
 pub fn callees(program: &Program, id: FuncId) -> impl Iterator<Item = FuncId> + '_ {
-    operators(program, id).filter_map(|(module, operator)| match operator {
+    operators(program, id).filter_map(|(module, operator)| called(program, module, &operator))
+}
+
+/// The function that `operator`, in a body of `module`, calls directly.
+fn called(program: &Program, module: usize, operator: &Operator<'_>) -> Option<FuncId> {
+    match operator {
         Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-            Some(program.resolve(module, function_index))
+            Some(program.resolve(module, *function_index))
         }
         _ => None,
-    })
+    }
+}
+
+fn is_of_libc(program: &Program, id: FuncId) -> bool {
+    matches!(program.info(id).kind, FunctionKind::Defined { module: LIBC, .. })
 }
 
 /// The operators of the body of `id`, each with the number of its module.
