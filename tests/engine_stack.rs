@@ -9,7 +9,9 @@ mod oracle;
 
 use std::fmt::Write;
 
-use bareflow::engine::{Engine, Options};
+use bareflow::engine::cpu::CpuFeatures;
+use bareflow::engine::decide::tier::Tier;
+use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::profile::Profile;
 use common::qemu::{Guest, code};
 use oracle::at_every_tier;
@@ -125,4 +127,20 @@ fn an_interpreter_can_call_itself_deeply_in_the_kernel() {
     let wasm = wat::parse_str(interpreter()).expect("well-formed");
     let boot = Guest::program_bytes("interpreter", &wasm).words("stack=1M").run();
     boot.expect_code(code::SUCCESS);
+}
+
+/// What stands in for PSHUFB has a larger frame than the function that recurs.
+#[test]
+fn what_stands_in_for_an_instruction_takes_nothing_of_the_programs_stack() {
+    let wat = "(module
+        (func $deeper (param $bytes v128) (result v128)
+          (call $deeper (i8x16.swizzle (local.get $bytes) (v128.const i8x16 1 0 3 2 5 4 7 6 9 8 11 10 13 12 15 14)))
+          (local.get $bytes) i8x16.swizzle)
+        (func (export \"run\") (drop (call $deeper (v128.const i64x2 1 2)))))";
+    for lowest in [Tier::Baseline, Tier::Optimised] {
+        let options = Options { lowest, ..Options::default() };
+        let mut engine = engine::engine_on(CpuFeatures::empty(), wat, options, Profile::default());
+        let ended = engine::invoke(&mut engine, "run", &[]);
+        assert!(matches!(&ended, Err(Ending::Trap(trap)) if trap.kind == TrapKind::StackOverflow), "{ended:?}");
+    }
 }

@@ -23,8 +23,12 @@ pub mod cell {
     pub const FIRST_MEMORY_BASE: usize = 56;
     /// First byte past the program's call stack.
     pub const STACK_TOP: usize = 64;
+    /// Addresses of the functions that stand in for instructions which the CPU lacks.
+    pub const LIBRARY: usize = 72;
+    /// How many there are.
+    pub const LIBRARY_FUNCTIONS: usize = 9;
     /// Bytes taken by the cells.
-    pub const END: usize = 128;
+    pub const END: usize = LIBRARY + 8 * LIBRARY_FUNCTIONS;
 }
 
 /// The words that state memory holds of each function, by offset.

@@ -57,21 +57,13 @@ pub struct MachineCode {
     pub effort: Effort,
 }
 
-/// A place in code that depends on where something is.
+/// A place in code that depends on where something is: a distance of 32 bits from the place itself. Nothing in code is an
+/// address that a relocation could say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relocation {
     pub offset: u32,
-    pub kind: RelocationKind,
     pub target: Symbol,
     pub addend: i64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RelocationKind {
-    /// 32 bits, relative to the place itself.
-    Near,
-    /// 64 bits.
-    Absolute,
 }
 
 /// What a relocation refers to.
@@ -183,6 +175,8 @@ fn isa(cpu: CpuFeatures, pinned_base: bool, effort: &[(&str, &str)]) -> Result<O
         // More results than fit in registers go through memory of the caller.
         ("enable_multi_ret_implicit_sret", "true"),
         ("unwind_info", "false"),
+        // By near calls, of trampolines.
+        ("use_colocated_libcalls", "true"),
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
         ("enable_heap_access_spectre_mitigation", "false"),
         ("enable_table_access_spectre_mitigation", "false"),
@@ -198,17 +192,17 @@ fn isa(cpu: CpuFeatures, pinned_base: bool, effort: &[(&str, &str)]) -> Result<O
 }
 
 fn relocation(function: &Function, reloc: &FinalizedMachReloc) -> Relocation {
-    let kind = match reloc.kind {
-        Reloc::X86PCRel4 | Reloc::X86CallPCRel4 => RelocationKind::Near,
-        Reloc::Abs8 => RelocationKind::Absolute,
-        other => unreachable!("position-dependent code for x86-64 has no {other:?}"),
-    };
+    assert!(
+        matches!(reloc.kind, Reloc::X86PCRel4 | Reloc::X86CallPCRel4),
+        "all is near, but there is {:?}",
+        reloc.kind
+    );
     let target = match &reloc.target {
         FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => symbol(function, *name),
         FinalizedRelocTarget::ExternalName(ExternalName::LibCall(call)) => Symbol::Library(*call),
         other => unreachable!("nothing else is named: {other:?}"),
     };
-    Relocation { offset: reloc.offset, kind, target, addend: reloc.addend }
+    Relocation { offset: reloc.offset, target, addend: reloc.addend }
 }
 
 fn symbol(function: &Function, name: UserExternalNameRef) -> Symbol {

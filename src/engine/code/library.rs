@@ -1,5 +1,6 @@
-//! Functions that Cranelift calls where the CPU lacks an instruction (no SSSE3, no SSE4.1, no FMA). Exact, so that results
-//! do not depend on the CPU.
+//! Functions that Cranelift calls where the CPU lacks an instruction (no SSSE3, no SSE4.1). Exact, so that results do not
+//! depend on the CPU. Code reaches them through trampolines, which find their addresses in state memory: they differ from
+//! process to process, and code does not.
 
 use core::arch::x86_64::{__m128i, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_unpackhi_epi64};
 use cranelift_codegen::ir::LibCall;
@@ -7,8 +8,10 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// Those that the x64 backend asks for; a stored relocation has the place in this list.
-const ALL: [LibCall; 11] = [
+use crate::engine::layout::cell;
+
+/// Those that the x64 backend may ask for; `fma` is not among them, since no operator is translated to one.
+const ALL: [LibCall; cell::LIBRARY_FUNCTIONS] = [
     LibCall::CeilF32,
     LibCall::CeilF64,
     LibCall::FloorF32,
@@ -17,38 +20,37 @@ const ALL: [LibCall; 11] = [
     LibCall::TruncF64,
     LibCall::NearestF32,
     LibCall::NearestF64,
-    LibCall::FmaF32,
-    LibCall::FmaF64,
     LibCall::X86Pshufb,
 ];
 
+/// The place of `call` among them: its number in stored code, and that of its trampoline and its cell.
+pub fn number(call: LibCall) -> Option<usize> {
+    ALL.iter().position(|known| *known == call)
+}
+
+/// Where they are, in the same order.
+pub fn addresses() -> [u64; cell::LIBRARY_FUNCTIONS] {
+    [
+        ceil_f32 as *const () as u64,
+        ceil_f64 as *const () as u64,
+        floor_f32 as *const () as u64,
+        floor_f64 as *const () as u64,
+        trunc_f32 as *const () as u64,
+        trunc_f64 as *const () as u64,
+        nearest_f32 as *const () as u64,
+        nearest_f64 as *const () as u64,
+        shuffle_bytes as *const () as u64,
+    ]
+}
+
 pub fn serialize<S: Serializer>(call: &LibCall, serializer: S) -> Result<S::Ok, S::Error> {
-    let number = ALL.iter().position(|known| known == call).ok_or_else(|| S::Error::custom("no such function"))?;
+    let number = number(*call).ok_or_else(|| S::Error::custom("no such function"))?;
     serializer.serialize_u8(number as u8)
 }
 
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LibCall, D::Error> {
     let number = u8::deserialize(deserializer)?;
     ALL.get(usize::from(number)).copied().ok_or_else(|| D::Error::custom("no such function"))
-}
-
-/// The address of `call`'s implementation, none if the x64 backend never asks for it.
-pub fn address(call: LibCall) -> Option<u64> {
-    let address = match call {
-        LibCall::CeilF32 => ceil_f32 as *const () as usize,
-        LibCall::CeilF64 => ceil_f64 as *const () as usize,
-        LibCall::FloorF32 => floor_f32 as *const () as usize,
-        LibCall::FloorF64 => floor_f64 as *const () as usize,
-        LibCall::TruncF32 => trunc_f32 as *const () as usize,
-        LibCall::TruncF64 => trunc_f64 as *const () as usize,
-        LibCall::NearestF32 => nearest_f32 as *const () as usize,
-        LibCall::NearestF64 => nearest_f64 as *const () as usize,
-        LibCall::FmaF32 => fma_f32 as *const () as usize,
-        LibCall::FmaF64 => fma_f64 as *const () as usize,
-        LibCall::X86Pshufb => shuffle_bytes as *const () as usize,
-        _ => return None,
-    };
-    Some(address as u64)
 }
 
 extern "C" fn ceil_f32(x: f32) -> f32 {
@@ -74,12 +76,6 @@ extern "C" fn nearest_f32(x: f32) -> f32 {
 }
 extern "C" fn nearest_f64(x: f64) -> f64 {
     quiet_f64(x, libm::roundeven)
-}
-extern "C" fn fma_f32(x: f32, y: f32, z: f32) -> f32 {
-    libm::fmaf(x, y, z)
-}
-extern "C" fn fma_f64(x: f64, y: f64, z: f64) -> f64 {
-    libm::fma(x, y, z)
 }
 
 /// PSHUFB: each byte of the result is the byte of `bytes` that the low four bits of the index name, or 0 where the

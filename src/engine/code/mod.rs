@@ -6,7 +6,7 @@
 pub(super) mod compile;
 mod details;
 pub(super) mod draft;
-mod library;
+pub(super) mod library;
 pub(super) mod paste;
 pub(super) mod space;
 mod trampoline;

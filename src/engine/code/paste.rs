@@ -89,7 +89,7 @@ fn fill_with_nops(bytes: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::code::compile::{Effort, RelocationKind};
+    use crate::engine::code::compile::Effort;
     use crate::engine::specialise::strings::StringFunction;
     use crate::engine::specialise::{Operation, Vectors};
 
@@ -111,8 +111,7 @@ mod tests {
             code.bytes[*at] = 0xe8;
             let is_room = (index + 1) % calls(kernel) != 0;
             let target = if is_room { Symbol::Room(kernel) } else { Symbol::Kernel(kernel) };
-            let (offset, kind) = (*at as u32 + 1, RelocationKind::Near);
-            code.relocations.push(Relocation { offset, kind, target, addend: -4 });
+            code.relocations.push(Relocation { offset: *at as u32 + 1, target, addend: -4 });
         }
         code
     }

@@ -10,7 +10,7 @@ use cranelift_codegen::ir::TrapCode;
 use iced_x86::IcedError;
 use serde::{Deserialize, Serialize};
 
-use super::compile::{Effort, MachineCode, Relocation, RelocationKind, Symbol};
+use super::compile::{Effort, MachineCode, Relocation, Symbol};
 use super::details::Details;
 use super::library;
 use super::paste::paste;
@@ -266,8 +266,11 @@ impl CodeSpace {
             Symbol::NoteTrampoline => self.base() + self.trampolines.note as u64,
             Symbol::State => self.state_base,
             Symbol::Kernel(id) | Symbol::Room(id) => targets.kernels[&id],
-            Symbol::Library(call) => library::address(call)
-                .ok_or_else(|| EngineError::Codegen(alloc::format!("no implementation of {call:?}")))?,
+            Symbol::Library(call) => {
+                let number = library::number(call)
+                    .ok_or_else(|| EngineError::Codegen(alloc::format!("no implementation of {call:?}")))?;
+                self.base() + self.trampolines.library[number] as u64
+            }
         })
     }
 
@@ -319,7 +322,7 @@ fn encoded(id: KernelId, cpu: CpuFeatures) -> Result<MachineCode, IcedError> {
     code.bytes = before;
     code.bytes.push(NEAR_CALL);
     let (offset, target) = (code.bytes.len() as u32, Symbol::Kernel(KernelId { rare: false, ..id }));
-    code.relocations.push(Relocation { offset, kind: RelocationKind::Near, target, addend: -4 });
+    code.relocations.push(Relocation { offset, target, addend: -4 });
     code.bytes.extend([0; 4]);
     code.bytes.extend(after);
     Ok(code)
@@ -334,12 +337,7 @@ fn near(opcode: u8, from: usize, to: usize) -> [u8; NEAR_BYTES] {
 pub(super) fn apply(code: &mut [u8], relocation: &Relocation, address: u64, target: u64) {
     let at = relocation.offset as usize;
     let value = target.wrapping_add_signed(relocation.addend);
-    match relocation.kind {
-        RelocationKind::Near => {
-            let distance = value.wrapping_sub(address + at as u64) as i64;
-            let distance = i32::try_from(distance).expect("code and state are within 2 GiB of each other");
-            code[at..at + 4].copy_from_slice(&distance.to_le_bytes());
-        }
-        RelocationKind::Absolute => code[at..at + 8].copy_from_slice(&value.to_le_bytes()),
-    }
+    let distance = value.wrapping_sub(address + at as u64) as i64;
+    let distance = i32::try_from(distance).expect("code and state are within 2 GiB of each other");
+    code[at..at + 4].copy_from_slice(&distance.to_le_bytes());
 }

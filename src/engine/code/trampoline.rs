@@ -26,6 +26,8 @@ pub struct Trampolines {
     /// The same for those without result that compiled code calls rarely: it keeps all registers, so that code around the
     /// call can leave its values in them.
     pub note: usize,
+    /// What compiled code calls in place of the instructions that `library` stands in for.
+    pub library: [usize; cell::LIBRARY_FUNCTIONS],
 }
 
 /// Assembles the trampolines for code memory at `code_base` and state memory at `state_base`. `pinned` says whether
@@ -37,15 +39,20 @@ pub fn assemble(code_base: u64, state_base: u64, pinned: bool) -> Result<Trampol
     compile(&mut assembler, &mut labels, state_base)?;
     runtime(&mut assembler, &mut labels, state_base)?;
     note(&mut assembler, &mut labels, state_base)?;
+    library(&mut assembler, &mut labels, state_base)?;
 
     let options = BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
     let result = assembler.assemble_options(code_base, options)?;
     let offset = |label| result.label_ip(label).map(|ip| (ip - code_base) as usize);
     let (enter, abandon) = (offset(&labels.enter)?, offset(&labels.abandon)?);
     let (compile, runtime, note) = (offset(&labels.compile)?, offset(&labels.runtime)?, offset(&labels.note)?);
+    let mut library = [0; cell::LIBRARY_FUNCTIONS];
+    for (place, label) in library.iter_mut().zip(&labels.library) {
+        *place = offset(label)?;
+    }
     let bytes = result.inner.code_buffer;
     assert!(bytes.len() <= TRAMPOLINE_BYTES, "the trampolines take {} bytes", bytes.len());
-    Ok(Trampolines { bytes, enter, abandon, compile, runtime, note })
+    Ok(Trampolines { bytes, enter, abandon, compile, runtime, note, library })
 }
 
 struct Labels {
@@ -54,12 +61,20 @@ struct Labels {
     compile: CodeLabel,
     runtime: CodeLabel,
     note: CodeLabel,
+    library: [CodeLabel; cell::LIBRARY_FUNCTIONS],
 }
 
 impl Labels {
     fn new(assembler: &mut CodeAssembler) -> Self {
         let mut label = || assembler.create_label();
-        Self { enter: label(), abandon: label(), compile: label(), runtime: label(), note: label() }
+        Self {
+            enter: label(),
+            abandon: label(),
+            compile: label(),
+            runtime: label(),
+            note: label(),
+            library: core::array::from_fn(|_| label()),
+        }
     }
 }
 
@@ -161,6 +176,25 @@ fn note(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) -> 
     registers::save(assembler, &registers::VECTORS)?;
     ask_engine(assembler, state_base)?;
     registers::restore(assembler, &registers::VECTORS)
+}
+
+/// Arguments and results in vector registers, by the C convention: calls the function in one of the cells on the engine's
+/// stack.
+fn library(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) -> Result<(), IcedError> {
+    let mut call = assembler.create_label();
+    for (number, label) in labels.library.iter_mut().enumerate() {
+        assembler.set_label(label)?;
+        assembler.mov(eax, (cell::LIBRARY + 8 * number) as u32)?;
+        assembler.jmp(call)?;
+    }
+    assembler.set_label(&mut call)?;
+    assembler.mov(r11, state_base)?;
+    assembler.mov(at(cell::PROGRAM_STACK), rsp)?;
+    assembler.mov(rsp, at(cell::ENGINE_STACK))?;
+    assembler.call(qword_ptr(r11 + rax))?;
+    assembler.mov(r11, state_base)?;
+    assembler.mov(rsp, at(cell::PROGRAM_STACK))?;
+    assembler.ret()
 }
 
 /// Calls the engine on its own stack; leaves r11 with the state's address.

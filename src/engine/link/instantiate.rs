@@ -12,6 +12,7 @@ use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, TypeRef};
 use super::tables::{Elements, item_count};
 use crate::engine::cache::image::Head;
 use crate::engine::code::compile::Compiler;
+use crate::engine::code::library;
 use crate::engine::code::space::CodeSpace;
 use crate::engine::decode::census::bytes_to_start;
 use crate::engine::decode::constant::{ConstantValue, evaluate};
@@ -75,6 +76,9 @@ impl Engine {
         let allocator = StateAllocator::new();
         ensure(&mut *platform.state, &allocator)?;
         platform.state.write(cell::STACK_TOP, platform.stack.usable.end);
+        for (number, address) in library::addresses().into_iter().enumerate() {
+            platform.state.write(cell::LIBRARY + 8 * number, address);
+        }
         if let MemoryBase::At(address) = base {
             platform.state.write(cell::FIRST_MEMORY_BASE, address);
         }
