@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineError;
 use crate::engine::code::draft::{Draft, StoredPiece};
+use crate::engine::code::trampoline::Trampolines;
 use crate::engine::decode::program::FuncId;
 use crate::engine::observe::site::StoredSite;
 use crate::engine::room;
@@ -48,6 +49,7 @@ pub struct Head {
     pub observed: Vec<StoredObserved>,
     pub sites: Vec<StoredSite>,
     pub pieces: Vec<StoredPiece>,
+    pub trampolines: Trampolines,
 }
 
 impl Head {

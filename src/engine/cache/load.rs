@@ -13,51 +13,49 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 use super::image::{Head, Image, Key, ModuleName, StoredFunction};
 use crate::engine::code::draft::StoredPiece;
 use crate::engine::code::space::Piece;
+use crate::engine::cpu::CpuFeatures;
 use crate::engine::decide::tier::Tier;
 use crate::engine::decode::program::{FuncId, FunctionKind};
 use crate::engine::link::instantiate::ensure;
 use crate::engine::observe::site::SiteState;
 use crate::engine::room::{self, NoRoom};
 use crate::engine::seams::MemoryBase;
-use crate::engine::{Cache, Engine, EngineError, Observed};
+use crate::engine::{Cache, Engine, EngineError, Observed, Options};
 
 /// What there may be no memory for.
 const WHAT: &str = "code of an earlier boot";
 
-impl Engine {
-    /// What all code depends on, beside the modules.
-    pub(in crate::engine) fn key(&self) -> Key {
-        let options = self.options;
-        let first = match self.program.memories[0].base {
-            MemoryBase::Zero => "address 0",
-            MemoryBase::At(_) => "an address in a register",
-        };
-        let parts = [
-            ("build", String::from(env!("BAREFLOW_BUILD"))),
-            ("CPU", format!("{:?}", self.platform.cpu)),
-            (
-                "set of options",
-                format!(
-                    "{:?} {:?} {:?} to {:?}, {:?} heap, {:?}",
-                    options.promotion,
-                    options.thresholds,
-                    options.lowest,
-                    options.highest,
-                    options.heap,
-                    options.interpose
-                ),
-            ),
-            ("place of code", format!("{:#x}", self.code.base())),
-            ("place of state", format!("{:#x}", self.platform.state.base())),
-            ("place of memory", first.to_string()),
-        ];
-        parts.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
-    }
+/// What all code depends on, beside the modules: the CPU's features in use, options, and where things are.
+pub fn key(cpu: CpuFeatures, options: Options, code_base: u64, state_base: u64, memory: MemoryBase) -> Key {
+    let Options { promotion, thresholds, lowest, highest, heap, interpose, .. } = options;
+    let memory = match memory {
+        MemoryBase::Zero => "address 0",
+        MemoryBase::At(_) => "an address in a register",
+    };
+    let parts = [
+        ("build", String::from(env!("BAREFLOW_BUILD"))),
+        ("CPU", format!("{cpu:?}")),
+        (
+            "set of options",
+            format!("{promotion:?}, {thresholds:?}, {lowest:?} to {highest:?}, heap {heap:?}, interpose {interpose:?}"),
+        ),
+        ("place of code", format!("{code_base:#x}")),
+        ("place of state", format!("{state_base:#x}")),
+        ("place of memory", memory.to_string()),
+    ];
+    parts.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
 
-    /// The image in `code`, if it is for this engine.
-    pub(in crate::engine) fn image_in<'a>(&mut self, code: &'a [u8]) -> Option<Image<'a>> {
-        let image = Image::decode(code, &self.key());
-        image.map_err(|(functions, reason)| self.reject(functions as usize, reason)).ok()
+impl Engine {
+    /// What all its code depends on, beside the modules.
+    pub(in crate::engine) fn key(&self) -> Key {
+        key(
+            self.platform.cpu,
+            self.options,
+            self.code.base(),
+            self.platform.state.base(),
+            self.program.memories[0].base,
+        )
     }
 
     /// Why code of an earlier boot is not used, if any is not: the first reason.

@@ -5,7 +5,7 @@
 //! store, `code/draft.rs` gives code its places, `decide` says what every function deserves.
 
 pub mod image;
-mod load;
+pub mod load;
 mod prepare;
 mod verify;
 

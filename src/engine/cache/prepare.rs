@@ -182,6 +182,7 @@ impl Engine {
             observed: room::collect(observed, WHAT)?,
             sites: room::collect(self.sites.iter().map(SiteState::store), WHAT)?,
             pieces: Vec::new(),
+            trampolines: self.code.trampolines.clone(),
         })
     }
 

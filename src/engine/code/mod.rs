@@ -9,4 +9,4 @@ pub(super) mod draft;
 pub(super) mod library;
 pub(super) mod paste;
 pub(super) mod space;
-mod trampoline;
+pub(super) mod trampoline;

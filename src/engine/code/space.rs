@@ -94,15 +94,19 @@ impl Placed {
 }
 
 impl CodeSpace {
-    /// Places the trampolines.
+    /// Places the trampolines: those `known`, which were made for the same places, or new ones.
     pub fn new(
         memory: Box<dyn CodeMemory>,
         state_base: u64,
         pinned: bool,
         cpu: CpuFeatures,
+        known: Option<&Trampolines>,
     ) -> Result<Self, EngineError> {
-        let trampolines = trampoline::assemble(memory.base(), state_base, pinned)
-            .map_err(|error| EngineError::Codegen(alloc::format!("trampolines: {error}")))?;
+        let trampolines = match known {
+            Some(known) => known.clone(),
+            None => trampoline::assemble(memory.base(), state_base, pinned)
+                .map_err(|error| EngineError::Codegen(alloc::format!("trampolines: {error}")))?,
+        };
         let mut space = Self {
             memory,
             state_base,

@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, TypeRef};
 
 use super::tables::{Elements, item_count};
-use crate::engine::cache::image::Head;
+use crate::engine::cache::image::{Head, Image};
+use crate::engine::cache::load::key;
 use crate::engine::code::compile::Compiler;
 use crate::engine::code::library;
 use crate::engine::code::space::CodeSpace;
@@ -46,14 +47,18 @@ impl Engine {
         earlier: Profile,
         code: Option<&[u8]>,
     ) -> Result<Self, EngineError> {
-        let mut engine = Self::empty(platform, imports, options, earlier)?;
-        engine.add_module(options.heap.module())?;
+        let started = platform.ticks.now();
+        let cpu = platform.cpu.without(options.without);
+        let key = || key(cpu, options, platform.code.base(), platform.state.base(), platform.memory.base());
+        let image = code.map(|code| Image::decode(code, &key())).transpose();
+        let known = image.as_ref().ok().and_then(Option::as_ref).map(|image| &image.head);
+        let mut engine = Self::empty(platform, imports, options, earlier, known)?;
         engine.program_bytes = bytes;
-        let started = engine.now();
-        let image = code.and_then(|code| engine.image_in(code));
+        let image = image.map_err(|(functions, reason)| engine.reject(functions as usize, reason)).unwrap_or_default();
         let known = image.as_ref().map(|image| &image.head).filter(|head| head.program == engine.program_name());
         let is_known = known.is_some();
         engine.statistics.ticks_load = engine.now().saturating_sub(started);
+        engine.add_module(options.heap.module())?;
         engine.add(bytes, known)?;
         engine.linked_end = engine.allocator.end();
         let started = engine.now();
@@ -69,6 +74,7 @@ impl Engine {
         imports: Box<dyn Imports>,
         options: Options,
         earlier: Profile,
+        known: Option<&Head>,
     ) -> Result<Self, EngineError> {
         let cpu = platform.cpu.without(options.without);
         let base = platform.memory.base();
@@ -84,11 +90,12 @@ impl Engine {
         }
         let first = MemorySlot { base, bytes_cell: cell::FIRST_MEMORY_BYTES, constant: false, maximum: None };
         let program = Program { memories: vec![first], ..Program::default() };
+        let (state_base, trampolines) = (platform.state.base(), known.map(|head| &head.trampolines));
         Ok(Self {
             imports,
             options,
             compiler: Compiler::new(cpu, pinned)?,
-            code: CodeSpace::new(platform.code, platform.state.base(), pinned, cpu)?,
+            code: CodeSpace::new(platform.code, state_base, pinned, cpu, trampolines)?,
             allocator,
             functions: Vec::new(),
             sites: Vec::new(),
