@@ -142,3 +142,93 @@ fn difference(theirs: &Key, ours: &Key) -> Option<String> {
     let named = other.map(|((_, their), (name, our))| format!("it was made for another {name}: {their}, not {our}"));
     named.or_else(|| (theirs.len() != ours.len()).then(|| String::from("its key is of another kind")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::code::space::Piece;
+    use alloc::vec;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    fn key(options: &str) -> Key {
+        [("build", "a"), ("options", options)].map(|(name, value)| (name.into(), value.into())).to_vec()
+    }
+
+    fn image(key: &Key, numbers: &[u32]) -> Vec<u8> {
+        let first = numbers.first().copied().unwrap_or(0);
+        let functions = numbers.iter().map(|number| StoredFunction {
+            id: *number,
+            key: FunctionKey::default(),
+            tier: *number as u8,
+            plan: u64::from(*number) << 9,
+            choices: 0,
+            without: numbers.to_vec(),
+            large_frame_bytes: (*number % 3 == 0).then_some(*number),
+        });
+        let observed = |id: &u32| StoredObserved {
+            id: *id,
+            key: FunctionKey::default(),
+            blocks: 8,
+            block_count: 1,
+            first_site: 0,
+            site_count: 0,
+            libc_callees: numbers.iter().copied().map(FuncId).collect(),
+        };
+        let piece = |id: &u32| StoredPiece {
+            piece: Piece::Function(*id),
+            offset: 0,
+            bytes: 1,
+            details_bytes: 0,
+            settled: false,
+        };
+        let pieces: Vec<StoredPiece> = numbers.iter().map(piece).collect();
+        let head = Head {
+            program: [first as u8; 16],
+            bytes_to_start: first.into(),
+            replaced: numbers.iter().map(|number| (*number, number / 2)).collect(),
+            memories: vec![first.into()],
+            linkage: 1,
+            linked_end: 2,
+            state_end: 3,
+            functions: functions.collect(),
+            observed: numbers.iter().map(observed).collect(),
+            sites: Vec::new(),
+            pieces: pieces.clone(),
+        };
+        let draft = Draft { code: vec![0xcc; numbers.len()], pieces, details: vec![1, 2, 3] };
+        encode(key, &head, &draft).expect("there is memory")
+    }
+
+    #[test]
+    fn what_was_encoded_is_decoded_with_its_key_alone() {
+        let bytes = image(&key("a"), &[7, 8]);
+        let decoded = Image::decode(&bytes, &key("a")).expect("it was made with this key");
+        assert_eq!((decoded.head.functions.len(), decoded.details, decoded.code), (2, &[1, 2, 3][..], &[0xcc; 2][..]));
+        let reason = |key: &Key| Image::decode(&bytes, key).map(|_| ()).expect_err("it was made with another key");
+        assert_eq!(reason(&key("b")), (2, "it was made for another options: a, not b".into()));
+        assert_eq!(reason(&key("a")[..1].to_vec()), (2, "its key is of another kind".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn absurd_images_are_refused_or_read(
+            numbers in vec(any::<u32>(), 0..5),
+            edits in vec((any::<Index>(), prop_oneof![any::<u8>(), Just(0xff), Just(0)], 1..10usize), 0..4),
+            bytes_left in prop_oneof![3 => Just(usize::MAX), 1 => 0..300usize],
+        ) {
+            let mut bytes = image(&key("a"), &numbers);
+            for (at, byte, count) in edits {
+                let at = at.index(bytes.len());
+                let end = bytes.len().min(at + count);
+                bytes[at..end].fill(byte);
+            }
+            bytes.truncate(bytes_left);
+            match Image::decode(&bytes, &key("a")) {
+                Ok(image) => prop_assert!(image.code.len() + image.details.len() <= bytes.len()),
+                Err((_, reason)) => prop_assert!(!reason.is_empty()),
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::engine::code::draft::StoredPiece;
 use crate::engine::code::space::Piece;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::decide::tier::Tier;
-use crate::engine::decode::program::{FuncId, FunctionKind};
+use crate::engine::decode::program::{FuncId, FunctionKind, SignatureId};
 use crate::engine::link::instantiate::ensure;
 use crate::engine::observe::site::SiteState;
 use crate::engine::room::{self, NoRoom};
@@ -194,7 +194,9 @@ impl Engine {
         if head.memories != self.memory_places() {
             return Some("the memories beside the program's first are elsewhere");
         }
-        if !self.is_consistent(image) {
+        // What code refers to is read only where that is needed.
+        let as_it_is = is_known && self.options.cache != Cache::Verify;
+        if !self.is_consistent(image) || !(as_it_is || self.code.are_consistent(&head.pieces, image.details)) {
             return Some("what is known of the code contradicts itself");
         }
         None
@@ -220,7 +222,7 @@ impl Engine {
         };
         let in_state = |offset: u32, bytes: usize| {
             let range = u64::from(offset)..u64::from(offset) + bytes as u64;
-            offset % 8 == 0 && range.start >= head.linked_end && range.end <= head.state_end
+            offset.is_multiple_of(8) && range.start >= head.linked_end && range.end <= head.state_end
         };
         let observed = head.observed.iter().all(|stored| {
             let sites = stored.first_site as usize + stored.site_count as usize;
@@ -236,7 +238,8 @@ impl Engine {
         });
         let functions =
             head.functions.iter().all(|stored| is_defined(stored.id) && stored.without.iter().all(is_function));
-        observed && sites && functions && self.pieces_are_consistent(image)
+        let state = (head.linked_end..=u32::MAX.into()).contains(&head.state_end);
+        state && observed && sites && functions && self.pieces_are_consistent(image)
     }
 
     fn pieces_are_consistent(&self, image: &Image<'_>) -> bool {
@@ -249,7 +252,7 @@ impl Engine {
             follows
                 && match stored.piece {
                     Piece::Function(id) => (id as usize) < self.program.functions.len(),
-                    Piece::Wrapper(signature) => (signature as usize) < self.program.signatures.len(),
+                    Piece::Wrapper(signature) => self.program.signatures.contains(SignatureId(signature)),
                     Piece::Kernel(_) => true,
                 }
         });

@@ -73,16 +73,18 @@ pub struct StoredPiece {
 }
 
 impl CodeSpace {
-    /// The piece at `address`, ready to be placed elsewhere.
+    /// The piece at `address`, ready to be placed elsewhere; none if what is known of it cannot be true.
     pub fn loose(&self, address: u64) -> Option<Loose> {
         let placed = self.find(address)?;
+        let bytes = (placed.range.end - placed.range.start) as usize;
+        let details = Some(self.details(placed)).filter(|details| self.is_consistent(details, bytes))?;
         let settled = placed.function().is_some_and(|id| self.settled.contains_key(&id));
         let start = (placed.range.start - self.base()) as usize;
-        let code = self.memory.bytes(start..start + (placed.range.end - placed.range.start) as usize);
+        let code = self.memory.bytes(start..start + bytes);
         let mut bytes = Vec::new();
         room::reserve(&mut bytes, code.len(), "code for the next boot").ok()?;
         bytes.extend_from_slice(code);
-        Some(Loose { piece: placed.piece, bytes, details: self.details(placed), settled })
+        Some(Loose { piece: placed.piece, bytes, details, settled })
     }
 
     /// Gives `pieces`, and the kernels that they call, places in a row. Kernels that were placed before are not made again.
@@ -177,6 +179,27 @@ impl CodeSpace {
         let functions = self.placed.iter().filter_map(|placed| Some((placed.function()?, placed.range.start)));
         let functions: BTreeMap<FuncId, u64> = functions.collect();
         (0..self.entries.len()).try_for_each(|block| self.write_entries(block, |id| functions.get(&id).copied()))
+    }
+
+    /// Whether `pieces` with these `details` refer to nothing that is not there.
+    pub fn are_consistent(&self, pieces: &[StoredPiece], mut details: &[u8]) -> bool {
+        pieces.iter().all(|stored| {
+            let (first, rest) = details.split_at(stored.details_bytes as usize);
+            details = rest;
+            self.is_consistent(&Details::read(first), stored.bytes as usize)
+        })
+    }
+
+    fn is_consistent(&self, details: &Details, bytes: usize) -> bool {
+        let functions = self.entries.last().map_or(0, |block| block.first + block.count);
+        details.relocations.iter().all(|relocation| {
+            let is_missing = match relocation.target {
+                Symbol::Function(id) => id.0 >= functions,
+                Symbol::Room(_) => true,
+                _ => false,
+            };
+            !is_missing && relocation.offset as usize + size_of::<i32>() <= bytes
+        })
     }
 
     /// Has `code`, in which `pieces` with these `details` are, go through the entries of the functions `elsewhere`.

@@ -60,8 +60,8 @@ pub struct CodeSpace {
 /// Entries of functions with consecutive numbers.
 #[derive(Clone, Copy)]
 pub(super) struct EntryBlock {
-    first: u32,
-    count: u32,
+    pub(super) first: u32,
+    pub(super) count: u32,
     offset: usize,
 }
 

@@ -182,8 +182,8 @@ pub struct Signatures {
 }
 
 impl Signatures {
-    pub fn len(&self) -> usize {
-        self.types.len()
+    pub fn contains(&self, id: SignatureId) -> bool {
+        (id.0 as usize) < self.types.len()
     }
 
     pub fn get(&self, id: SignatureId) -> &FuncType {
