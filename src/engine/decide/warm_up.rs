@@ -13,7 +13,6 @@ use crate::engine::{Engine, room};
 impl Engine {
     /// Compiles every function that its record calls hot and that has no code yet.
     pub fn warm_up(&mut self) {
-        let started = self.platform.ticks.now();
         let mut visited = vec![false; self.program.functions.len()];
         // What the libc had hot may have been hot because of functions that now stand in place of their calls.
         let of_libc = |id: &FuncId| matches!(self.program.info(*id).kind, FunctionKind::Defined { module: LIBC, .. });
@@ -22,7 +21,6 @@ impl Engine {
         for root in roots {
             self.warm_up_from(root, &mut visited);
         }
-        self.statistics.ticks_compile += self.platform.ticks.now().saturating_sub(started);
     }
 
     /// Compiles the hot functions that `root` reaches through hot ones, in post-order.
@@ -44,10 +42,12 @@ impl Engine {
             next = rest.pop();
             if next.is_none() {
                 path.pop();
+                let started = self.now();
                 if self.compile_for_first_call(id).is_err() {
                     // It may never be called. If it is, it fails again, and then it matters.
                     self.functions[id.0 as usize].observed = None;
                 }
+                self.statistics.ticks_compile += self.now().saturating_sub(started);
             }
         }
     }
