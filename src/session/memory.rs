@@ -134,28 +134,15 @@ impl<'d> Recalled<'d> {
         self.store.is_some()
     }
 
-    /// The machine code that goes with the profile, if it is sealed with `key`: at most so many bytes. What cannot be used is
-    /// said to `note`.
-    pub fn code(&mut self, key: Option<&Key>, most_bytes: u64, note: &mut dyn FnMut(&str)) -> Option<Vec<u8>> {
-        let code = match self.store.as_mut()?.load_code(most_bytes) {
-            Ok(code) => code?,
-            Err(fault) => {
-                note(&format!("{fault}; everything is compiled anew"));
-                return None;
-            }
-        };
-        match seal::open(key, &code) {
-            Ok(opened) => {
-                let sealed_bytes = code.len() - opened.len();
-                let mut code = code;
-                code.drain(..sealed_bytes);
-                Some(code)
-            }
-            Err(error) => {
-                note(&format!("the code in the store is not used: {error}; everything is compiled anew"));
-                None
-            }
-        }
+    /// The machine code that goes with the profile, if there is any: at most so many bytes; else why it cannot be used, as when
+    /// it is not sealed with `key`.
+    pub fn code(&mut self, key: Option<&Key>, most_bytes: u64) -> Result<Option<Vec<u8>>, String> {
+        let Some(store) = &mut self.store else { return Ok(None) };
+        let Some(mut code) = store.load_code(most_bytes).map_err(|fault| fault.to_string())? else { return Ok(None) };
+        let opened = seal::open(key, &code).map_err(|error| error.to_string())?;
+        let sealed_bytes = code.len() - opened.len();
+        code.drain(..sealed_bytes);
+        Ok(Some(code))
     }
 
     /// Bytes that machine code to be saved may have.

@@ -49,7 +49,8 @@ pub struct Report {
     pub reason: String,
     /// Encoding what was learned, and writing it.
     pub ticks_save: u64,
-    /// Why the first of the functions in `code_rejected` was, in words; empty if none was.
+    /// Why code of an earlier boot was not used, in words: that of all functions, which nobody counted, or that of the first in
+    /// `code_rejected`. Empty if all was used.
     pub code_reason: String,
     /// Where the profile went: `saved`, `failed`, or `none`: there is no store that can be used, or nothing was learned.
     pub store: &'static str,
@@ -125,7 +126,8 @@ impl Session {
         }
         let kept = Kept::of(self.options.cache, platform.addresses_are_fixed, recalled.unclean_boots);
         let loading = elapsed();
-        let code = if kept == Kept::New { recalled.code(self.key.as_ref(), limits.bytes, note) } else { None };
+        let recalled_code = if kept == Kept::New { recalled.code(self.key.as_ref(), limits.bytes) } else { Ok(None) };
+        let (code, unusable) = recalled_code.map_or_else(|reason| (None, Some(reason)), |code| (code, None));
         let mut row = recalled.row(&self.name);
         row.ticks_load = elapsed().saturating_sub(loading);
         let mut earlier = core::mem::take(&mut recalled.profile);
@@ -136,8 +138,9 @@ impl Session {
             Ok(engine) => engine,
             Err(error) => return failed(row, &error, &mut recalled, note),
         };
-        if let Some(reason) = engine.code_reason() {
-            note(&format!("code of an earlier boot is not used: {reason}"));
+        let code_reason = unusable.or_else(|| engine.code_reason().map(String::from)).unwrap_or_default();
+        if !code_reason.is_empty() {
+            note(&format!("code of an earlier boot is not used: {code_reason}"));
         }
         if let Some(pieces) = engine.code_verified() {
             note(&format!("{pieces} pieces of code of an earlier boot are what is made now, byte for byte"));
@@ -153,7 +156,6 @@ impl Session {
             Err(error) => return Report { statistics, ..failed(row, &error, &mut recalled, note) },
         };
         row.exit_code = ending.exit_code();
-        let code_reason = engine.code_reason().map_or_else(String::new, String::from);
         let learned = learn(engine, boots, &mut row, &mut recalled, kept, elapsed, note);
         let saving = elapsed();
         let store = recalled.save(learned, self.key.as_ref(), note);
