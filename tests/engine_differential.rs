@@ -1,5 +1,7 @@
 //! Random programs (wasm-smith) against wasmi: every export, every tier, every byte of memory.
 
+#[path = "common/boots.rs"]
+mod boots;
 #[path = "common/engine.rs"]
 mod engine;
 #[path = "common/oracle.rs"]
@@ -152,12 +154,34 @@ fn compare(seed: u64, wasm: &'static [u8], calls: &[(String, Vec<u64>, Vec<ValTy
     calls.len()
 }
 
+/// Makes `calls` in three engines one after the other, the later ones with what the one before left; how many agreed.
+fn compare_boots(
+    seed: u64,
+    wasm: &'static [u8],
+    calls: &[(String, Vec<u64>, Vec<ValType>)],
+    options: Options,
+) -> usize {
+    let _alone = boots::alone();
+    let mut left = boots::Left::default();
+    let mut agreed = 0;
+    for number in 1..=3 {
+        let mut engine = boots::engine(wasm, Box::new(engine::NoImports), options, &left);
+        let found = compare(seed, wasm, calls, &mut engine);
+        let boot = boots::end(engine, found, &left);
+        assert_eq!((boot.statistics.code_rejected, &*boot.reason), (0, ""), "seed {seed}, boot {number}");
+        assert_eq!(boot.statistics.code_loaded > 0, left.code.is_some(), "seed {seed}, boot {number}");
+        (agreed, left) = (agreed + found, boot.left);
+    }
+    agreed
+}
+
 /// Compares a random program per seed; how many there were, and how many calls agreed.
 fn fuzz(seeds: std::ops::Range<u64>, config: fn() -> Config) -> (u64, usize) {
     let (mut programs, mut agreed) = (0, 0);
     for seed in seeds {
         let Some(wasm) = generate(seed, config()) else { continue };
         let wasm: &'static [u8] = wasm.leak();
+        let engines = boots::beside_others();
         let mut first = Way { cpu: CpuFeatures::detect(), options: FLIGHT, earlier: Profile::default() };
         let (Some(mut learning), Some(oracle)) = (first.engine(wasm), Oracle::try_new(wasm)) else {
             assert!(
@@ -193,6 +217,10 @@ fn fuzz(seeds: std::ops::Range<u64>, config: fn() -> Config) -> (u64, usize) {
             let mut engine = way.engine(wasm).expect("it was accepted before");
             agreed += compare(seed, wasm, &calls, &mut engine);
         }
+        drop(learning);
+        drop(engines);
+        let options = ways[seed as usize / 2 % ways.len()].options;
+        agreed += compare_boots(seed, wasm, &calls, options);
         programs += 1;
     }
     (programs, agreed)

