@@ -6,6 +6,7 @@ pub mod folder;
 pub mod key;
 mod mapping;
 pub mod memory;
+pub mod module;
 pub mod output;
 mod platform;
 pub mod qemu;

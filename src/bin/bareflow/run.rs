@@ -119,7 +119,7 @@ impl From<TierArg> for Tier {
 pub fn run(args: Args) -> Result<Status> {
     let entered = Instant::now();
     let (program, program_args) = program(&args.command)?;
-    let bytes = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+    let bytes = host::module::read(program).with_context(|| format!("cannot read {}", program.display()))?;
     let name = program.file_name().unwrap_or_default();
     let mut wasi = Wasi::builder().free_memory(host::memory::free_for_program).arg(name.as_bytes());
     for arg in program_args {

@@ -2,12 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use bareflow::engine::decode::module::Module;
 use bareflow::engine::decode::program::named_functions;
+use bareflow::host;
 use bareflow::libc::{self, Heap};
 use bareflow::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord};
 
@@ -147,7 +147,7 @@ fn modules(program: Option<&Path>) -> Result<Vec<Functions>> {
         modules.push(Functions::of("libc", LIBC_PREFIX, &module));
     }
     if let Some(path) = program {
-        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = host::module::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let module = Module::decode(bytes.leak()).with_context(|| format!("cannot use {}", path.display()))?;
         modules.push(Functions::of("program", "", &module));
     }

@@ -36,7 +36,6 @@ pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
 /// A module whose bytes were checked. The bytes are kept for as long as the machine runs: they are GRUB's module, or
 /// were leaked by the host.
 pub struct Module {
-    pub hash: Hash,
     pub types: Vec<FuncType>,
     pub imports: Vec<Import<'static>>,
     /// Type index of every function, imported ones first.
@@ -153,7 +152,7 @@ impl Module {
 
     /// Decodes `bytes`, which are known to be valid.
     pub fn decode_valid(bytes: &'static [u8]) -> Result<Self, ModuleError> {
-        let decoded = Parser::new(0).parse_all(bytes).try_fold(Self::empty(xxh3_64(bytes)), |mut module, payload| {
+        let decoded = Parser::new(0).parse_all(bytes).try_fold(Self::empty(), |mut module, payload| {
             module.add(payload?)?;
             Ok::<_, Failure>(module)
         });
@@ -161,7 +160,7 @@ impl Module {
     }
 
     fn decode_sections(bytes: &'static [u8], features: WasmFeatures) -> Result<Self, Failure> {
-        let mut module = Self::empty(xxh3_64(bytes));
+        let mut module = Self::empty();
         let mut validator = Validator::new_with_features(features);
         let mut allocations = FuncValidatorAllocations::default();
         for payload in Parser::new(0).parse_all(bytes) {
@@ -174,9 +173,8 @@ impl Module {
         Ok(module)
     }
 
-    fn empty(hash: Hash) -> Self {
+    fn empty() -> Self {
         Self {
-            hash,
             types: Vec::new(),
             imports: Vec::new(),
             functions: Vec::new(),

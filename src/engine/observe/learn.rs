@@ -3,9 +3,11 @@
 use alloc::vec::Vec;
 use core::mem::size_of;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::site::{Edition, SiteState};
 use crate::engine::decide::tier::{self, Tier};
-use crate::engine::decode::program::{FuncId, FunctionKind, LIBC, PROGRAM};
+use crate::engine::decode::program::{FuncId, FunctionKind, LIBC};
 use crate::engine::layout::{function, site};
 use crate::engine::link::instantiate::ensure;
 use crate::engine::room::{self, NoRoom};
@@ -146,7 +148,7 @@ impl Engine {
         self.ids().for_each(|id| self.make_fit(id, &mut profile));
         profile.add(self.ids().filter_map(|id| self.seen(id)));
         self.ids().for_each(|id| self.judge_paths(id, &mut profile));
-        profile.program = self.program.modules[PROGRAM].hash;
+        profile.program = xxh3_64(self.program_bytes);
         profile.cpu = self.platform.cpu.bits();
         profile
     }
