@@ -196,6 +196,7 @@ mod tests {
             observed: numbers.iter().map(observed).collect(),
             sites: Vec::new(),
             pieces: pieces.clone(),
+            trampolines: Trampolines::default(),
         };
         let draft = Draft { code: vec![0xcc; numbers.len()], pieces, details: vec![1, 2, 3] };
         encode(key, &head, &draft).expect("there is memory")

@@ -12,7 +12,7 @@ use crate::engine::layout::{TRAMPOLINE_BYTES, cell};
 use crate::engine::registers;
 
 /// The trampolines' bytes and where each begins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trampolines {
     pub bytes: Vec<u8>,
     /// `extern "C" fn(wrapper, code, values) -> stopped`: runs compiled code on its own stack.
