@@ -30,6 +30,7 @@ use core::fmt;
 
 use crate::libc::{Heap, Interpose, Interposed};
 use crate::profile::Profile;
+use cache::image::ModuleName;
 use code::compile::{CodegenError, Compiler};
 use code::space::CodeSpace;
 use cpu::CpuFeatures;
@@ -250,6 +251,8 @@ pub struct Engine {
     /// The mathematics and the functions behind them, once that was asked.
     behind_mathematics: Option<BTreeSet<FuncId>>,
     program_bytes: &'static [u8],
+    /// What it is known by, once that was asked.
+    program_name: Option<ModuleName>,
     /// What reading and linking the program takes of memory.
     bytes_to_start: u64,
     /// State memory used once all modules were linked.

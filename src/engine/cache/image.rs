@@ -20,8 +20,8 @@ use crate::profile::FunctionKey;
 /// What code depends on beside its function, as pairs of what it is for people, and its value. All must be equal.
 pub type Key = Vec<(String, String)>;
 
-/// BLAKE3 of a module, shortened.
-pub type ModuleName = [u8; 16];
+/// BLAKE3 of a module.
+pub type ModuleName = [u8; 32];
 
 /// What is stored of one boot, but for its key.
 pub struct Image<'a> {
@@ -185,7 +185,7 @@ mod tests {
         };
         let pieces: Vec<StoredPiece> = numbers.iter().map(piece).collect();
         let head = Head {
-            program: [first as u8; 16],
+            program: [first as u8; 32],
             bytes_to_start: first.into(),
             replaced: numbers.iter().map(|number| (*number, number / 2)).collect(),
             memories: vec![first.into()],

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::image::{Head, Image, Key, ModuleName, StoredFunction};
 use crate::engine::code::draft::StoredPiece;
@@ -68,9 +68,10 @@ impl Engine {
         Some(self.statistics.code_verified).filter(|pieces| *pieces > 0)
     }
 
-    /// What the program is known by.
-    pub(in crate::engine) fn program_name(&self) -> ModuleName {
-        xxh3_128(self.program_bytes).to_le_bytes()
+    /// What the program is known by. Whoever is taken for another program is not validated, so no hash will do for which two
+    /// programs of one hash can be found.
+    pub(in crate::engine) fn program_name(&mut self) -> ModuleName {
+        *self.program_name.get_or_insert_with(|| *blake3::hash(self.program_bytes).as_bytes())
     }
 
     /// Takes over the code in `image`, as far as it fits; `is_known` says that it was made for this very program. Where there

@@ -156,7 +156,8 @@ impl Engine {
     }
 
     /// What is stored beside functions and pieces.
-    fn head(&self) -> Result<Head, EngineError> {
+    fn head(&mut self) -> Result<Head, EngineError> {
+        let program = self.program_name();
         let observed = self.ids().filter_map(|id| {
             let FunctionState { observed, libc_callees, .. } = &self.functions[id.0 as usize];
             let it = (*observed)?;
@@ -171,7 +172,7 @@ impl Engine {
             })
         });
         Ok(Head {
-            program: self.program_name(),
+            program,
             bytes_to_start: self.bytes_to_start,
             replaced: room::collect(self.replaced(), WHAT)?,
             memories: self.memory_places(),

@@ -55,7 +55,8 @@ impl Engine {
         let mut engine = Self::empty(platform, imports, options, earlier, known)?;
         engine.program_bytes = bytes;
         let image = image.map_err(|(functions, reason)| engine.reject(functions as usize, reason)).unwrap_or_default();
-        let known = image.as_ref().map(|image| &image.head).filter(|head| head.program == engine.program_name());
+        let known = image.as_ref().map(|image| &image.head);
+        let known = known.filter(|head| head.program == engine.program_name());
         let is_known = known.is_some();
         engine.statistics.ticks_load = engine.now().saturating_sub(started);
         engine.add_module(options.heap.module())?;
@@ -107,6 +108,7 @@ impl Engine {
             earlier,
             behind_mathematics: None,
             program_bytes: &[],
+            program_name: None,
             bytes_to_start: 0,
             linked_end: 0,
             loaded_pieces: None,
