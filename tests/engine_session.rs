@@ -391,7 +391,7 @@ fn a_store_too_small_for_the_profile_keeps_what_is_used_most_and_says_what_it_le
 
 #[test]
 fn functions_of_earlier_builds_give_way_to_those_of_the_program() {
-    let mut machine = Machine::of(400);
+    let mut machine = Machine::of(1552);
     for build in 0..9 {
         let report = machine.boot(&many_functions(build * 2000), options());
         assert_eq!((report.event, report.store), ("exit", "saved"), "{:?}", machine.notes);

@@ -289,7 +289,7 @@ fn a_profile_that_there_is_no_memory_to_read_is_not_overwritten() {
         ..FunctionRecord::default()
     };
     let profile = Profile { functions: (1..=10_000).map(record).collect(), ..Profile::default() };
-    let mut disk = Disk(vec![0; 16 << 20]);
+    let mut disk = Disk(vec![0; 32 << 20]);
     let mut store = Store::format(&mut disk, [5; 16]).expect("the disk is large enough");
     store.commit(&profile.encode().expect("there is memory"), Code::None).expect("it fits");
     let Boot { report, notes, output, .. } = boot(bytes, &mut disk, Refusing::Large);

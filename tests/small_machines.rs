@@ -127,7 +127,7 @@ fn crowded_store(folder: &TempDir) -> PathBuf {
         boots: vec![BootRow { boot: 1, ..BootRow::default() }],
         ..Profile::default()
     };
-    let disk = FileDisk::create(&path, 64 << 10).expect("the temporary folder can be written");
+    let disk = FileDisk::create(&path, 128 << 10).expect("the temporary folder can be written");
     let mut store = Store::format(disk, [8; 16]).expect("the disk is large enough");
     store.commit(&profile.encode().expect("there is memory"), Code::None).expect("the profile fits");
     path

@@ -46,7 +46,11 @@ impl<D: BlockDevice> Store<D> {
     /// Bytes that the code of the next commit may have; 0 if there can be none.
     pub fn code_room(&mut self) -> u64 {
         self.ensure_loaded();
-        self.code_slot_bytes(self.spare_code_slot())
+        match self.next_layout() {
+            // The disk is whole then.
+            Ok(next) if next != self.superblock => next.code_bytes(),
+            _ => self.code_slot_bytes(self.spare_code_slot()),
+        }
     }
 
     /// Writes `code` where that of the generation in use is not; what the next header says of it.

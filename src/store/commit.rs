@@ -18,6 +18,7 @@ impl<D: BlockDevice> Store<D> {
     /// reason of an error, a commit of the payload without it may succeed.
     pub fn commit(&mut self, payload: &[u8], code: Code<'_>) -> Result<u64, StoreError> {
         self.ensure_loaded();
+        self.take_over()?;
         let (slot, generation) = self.next()?;
         self.check_size(slot, payload.len() as u64)?;
         let code = self.put_code(code)?;
@@ -30,7 +31,7 @@ impl<D: BlockDevice> Store<D> {
         };
         // Read back before the header makes it count: a bad copy must not become the newest generation.
         self.write_bytes(self.superblock.payload_sector(slot), payload)?;
-        self.write_header(slot, &header)?;
+        self.write_sector(self.superblock.header_sector(slot), &header.encode())?;
         self.in_use = InUse::Slot { slot, header, code };
         self.begun = None;
         Ok(generation)
@@ -61,7 +62,8 @@ impl<D: BlockDevice> Store<D> {
     /// Bytes that the payload of the next commit may have; 0 if there can be none.
     pub fn room(&mut self) -> u64 {
         self.ensure_loaded();
-        self.next().map_or(0, |(slot, _)| self.slot_bytes(slot))
+        let most = self.next_layout().map_or(u64::MAX, |layout| layout.payload_bytes());
+        self.next().map_or(0, |(slot, _)| self.slot_bytes(slot).min(most))
     }
 
     /// Bytes of a payload that fit into `slot`, also when the disk was cut short.
@@ -111,11 +113,11 @@ impl<D: BlockDevice> Store<D> {
         Ok(true)
     }
 
-    fn write_header(&mut self, slot: usize, header: &SlotHeader) -> Result<(), StoreError> {
-        let (number, sector) = (self.superblock.header_sector(slot), header.encode());
+    /// Writes `sector`, until it is on the medium and is read back.
+    pub(super) fn write_sector(&mut self, number: u64, sector: &Sector) -> Result<(), StoreError> {
         self.device.write(number, sector.bytes())?;
         self.device.flush()?;
-        if Sector::read(&mut self.device, number)? != sector {
+        if Sector::read(&mut self.device, number)? != *sector {
             return Err(StoreError::NotWritten { sector: number });
         }
         Ok(())

@@ -85,8 +85,23 @@ pub enum Note {
     DiskCutShort { sectors: u64, formatted: u64 },
     /// What slot `slot` holds was not used.
     PassedOver { slot: usize, fault: Fault },
+    /// The store has format version 1; the next commit gives it this version's.
+    OldVersion,
+    /// The store has format version 1 and keeps it.
+    KeepsOldVersion(Obstacle),
     /// That the store was read could not be written down: should the boot not end, reading is suspected.
     AttemptUnknown(StoreError),
+}
+
+/// Why a store of version 1 keeps its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A slot of this version is too small, on this disk, for the payload in use.
+    PayloadTooLarge { bytes: u64, capacity: u64 },
+    /// The disk is smaller than when it was formatted.
+    DiskCutShort,
+    /// The store holds something, but nothing of it can be used.
+    NothingUsable,
 }
 
 /// Why what a slot holds is not used.
@@ -124,6 +139,30 @@ impl fmt::Display for Note {
             }
             Self::PassedOver { slot, fault } => write!(f, "slot {slot}: {fault}"),
             Self::AttemptUnknown(error) => write!(f, "{error}"),
+            Self::OldVersion => {
+                write!(f, "it has format version 1, and will have {} once a profile is saved", layout::VERSION)
+            }
+            Self::KeepsOldVersion(obstacle) => write!(f, "it keeps format version 1, without code: {obstacle}"),
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PayloadTooLarge { bytes, capacity } => {
+                write!(
+                    f,
+                    "its profile has {bytes} bytes, a slot of version {} would take {capacity}",
+                    layout::VERSION
+                )?;
+                match layout::disk_bytes_for(*bytes, 0) {
+                    Some(disk) => write!(f, "; export it and format a disk of {} KiB or more", disk.div_ceil(1024)),
+                    None => Ok(()),
+                }
+            }
+            Self::DiskCutShort => write!(f, "the disk is too small; export the profile and format a larger one"),
+            Self::NothingUsable => write!(f, "what it holds is not used this time; it may be the next time"),
         }
     }
 }

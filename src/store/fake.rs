@@ -21,6 +21,8 @@ pub enum Failure {
     Never,
     /// Only request number `n`, from 0; a write is carried out nevertheless.
     Once(usize),
+    /// Only request number `n`, from 0, and a write is not carried out.
+    Refused(usize),
     /// Request number `n` and all later ones; a write is in the cache when the power goes.
     PowerCut(usize),
 }
@@ -75,7 +77,7 @@ impl FakeDisk {
         self.log.push(request);
         let fails = match self.failure {
             Failure::Never => false,
-            Failure::Once(n) => number == n,
+            Failure::Once(n) | Failure::Refused(n) => number == n,
             Failure::PowerCut(n) => number >= n,
         };
         let (operation, sector) = match request {
@@ -115,7 +117,12 @@ impl BlockDevice for FakeDisk {
         self.check("write", first, bytes.len())?;
         // A disk without power takes nothing more, but the write during which the power goes may still arrive.
         let number = self.log.len();
-        if !matches!(self.failure, Failure::PowerCut(n) if number > n) {
+        let is_lost = match self.failure {
+            Failure::PowerCut(n) => number > n,
+            Failure::Refused(n) => number == n,
+            Failure::Never | Failure::Once(_) => false,
+        };
+        if !is_lost {
             let sectors = bytes.chunks_exact(SECTOR_BYTES).map(|sector| sector.try_into().expect("a whole sector"));
             self.cache.extend((first..).zip(sectors));
         }

@@ -21,6 +21,7 @@ mod fake;
 mod layout;
 mod recover;
 mod sector;
+mod take_over;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,7 @@ use attempts::Begun;
 pub use attempts::MOST_ATTEMPTS;
 pub use code::Code;
 pub use device::*;
-pub use error::{Fault, Note, StoreError};
+pub use error::{Fault, Note, Obstacle, StoreError};
 pub use layout::{StoreId, disk_bytes_for};
 pub use recover::Recovered;
 
@@ -88,6 +89,11 @@ impl<D: BlockDevice> Store<D> {
     /// The bytes that tell this store from others.
     pub fn id(&self) -> StoreId {
         self.superblock.id
+    }
+
+    /// Version of the format: 1, until the first commit, or that of this BareFlow.
+    pub fn version(&self) -> u32 {
+        self.superblock.version
     }
 
     /// Most bytes that a payload may have.

@@ -75,6 +75,7 @@ impl<D: BlockDevice> Store<D> {
         if let Err(error) = self.reading_ended() {
             notes.push(Note::AttemptUnknown(error));
         }
+        notes.extend(self.version_note());
         Recovered { generation: self.generation(), payload, notes }
     }
 

@@ -3,25 +3,6 @@
 use super::*;
 use std::string::ToString;
 
-/// A disk whose code slots take 8 KiB.
-const SECTORS: u64 = 176;
-
-/// Two sectors and a bit, different for every number.
-fn code(number: u64) -> Vec<u8> {
-    (0..1100u32).map(|i| (i as u8).wrapping_mul(13).wrapping_add(number as u8)).collect()
-}
-
-/// As many generations as `codes`, each committed by a boot of its own.
-fn disk_with(codes: &[Code<'_>]) -> FakeDisk {
-    let mut disk = Store::format(FakeDisk::new(SECTORS), ID).expect("the disk is large enough").into_device();
-    for (generation, code) in (1..).zip(codes) {
-        let mut store = Store::open(disk).expect("formatted");
-        assert_eq!(store.commit(&payload(generation), *code), Ok(generation));
-        disk = store.into_device();
-    }
-    disk.with(Failure::Never)
-}
-
 /// What a boot finds.
 fn found(disk: &FakeDisk) -> (u64, Result<Option<Vec<u8>>, Fault>) {
     let generation = recovered(disk).generation;

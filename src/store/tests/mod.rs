@@ -4,7 +4,9 @@ mod absurd;
 mod code;
 mod crashes;
 mod damage;
+mod enumeration;
 mod ordinary;
+mod take_over;
 
 use super::fake::{Failure, FakeDisk, Request};
 use super::layout::{ATTEMPTS_SECTOR, LEAST_SECTORS, SlotHeader};
@@ -26,6 +28,25 @@ fn disk(generations: u64) -> FakeDisk {
         assert_eq!(store.commit(&payload(generation), Code::None), Ok(generation));
     }
     store.into_device().with(Failure::Never)
+}
+
+/// A disk whose code slots take 8 KiB.
+const SECTORS_WITH_CODE: u64 = 176;
+
+/// Two sectors and a bit, different for every number.
+fn code(number: u64) -> Vec<u8> {
+    (0..1100u32).map(|i| (i as u8).wrapping_mul(13).wrapping_add(number as u8)).collect()
+}
+
+/// As many generations as `codes`, each committed by a boot of its own.
+fn disk_with(codes: &[Code<'_>]) -> FakeDisk {
+    let mut disk = Store::format(FakeDisk::new(SECTORS_WITH_CODE), ID).expect("the disk is large enough").into_device();
+    for (generation, code) in (1..).zip(codes) {
+        let mut store = Store::open(disk).expect("formatted");
+        assert_eq!(store.commit(&payload(generation), *code), Ok(generation));
+        disk = store.into_device();
+    }
+    disk.with(Failure::Never)
 }
 
 /// Opens and loads; the payload must be that of its generation.
