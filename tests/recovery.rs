@@ -3,7 +3,7 @@
 mod common;
 
 use bareflow::store::SECTOR_BYTES;
-use common::qemu::{Boot, Guest, TIMEOUT, code, fresh_store};
+use common::qemu::{Boot, Guest, TIMEOUT, code, format_store, fresh_store};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -29,7 +29,8 @@ impl TwoGenerations {
         static MADE: OnceLock<TwoGenerations> = OnceLock::new();
         MADE.get_or_init(|| {
             let folder = TempDir::new().expect("a temporary folder can be made");
-            let store = fresh_store(&folder);
+            // Small, for it is copied for every test.
+            let store = format_store(&folder, &["--mib", "4"]);
             let boots = [1, 2].map(|_| program(&store));
             TwoGenerations { bytes: fs::read(store).expect("the store can be read"), output: boots[1].output() }
         })

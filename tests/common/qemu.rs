@@ -205,8 +205,13 @@ impl Boot {
 
 /// A formatted store in `folder`.
 pub fn fresh_store(folder: &TempDir) -> PathBuf {
+    format_store(folder, &[])
+}
+
+/// A store that is made with these options.
+pub fn format_store(folder: &TempDir, options: &[&str]) -> PathBuf {
     let path = folder.path().join("store.img");
-    let output = Command::new(built("bareflow")).args(["store", "format"]).arg(&path).output();
+    let output = Command::new(built("bareflow")).args(["store", "format"]).args(options).arg(&path).output();
     let output = output.expect("the bareflow command can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     path

@@ -16,7 +16,7 @@ pub enum Command {
     /// Makes FILE an empty store; the kernel never does this itself
     Format {
         /// Size of a file that does not exist yet
-        #[arg(long, default_value_t = 16, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+        #[arg(long, default_value_t = 64, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
         mib: u64,
         /// Discards what an existing file holds
         #[arg(long)]
@@ -47,8 +47,9 @@ fn format(file: &Path, mib: u64, force: bool) -> Result<()> {
     let disk = disk.with_context(|| format!("cannot make {}", file.display()))?;
     let mut id = [0; 16];
     SystemEntropy.fill(&mut id);
-    let store = Store::format(disk, id).with_context(|| format!("cannot format {}", file.display()))?;
-    println!("{}: an empty store for profiles of up to {} kB", file.display(), store.capacity() / 1000);
+    let mut store = Store::format(disk, id).with_context(|| format!("cannot format {}", file.display()))?;
+    let (profile, code) = (store.capacity() / 1000, store.code_room() / 1000);
+    println!("{}: an empty store for profiles of up to {profile} kB and code of up to {code} kB", file.display());
     Ok(())
 }
 
@@ -56,6 +57,12 @@ fn show(file: &Path) -> Result<()> {
     let mut store = open(file)?;
     let found = store.load_with(u64::MAX, Profile::decode);
     println!("{found}");
+    println!("format version {}, for profiles of up to {} kB", store.version(), store.capacity() / 1000);
+    match store.load_code(u64::MAX) {
+        Ok(Some(code)) => println!("code of generation {}: {} bytes", found.generation, code.len()),
+        Ok(None) => println!("no code"),
+        Err(fault) => println!("no code: {fault}"),
+    }
     println!("boots from it in a row that did not end: {}", store.attempts());
     if let Some(profile) = found.payload {
         println!("boots recorded: {}, functions known: {}", profile.last_boot(), profile.functions.len());
