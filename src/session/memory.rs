@@ -166,7 +166,14 @@ impl<'d> Recalled<'d> {
         let saved = learned.and_then(|Learned { profile, left_out, code }| {
             let bytes = profile.encode().map_err(|error| error.to_string())?;
             let code = code.sealed(key);
-            let generation = store.commit(&bytes, code.as_stored()).map_err(|error| error.to_string())?;
+            let committed = match store.commit(&bytes, code.as_stored()) {
+                Err(error) if matches!(code, PreparedCode::New(_)) => {
+                    note(&format!("the code was not saved: {error}"));
+                    store.commit(&bytes, Code::Same)
+                }
+                committed => committed,
+            };
+            let generation = committed.map_err(|error| error.to_string())?;
             Ok(format!("profile saved as generation {generation}{}", left_out.map_or_else(String::new, without)))
         });
         match saved {

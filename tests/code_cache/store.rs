@@ -74,6 +74,30 @@ impl BlockDevice for Disk {
     }
 }
 
+/// A disk that fails to write from a sector on.
+struct WornOut(Disk, u64);
+
+impl BlockDevice for WornOut {
+    fn sectors(&self) -> u64 {
+        self.0.sectors()
+    }
+
+    fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), BlockError> {
+        self.0.read(first, buffer)
+    }
+
+    fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), BlockError> {
+        match first < self.1 {
+            true => self.0.write(first, bytes),
+            false => Err(BlockError { operation: "write", sector: first, reason: "worn out".into() }),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), BlockError> {
+        self.0.flush()
+    }
+}
+
 /// Offers a way to say a number.
 struct Say(Rc<Cell<u64>>);
 
@@ -125,7 +149,12 @@ fn boot_with(disk: &mut Disk, options: Options, key: Option<Key>) -> (Report, Ve
 }
 
 #[track_caller]
-fn boot_program(disk: &mut Disk, bytes: &'static [u8], options: Options, key: Option<Key>) -> (Report, Vec<String>) {
+fn boot_program(
+    disk: &mut dyn BlockDevice,
+    bytes: &'static [u8],
+    options: Options,
+    key: Option<Key>,
+) -> (Report, Vec<String>) {
     let session = Session { name: "sample".into(), bytes, options, shipped: None, key, ticks_before: 0 };
     let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
     let (said, mut notes) = (Rc::default(), Vec::new());
@@ -241,6 +270,25 @@ fn a_boot_that_does_not_use_the_code_leaves_it() {
     assert!(report.row.code_loaded == 0 && report.row.functions_compiled_this_boot >= loaded, "{report:#?}");
     drop(first);
     assert_eq!(functions(&boot(&mut disk)), (loaded, 0, 0));
+}
+
+#[test]
+fn code_that_cannot_be_written_costs_neither_the_profile_nor_older_code() {
+    let _alone = alone();
+    // Code slots of this size begin at sector 144.
+    let mut worn_out = WornOut(Disk::formatted(256), 144);
+    for generation in 0..3 {
+        let (report, notes) = boot_program(&mut worn_out, program(0), between_boots(), None);
+        assert_eq!((report.row.generation, report.row.code_loaded), (generation, 0));
+        let is_said =
+            |note: &String| note.starts_with("the code was not saved: store: disk write failed at sector 144");
+        assert!(notes.iter().any(is_said), "{notes:?}");
+    }
+    let (disk, _) = settled(None);
+    let mut worn_out = WornOut(disk, 144);
+    let (_, notes) = boot_program(&mut worn_out, program(9), between_boots(), None);
+    assert!(notes.iter().any(|note| note.starts_with("the code was not saved: ")), "{notes:?}");
+    assert!(worn_out.0.has_code());
 }
 
 #[test]
