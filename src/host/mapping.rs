@@ -61,13 +61,6 @@ impl Mapping {
         Ok(whole)
     }
 
-    /// Maps `file` from its start, shared.
-    pub fn of_file(file: libc::c_int, len_bytes: usize, access: Access) -> io::Result<Self> {
-        // SAFETY: as in `reserve`.
-        let address = unsafe { libc::mmap(ptr::null_mut(), len_bytes, access.protection(), libc::MAP_SHARED, file, 0) };
-        Self::checked(address, len_bytes)
-    }
-
     fn checked(address: *mut libc::c_void, len_bytes: usize) -> io::Result<Self> {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());

@@ -3,8 +3,10 @@
 use alloc::boxed::Box;
 use core::ops::Range;
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use super::mapping::{Access, Mapping};
@@ -69,9 +71,10 @@ pub fn platform_with_stack(cpu: CpuFeatures, stack: StackSize) -> io::Result<Pla
     })
 }
 
+/// Code is written through the file behind its mapping: no address of it can be written to.
 struct HostCode {
     near: Rc<Mapping>,
-    writable: Mapping,
+    file: File,
 }
 
 impl HostCode {
@@ -83,14 +86,10 @@ impl HostCode {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor is open and nobody else's.
-        let file = unsafe { OwnedFd::from_raw_fd(file) };
-        // SAFETY: plain system call on an open descriptor.
-        if unsafe { libc::ftruncate(file.as_raw_fd(), CODE_BYTES as libc::off_t) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let file = unsafe { File::from_raw_fd(file) };
+        file.set_len(CODE_BYTES as u64)?;
         near.place_file(file.as_raw_fd(), CODE_BYTES, Access::ReadExecute)?;
-        let writable = Mapping::of_file(file.as_raw_fd(), CODE_BYTES, Access::ReadWrite)?;
-        Ok(Self { near, writable })
+        Ok(Self { near, file })
     }
 }
 
@@ -107,18 +106,17 @@ impl CodeMemory for HostCode {
         if offset.checked_add(bytes.len()).is_none_or(|end| end > CODE_BYTES) {
             return Err(OutOfMemory);
         }
-        // SAFETY: the range was checked to lie in the writable mapping, which no reference points into.
-        let place = unsafe { core::slice::from_raw_parts_mut(self.writable.address().add(offset), bytes.len()) };
-        place.copy_from_slice(bytes);
-        // A write through another address is seen after a serialising instruction (Intel SDM volume 3, 10.1.3).
+        self.file.write_all_at(bytes, offset as u64).map_err(|_| OutOfMemory)?;
+        // What was not written through this address is seen after a serialising instruction (Intel SDM volume 3, 10.1.3).
         raw_cpuid::cpuid!(0);
         Ok(())
     }
 
     fn bytes(&self, range: Range<usize>) -> &[u8] {
         assert!(range.start <= range.end && range.end <= CODE_BYTES, "no code at {range:#x?}");
-        // SAFETY: the range lies in the writable mapping, which is written only through `&mut self`.
-        unsafe { core::slice::from_raw_parts(self.writable.address().add(range.start), range.len()) }
+        // SAFETY: the range lies in the mapping of code, behind which is the file as long as it is there; that is written only
+        // through `&mut self`.
+        unsafe { core::slice::from_raw_parts(self.near.address().add(range.start), range.len()) }
     }
 }
 
