@@ -1,6 +1,7 @@
 //! Assembles the libc's WebAssembly text, names the build, and passes the kernel's link arguments.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 fn main() {
@@ -40,7 +41,7 @@ fn assemble(sources: &[PathBuf], without: &str, module: &Path) {
 }
 
 /// What a kernel and a command of one build are made of. Named by content, not by commit: what was changed and not committed
-/// is another build, and sources without a history have a name too.
+/// is another build, and sources without a history have a name too. The compiler and how it is asked to compile are part of it.
 const SOURCES: [&str; 6] = ["Cargo.toml", "Cargo.lock", "build.rs", "linker.ld", "boot", "src"];
 
 fn name_build(root: &Path) {
@@ -49,14 +50,22 @@ fn name_build(root: &Path) {
         println!("cargo:rerun-if-changed={source}");
         hash_source(&root.join(source), source, &mut hash);
     }
+    let compiler = Command::new(env::var_os("RUSTC").expect("cargo sets RUSTC")).arg("--version").output();
+    let compiler = compiler.expect("the compiler says its version").stdout;
+    let profile = ["PROFILE", "OPT_LEVEL", "DEBUG"].map(|name| env::var(name).unwrap_or_default()).join(" ");
+    hash_bytes(compiler.into_iter().chain(profile.into_bytes()), &mut hash);
     println!("cargo:rustc-env=BAREFLOW_BUILD={:012x}", hash & 0xffff_ffff_ffff);
+}
+
+fn hash_bytes(bytes: impl Iterator<Item = u8>, hash: &mut u64) {
+    bytes.for_each(|byte| *hash = (*hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
 }
 
 /// Takes in the file, or every file of the folder, at `path`, with its `name` below the checkout.
 fn hash_source(path: &Path, name: &str, hash: &mut u64) {
     if !path.is_dir() {
         let content = fs::read(path).unwrap_or_else(|error| panic!("cannot read {name}: {error}"));
-        name.bytes().chain(content).for_each(|byte| *hash = (*hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+        hash_bytes(name.bytes().chain(content), hash);
         return;
     }
     let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("cannot list {name}: {error}"));
