@@ -87,12 +87,12 @@ impl Engine {
             self.allocator.take_back(state_before);
             return self.reject(head.functions.len(), error.to_string());
         }
-        if let Err(error) = self.take_over(image) {
+        if let Err(error) = self.take_over(image, is_known) {
             self.reject(head.functions.len(), error.to_string());
         }
     }
 
-    fn take_over(&mut self, image: &Image<'_>) -> Result<(), EngineError> {
+    fn take_over(&mut self, image: &Image<'_>, is_known: bool) -> Result<(), EngineError> {
         let head = &image.head;
         self.take_over_counters(head)?;
         if self.options.cache == Cache::Verify
@@ -118,7 +118,8 @@ impl Engine {
             let reason = format!("the program has another {} now", self.program.info(*first).name);
             self.reject(changed.len(), reason);
         }
-        self.loaded_pieces = Some(head.pieces.len()).filter(|_| changed.is_empty());
+        // Another program wants an image of its own, be it of the same code.
+        self.loaded_pieces = Some(head.pieces.len()).filter(|_| is_known);
         Ok(())
     }
 
