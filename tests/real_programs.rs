@@ -6,8 +6,12 @@
 mod common;
 #[path = "real_programs/download.rs"]
 mod download;
+#[path = "common/processes.rs"]
+mod processes;
 #[path = "common/programs.rs"]
 mod programs;
+#[path = "real_programs/remembered.rs"]
+mod remembered;
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
