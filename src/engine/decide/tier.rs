@@ -49,6 +49,10 @@ pub const LOOP_ROUNDS_PER_CALL: u64 = 100;
 /// A value must make up this many percent of a site's calls to be specialised for. .NET uses the same share.
 pub const DOMINANT_PERCENT: u64 = 50;
 
+/// A value that the site is specialised for stays so down to this share: what is counted by samples varies, and a decision
+/// must not change for that.
+const STILL_DOMINANT_PERCENT: u64 = 40;
+
 /// A site needs this many recorded calls before a decision at boot.
 pub const SITE_MINIMUM: u64 = 64;
 
@@ -78,8 +82,9 @@ pub fn dominant_value(site: &SiteRecord, minimum: u64) -> Option<u64> {
         return None;
     }
     let (top, _) = site.values.dominant().filter(|(top, _)| !is_dropped(site, top.value))?;
+    let percent = if site.chosen.contains(&top.value) { STILL_DOMINANT_PERCENT } else { DOMINANT_PERCENT };
     let share = u128::from(top.count) * 100;
-    (share >= u128::from(site.values.total) * u128::from(DOMINANT_PERCENT)).then_some(top.value)
+    (share >= u128::from(site.values.total) * u128::from(percent)).then_some(top.value)
 }
 
 /// A size is tested for if at least this many percent of the calls that reach the test have it, for a test costs two
@@ -238,6 +243,18 @@ mod tests {
     fn a_value_dominates_from_half_of_the_calls_on() {
         assert_eq!(dominant_value(&site(&[(512, 500), (24, 300), (8, 200)]), SITE_MINIMUM), Some(512));
         assert_eq!(dominant_value(&site(&[(512, 499), (24, 301), (8, 200)]), SITE_MINIMUM), None);
+    }
+
+    #[test]
+    fn a_value_that_is_chosen_dominates_from_two_fifths_on() {
+        let mut record = site(&[(512, 400), (24, 350), (8, 250)]);
+        assert_eq!(dominant_value(&record, SITE_MINIMUM), None);
+        record.chosen = alloc::vec![24];
+        assert_eq!(dominant_value(&record, SITE_MINIMUM), None, "another one is more frequent");
+        record.chosen = alloc::vec![512];
+        assert_eq!(dominant_value(&record, SITE_MINIMUM), Some(512));
+        record.values.record(8, 20);
+        assert_eq!(dominant_value(&record, SITE_MINIMUM), None);
     }
 
     #[test]
