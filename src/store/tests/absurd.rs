@@ -190,7 +190,7 @@ proptest! {
                 prop_assert_eq!((found.generation, found.payload), (generation, Some(payload)));
             }
             Err(error) if begun.is_ok() => {
-                let fits = payload.len() as u64 <= room && new_code.is_none_or(|code| code.len() as u64 <= code_room);
+                let fits = room > 0 && payload.len() as u64 <= room && new_code.is_none_or(|code| code.len() as u64 <= code_room);
                 prop_assert!(!fits || error == StoreError::NoGenerationLeft, "{}", error);
                 prop_assert_eq!(store.end_attempt(), Ok(()));
                 // What was passed over stays suspected.
