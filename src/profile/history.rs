@@ -1,7 +1,7 @@
 //! The bounded history of boots.
 //!
 //! Kept are the first [`FIRST_ROWS`], which show the curve falling, and the newest [`NEWEST_ROWS`]; rows between are
-//! dropped. A row takes about 46 encoded bytes, so the history adds at most some 46 KB to a stored profile.
+//! dropped. A row takes about 60 encoded bytes, so the history adds at most some 60 KB to a stored profile.
 
 use super::{BootRow, Profile};
 

@@ -1,20 +1,21 @@
-//! `bareflow bench-boots`: boots many times on one store and draws how the program's ticks fall.
+//! `bareflow bench-boots`: boots many times on one store and draws how the ticks of a boot fall.
 
 use crate::boot::{grouped, lock_store};
 use crate::pc::{PcArgs, checkout};
 use crate::status::Status;
-use crate::svg::{Chart, Series};
+use crate::svg::{Chart, Layer};
 use anyhow::{Context, Result, bail};
 use bareflow::host::qemu::{Ending, Machine, Outcome};
 use bareflow::profile::BootRow;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The columns of `boots.csv`: the fields of [`BootRow`], in its order.
-const COLUMNS: [&str; 26] = [
+/// The columns of `boots.csv`: the fields of [`Boot`], in its order.
+const COLUMNS: [&str; 28] = [
     "boot",
     "generation",
     "program",
@@ -41,7 +42,29 @@ const COLUMNS: [&str; 26] = [
     "libc_functions_total",
     "libc_functions_compiled",
     "libc_code_bytes",
+    "ticks_save",
+    "code_reason",
 ];
+
+/// What a boot reported.
+#[derive(Default, Serialize, Deserialize)]
+struct Boot {
+    #[serde(flatten)]
+    row: BootRow,
+    ticks_save: u64,
+    code_reason: String,
+}
+
+impl Boot {
+    /// Ticks that are none of the program's and none of the compiler's: from the kernel's entry to the program's first
+    /// instruction, and what is said at the end.
+    fn ticks_beside(&self) -> u64 {
+        let BootRow { ticks_program, ticks_compile, ticks_prepare, ticks_total, .. } = self.row;
+        [ticks_program, ticks_compile, ticks_prepare, self.ticks_save]
+            .into_iter()
+            .fold(ticks_total, u64::saturating_sub)
+    }
+}
 
 /// Boots a program N times on one fresh store, counting instructions, and writes boots.csv and boots.svg
 #[derive(clap::Args)]
@@ -75,19 +98,19 @@ pub fn run(mut args: Args) -> Result<Status> {
     let mut machine = args.pc.machine(&out.join("boots.iso"), &args.words.join(" "), &program, &args.args)?;
     machine.store = Some(store);
 
-    let mut bench = Bench { rows: Vec::new(), output: None };
+    let mut bench = Bench { boots: Vec::new(), output: None };
     for boot in 1..=args.boots {
         let outcome = machine.run(args.pc.timeout())?;
-        let row = bench.check(boot, &machine, &outcome)?;
+        let report = bench.check(boot, &machine, &outcome)?;
         if !args.json {
-            let line = progress(&row, args.boots, &bench.rows, outcome.elapsed.as_secs_f64());
+            let line = progress(&report, args.boots, &bench.boots, outcome.elapsed.as_secs_f64());
             writeln!(io::stdout(), "{line}")?;
         }
-        bench.rows.push(row);
-        write_results(&out, &bench.rows)?;
+        bench.boots.push(report);
+        write_results(&out, &bench.boots)?;
     }
     if args.json {
-        writeln!(io::stdout(), "{}", serde_json::to_string(&bench.rows)?)?;
+        writeln!(io::stdout(), "{}", serde_json::to_string(&bench.boots)?)?;
     } else {
         writeln!(io::stdout(), "wrote boots.csv and boots.svg to {}", out.display())?;
     }
@@ -117,16 +140,17 @@ fn fresh_store(path: &Path) -> Result<(PathBuf, File)> {
 
 /// What the boots so far have shown.
 struct Bench {
-    rows: Vec<BootRow>,
+    boots: Vec<Boot>,
     /// What the program printed at the first boot, and so has to print at each.
     output: Option<String>,
 }
 
 impl Bench {
-    /// The row of boot number `boot`, if that boot is what it has to be.
-    fn check(&mut self, boot: u64, machine: &Machine, outcome: &Outcome) -> Result<BootRow> {
+    /// What boot number `boot` reported, if that boot is what it has to be.
+    fn check(&mut self, boot: u64, machine: &Machine, outcome: &Outcome) -> Result<Boot> {
         let said = || format!("boot {boot} ({}) said:\n{}{}", outcome.ending, outcome.serial.text(), outcome.messages);
-        let row = outcome.serial.boot_row().with_context(said)?;
+        let report: Boot = outcome.serial.last_report().with_context(said)?;
+        let row = &report.row;
         if !matches!(outcome.ending, Ending::PoweredOff | Ending::DebugExit(_)) {
             bail!("{}", said());
         }
@@ -142,7 +166,7 @@ impl Bench {
         if *first != output {
             bail!("boot {boot} printed something else than boot 1: {}", first_difference(first, &output));
         }
-        Ok(row)
+        Ok(report)
     }
 }
 
@@ -153,15 +177,22 @@ fn first_difference(first: &str, now: &str) -> String {
     format!("line {} was {}, now {}", line + 1, show(first), show(now))
 }
 
-fn progress(row: &BootRow, boots: u64, before: &[BootRow], seconds: f64) -> String {
-    let first = before.first().unwrap_or(row).ticks_program.max(1);
+fn progress(boot: &Boot, boots: u64, before: &[Boot], seconds: f64) -> String {
+    let Boot { row, ticks_save, .. } = boot;
+    let first = &before.first().unwrap_or(boot).row;
+    let percent = |ticks: u64, first: u64| 100.0 * ticks as f64 / first.max(1) as f64;
     format!(
-        "boot {:>2}/{boots}  program {:>14} ticks ({:5.1} %)  compile {:>13}  \
-         functions {}/{}: {} baseline, {} optimised, {} specialised  {seconds:.1} s",
+        "boot {:>2}/{boots}  total {:>14} ticks ({:5.1} %)  program {:>14} ({:5.1} %)  compile {:>13}  load {:>11}  \
+         save {:>11}  prepare {:>13}  functions {}/{}: {} baseline, {} optimised, {} specialised  {seconds:.1} s",
         row.boot,
+        grouped(row.ticks_total),
+        percent(row.ticks_total, first.ticks_total),
         grouped(row.ticks_program),
-        100.0 * row.ticks_program as f64 / first as f64,
+        percent(row.ticks_program, first.ticks_program),
         grouped(row.ticks_compile),
+        grouped(row.ticks_load),
+        grouped(*ticks_save),
+        grouped(row.ticks_prepare),
         row.functions_called,
         row.functions_total,
         row.functions_baseline,
@@ -170,19 +201,19 @@ fn progress(row: &BootRow, boots: u64, before: &[BootRow], seconds: f64) -> Stri
     )
 }
 
-fn write_results(folder: &Path, rows: &[BootRow]) -> Result<()> {
-    for (name, text) in [("boots.csv", csv(rows)?), ("boots.svg", chart(rows).to_svg())] {
+fn write_results(folder: &Path, boots: &[Boot]) -> Result<()> {
+    for (name, text) in [("boots.csv", csv(boots)?), ("boots.svg", chart(boots).to_svg())] {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
 
-fn csv(rows: &[BootRow]) -> Result<String> {
+fn csv(boots: &[Boot]) -> Result<String> {
     let mut csv = COLUMNS.join(",") + "\n";
-    for row in rows {
-        let row = serde_json::to_value(row)?;
-        let cells: Vec<String> = COLUMNS.iter().map(|column| cell(&row[column])).collect();
+    for boot in boots {
+        let boot = serde_json::to_value(boot)?;
+        let cells: Vec<String> = COLUMNS.iter().map(|column| cell(&boot[column])).collect();
         csv += &(cells.join(",") + "\n");
     }
     Ok(csv)
@@ -197,16 +228,23 @@ fn cell(value: &serde_json::Value) -> String {
     }
 }
 
-fn chart(rows: &[BootRow]) -> Chart {
-    let points = |ticks: fn(&BootRow) -> u64| rows.iter().map(|row| (row.boot, ticks(row))).collect();
-    let program = rows.first().map_or("", |row| &row.program);
+/// What a person waits for, one part on top of the other.
+fn chart(boots: &[Boot]) -> Chart {
+    let layer = |label: &str, colour: &'static str, ticks: fn(&Boot) -> u64| Layer {
+        label: label.to_owned(),
+        colour,
+        points: boots.iter().map(|boot| (boot.row.boot, ticks(boot))).collect(),
+    };
+    let program = boots.first().map_or("", |boot| &boot.row.program);
     Chart {
         title: format!("{program}: ticks per boot, on one store"),
         x_label: "boot".into(),
         y_label: "ticks (retired instructions)".into(),
-        series: vec![
-            Series { label: "running the program".into(), colour: "#0b6e99", points: points(|row| row.ticks_program) },
-            Series { label: "compiling".into(), colour: "#c2571a", points: points(|row| row.ticks_compile) },
+        layers: vec![
+            layer("booting", "#8d99a6", Boot::ticks_beside),
+            layer("running the program", "#0b6e99", |boot| boot.row.ticks_program),
+            layer("compiling", "#c2571a", |boot| boot.row.ticks_compile),
+            layer("preparing the next boot and saving", "#5d8a3a", |boot| boot.row.ticks_prepare + boot.ticks_save),
         ],
     }
 }
@@ -216,8 +254,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_columns_are_the_fields_of_a_row_in_order() {
-        let row = serde_json::to_string(&BootRow::default()).unwrap();
+    fn the_columns_are_the_fields_of_a_report_in_order() {
+        let row = serde_json::to_string(&Boot::default()).unwrap();
         let places: Vec<_> = COLUMNS.iter().map(|column| row.find(&format!("\"{column}\":")).unwrap()).collect();
         assert!(places.is_sorted());
         assert_eq!(row.matches("\":").count(), COLUMNS.len());
@@ -227,8 +265,17 @@ mod tests {
     fn a_row_becomes_a_line_with_awkward_names_quoted() {
         let row =
             BootRow { boot: 2, program: "a \"b\",c".into(), exit_code: -1, guards_failed: 9, ..BootRow::default() };
-        let line = csv(&[row]).unwrap().lines().nth(1).unwrap().to_owned();
-        assert_eq!(line, "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0");
+        let line = csv(&[Boot { row, ..Boot::default() }]).unwrap().lines().nth(1).unwrap().to_owned();
+        assert_eq!(line, "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0,0,");
+    }
+
+    #[test]
+    fn the_layers_add_up_to_the_whole_boot() {
+        let row =
+            BootRow { ticks_program: 20, ticks_compile: 30, ticks_prepare: 5, ticks_total: 100, ..BootRow::default() };
+        let chart = chart(&[Boot { row, ticks_save: 7, code_reason: String::new() }]);
+        let ticks: Vec<u64> = chart.layers.iter().map(|layer| layer.points[0].1).collect();
+        assert_eq!(ticks, [38, 20, 30, 12]);
     }
 
     #[test]

@@ -37,11 +37,14 @@ pub fn show(profile: &Profile, json: bool, program: Option<&Path>) -> Result<()>
 }
 
 fn show_boots(profile: &Profile) {
-    println!("  boot  program ticks  compile ticks  called  baseline  optimised  specialised  guards passed  failed");
+    println!(
+        "  boot    total ticks  program ticks  compile ticks  called  baseline  optimised  specialised  guards passed  failed"
+    );
     for row in &profile.boots {
         println!(
-            "{:>6}  {:>13}  {:>13}  {:>6}  {:>8}  {:>9}  {:>11}  {:>13}  {:>6}",
+            "{:>6}  {:>13}  {:>13}  {:>13}  {:>6}  {:>8}  {:>9}  {:>11}  {:>13}  {:>6}",
             row.boot,
+            row.ticks_total,
             row.ticks_program,
             row.ticks_compile,
             row.functions_called,

@@ -1,19 +1,20 @@
-//! A line chart as SVG.
+//! A chart of stacked areas as SVG.
 
-/// Lines over a common x axis. Both axes start at 0 or 1 and hold whole numbers.
+/// Areas over a common x axis, each on top of the one before. Both axes start at 0 or 1 and hold whole numbers.
 pub struct Chart {
     pub title: String,
     pub x_label: String,
     pub y_label: String,
-    pub series: Vec<Series>,
+    /// The lowest first; all have points at the same x.
+    pub layers: Vec<Layer>,
 }
 
-/// One line of a chart.
-pub struct Series {
+/// One area of a chart.
+pub struct Layer {
     pub label: String,
     /// As SVG writes it.
     pub colour: &'static str,
-    /// (x, y), x ascending.
+    /// (x, height of the area there), x ascending.
     pub points: Vec<(u64, u64)>,
 }
 
@@ -24,7 +25,7 @@ const RIGHT: f64 = WIDTH - 30.0;
 const TOP: f64 = 84.0;
 const BOTTOM: f64 = HEIGHT - 60.0;
 const STYLE: &str = "text{font:13px sans-serif;fill:#333}.title{font-size:16px;font-weight:bold}\
-                     .grid{stroke:#ddd}.axis{stroke:#333}.line{fill:none;stroke-width:2}";
+                     .grid{stroke:#ddd}.axis{stroke:#333}.area{fill-opacity:.75;stroke-width:1.5}";
 
 impl Chart {
     pub fn to_svg(&self) -> String {
@@ -36,8 +37,12 @@ impl Chart {
         svg += &text(LEFT, 30.0, "class=\"title\"", &self.title);
         svg += &self.legend();
         svg += &self.axes(&scale);
-        for series in &self.series {
-            svg += &series.to_svg(&scale);
+        let mut below: Vec<u64> = Vec::new();
+        for layer in &self.layers {
+            below.resize(layer.points.len(), 0);
+            let above: Vec<u64> = layer.points.iter().zip(&below).map(|(point, y)| y.saturating_add(point.1)).collect();
+            svg += &layer.to_svg(&scale, &below, &above);
+            below = above;
         }
         svg + "</svg>\n"
     }
@@ -45,10 +50,11 @@ impl Chart {
     fn legend(&self) -> String {
         let mut legend = String::new();
         let mut x = LEFT;
-        for series in &self.series {
-            legend += &format!("<path class=\"line\" stroke=\"{}\" d=\"M{x} 52h24\"/>\n", series.colour);
-            legend += &text(x + 30.0, 56.0, "", &series.label);
-            x += 60.0 + 7.5 * series.label.chars().count() as f64;
+        for Layer { label, colour, .. } in &self.layers {
+            legend +=
+                &format!("<path class=\"area\" fill=\"{colour}\" stroke=\"{colour}\" d=\"M{x} 46h24v11h-24z\"/>\n");
+            legend += &text(x + 30.0, 56.0, "", label);
+            x += 60.0 + 7.0 * label.chars().count() as f64;
         }
         legend
     }
@@ -73,19 +79,25 @@ impl Chart {
     }
 }
 
-impl Series {
-    fn to_svg(&self, scale: &Scale) -> String {
+impl Layer {
+    /// The area between two rows of heights, and a spot at each point that tells its own height.
+    fn to_svg(&self, scale: &Scale, below: &[u64], above: &[u64]) -> String {
         let colour = self.colour;
-        let at = |&(x, y): &(u64, u64)| (scale.x(x), scale.y(y));
-        let path: Vec<String> = self.points.iter().map(at).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-        let mut svg = match path.is_empty() {
-            true => String::new(),
-            false => format!("<path class=\"line\" stroke=\"{colour}\" d=\"M{}\"/>\n", path.join("L")),
+        let places = |heights: &[u64]| -> Vec<String> {
+            let points = self.points.iter().zip(heights);
+            points.map(|(point, y)| format!("{:.1} {:.1}", scale.x(point.0), scale.y(*y))).collect()
         };
-        for point in &self.points {
-            let ((x, y), value) = (at(point), point.1);
-            svg += &format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"><title>");
-            svg += &format!("{}: {value}</title></circle>\n", escape(&self.label));
+        let (mut edge, upper) = (places(below), places(above));
+        let mut svg = String::new();
+        if !edge.is_empty() {
+            edge.extend(upper.into_iter().rev());
+            svg +=
+                &format!("<path class=\"area\" fill=\"{colour}\" stroke=\"{colour}\" d=\"M{}z\"/>\n", edge.join("L"));
+        }
+        for ((x, ticks), y) in self.points.iter().zip(above) {
+            let (x, y) = (scale.x(*x), scale.y(*y));
+            svg += &format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"><title>");
+            svg += &format!("{}: {ticks}</title></circle>\n", escape(&self.label));
         }
         svg
     }
@@ -100,9 +112,13 @@ struct Scale {
 
 impl Scale {
     fn of(chart: &Chart) -> Self {
-        let points = || chart.series.iter().flat_map(|series| &series.points);
-        let last_x = points().map(|point| point.0).max().unwrap_or(1).max(2);
-        let top = points().map(|point| point.1).max().unwrap_or(0).max(1);
+        let last_x = chart.layers.iter().flat_map(|layer| &layer.points).map(|point| point.0).max().unwrap_or(1).max(2);
+        let count = chart.layers.first().map_or(0, |layer| layer.points.len());
+        let height = |index: usize| {
+            let heights = chart.layers.iter().filter_map(|layer| layer.points.get(index));
+            heights.fold(0, |sum: u64, point| sum.saturating_add(point.1))
+        };
+        let top = (0..count).map(height).max().unwrap_or(0).max(1);
         let y_step = round_step(top.div_ceil(5));
         Scale { last_x, y_step, y_steps: top.div_ceil(y_step) }
     }
@@ -162,9 +178,11 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Two layers of these heights each.
     fn chart(points: Vec<(u64, u64)>) -> Chart {
-        let series = vec![Series { label: "a<b".into(), colour: "red", points }];
-        Chart { title: "t&u".into(), x_label: "x".into(), y_label: "y".into(), series }
+        let layer = |label: &str| Layer { label: label.into(), colour: "red", points: points.clone() };
+        let layers = vec![layer("a<b"), layer("c")];
+        Chart { title: "t&u".into(), x_label: "x".into(), y_label: "y".into(), layers }
     }
 
     #[test]
@@ -174,12 +192,23 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_point_lies_inside_and_zero_on_the_axis() {
+    fn the_highest_sum_lies_inside_and_zero_on_the_axis() {
         let chart = chart(vec![(1, 173_000_000), (2, 0), (40, 12)]);
         let scale = Scale::of(&chart);
-        assert!(scale.y(173_000_000) >= TOP);
+        assert!(scale.y(346_000_000) >= TOP);
         assert_eq!(scale.y(0), BOTTOM);
         assert!(scale.x_marks().count() <= 21 && scale.y_marks().count() <= 6);
+    }
+
+    #[test]
+    fn areas_lie_on_top_of_each_other() {
+        let chart = chart(vec![(1, 10), (2, 20)]);
+        let scale = Scale::of(&chart);
+        let place = |x, y| format!("{:.1} {:.1}", scale.x(x), scale.y(y));
+        let area = |corners: [(u64, u64); 4]| corners.map(|(x, y)| place(x, y)).join("L");
+        let svg = chart.to_svg();
+        assert!(svg.contains(&area([(1, 0), (2, 0), (2, 20), (1, 10)])), "{svg}");
+        assert!(svg.contains(&area([(1, 10), (2, 20), (2, 40), (1, 20)])), "{svg}");
     }
 
     #[test]

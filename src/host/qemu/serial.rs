@@ -4,6 +4,7 @@
 //! that begin with [`KERNEL`], reports (`BAREFLOW {json}`), and between them the program's output.
 
 use crate::profile::BootRow;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
@@ -102,8 +103,13 @@ impl Serial {
         reports.into_iter().rfind(|report| report["event"] == event).ok_or(ReportError::Missing)
     }
 
-    /// The row that the boot's last report gives. Lines before it that look like one are the program's.
+    /// The row that the boot's last report gives.
     pub fn boot_row(&self) -> Result<BootRow, ReportError> {
+        self.last_report()
+    }
+
+    /// What the report that ended the boot says. Lines before it that look like one are the program's.
+    pub fn last_report<T: DeserializeOwned>(&self) -> Result<T, ReportError> {
         let text = self.kernel_text();
         let line = text.lines().rfind(|line| line.starts_with(REPORT)).ok_or(ReportError::Missing)?;
         let report = parse(line)?;
