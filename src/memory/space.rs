@@ -134,8 +134,17 @@ impl AddressSpace {
                 self.map_large(frames, page, frame, access)?;
                 offset += LARGE_PAGE_BYTES;
             } else {
-                self.map(frames, page, frame, access)?;
-                offset += PAGE_BYTES;
+                // All that one table holds: to look it up takes longer than to fill its entries.
+                let table = self.table_or_create(frames, page, 1)?;
+                let end = bytes.min(offset + LARGE_PAGE_BYTES - page % LARGE_PAGE_BYTES);
+                for offset in (offset..end).step_by(PAGE_BYTES as usize) {
+                    let entry = entry(frames.physical(), table, start + offset, 1);
+                    if !entry.is_unused() {
+                        return Err(MemoryError::AlreadyMapped { page: start + offset });
+                    }
+                    entry.set_addr(PhysAddr::new(physical + offset), access.flags());
+                }
+                offset = end;
             }
         }
         Ok(())
@@ -188,6 +197,12 @@ impl AddressSpace {
         address: u64,
         level: u32,
     ) -> Result<&'a mut PageTableEntry, MemoryError> {
+        let table = self.table_or_create(frames, address, level)?;
+        Ok(entry(frames.physical(), table, address, level))
+    }
+
+    /// The physical address of the table of `level` that covers `address`.
+    fn table_or_create(&mut self, frames: &mut Frames, address: u64, level: u32) -> Result<u64, MemoryError> {
         let mut table = self.top;
         for upper in (level + 1..=TOP_LEVEL).rev() {
             let next = entry(frames.physical(), table, address, upper);
@@ -201,7 +216,7 @@ impl AddressSpace {
                 table = next.addr().as_u64();
             }
         }
-        Ok(entry(frames.physical(), table, address, level))
+        Ok(table)
     }
 
     fn set_slot(&self, frames: &Frames, address: u64, pointers: u64) {
