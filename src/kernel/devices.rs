@@ -1,6 +1,7 @@
 //! The machine's devices, brought up and adapted to the seams of the layers above.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -8,7 +9,7 @@ use super::terminal::Terminal;
 use super::{BootInformation, FirmwareMemory};
 use crate::arch::interrupts;
 use crate::drivers::ata::{self, ChannelPorts};
-use crate::drivers::clock::{Clock, RateSource};
+use crate::drivers::clock::Clock;
 use crate::drivers::console::{Console, VgaText};
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::pci::{self, ConfigPorts};
@@ -22,7 +23,7 @@ use crate::wasi::{self, SEED_BYTES, SeededEntropy};
 /// Everything that was found.
 pub struct Devices {
     pub terminal: Terminal,
-    pub clock: Clock,
+    pub clock: Rc<Clock>,
     pub disks: Vec<AtaDisk>,
     pub soft_off: Option<SoftOff>,
     /// What did not work, for people.
@@ -46,24 +47,21 @@ impl Devices {
         let keyboard = unsafe { Keyboard::open() };
         let keyboard = keyboard.map_err(|error| problems.push(error.to_string())).ok();
         let tables = find_tables(boot);
+        let root = tables.as_ref().ok().copied();
         // SAFETY: see `find_tables`.
-        let power_timer = tables.as_ref().ok().and_then(|root| unsafe { PowerTimer::find(*root, &FirmwareMemory) });
-        let clock = Clock::start(power_timer);
-        if clock.source() == RateSource::Assumed {
-            problems.push("no timer tells how fast the clock runs: sleeping takes longer than asked".to_string());
-        }
-        let disks = find_disks(clock.hz(), &mut problems);
+        let clock = Rc::new(Clock::new(move || unsafe { PowerTimer::find(root?, &FirmwareMemory) }));
+        let disks = find_disks(&clock, &mut problems);
         let soft_off = tables.and_then(find_soft_off).map_err(|error| problems.push(error)).ok();
         interrupts::enable();
         Self { terminal: Terminal::new(serial, screen, keyboard), clock, disks, soft_off, problems }
     }
 }
 
-fn find_disks(tick_hz: u64, problems: &mut Vec<String>) -> Vec<AtaDisk> {
+fn find_disks(clock: &Rc<Clock>, problems: &mut Vec<String>) -> Vec<AtaDisk> {
     // SAFETY: nothing else uses the configuration ports.
     let devices = pci::devices(&unsafe { ConfigPorts::new() });
-    // SAFETY: nothing else uses the channels; the rate is the clock's.
-    let found = unsafe { ata::find(&devices, tick_hz) };
+    // SAFETY: nothing else uses the channels.
+    let found = unsafe { ata::find(&devices, clock) };
     let usable = |result: Result<_, ata::AtaError>| result.map_err(|error| problems.push(error.to_string())).ok();
     found.into_iter().filter_map(usable).map(AtaDisk).collect()
 }
@@ -106,12 +104,12 @@ impl BlockDevice for AtaDisk {
 
 /// The clock as the program sees it: it stands still where the CPU's counter has been set back.
 pub struct ProgramClock {
-    clock: Clock,
+    clock: Rc<Clock>,
     latest_ns: u64,
 }
 
 impl ProgramClock {
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Rc<Clock>) -> Self {
         Self { clock, latest_ns: 0 }
     }
 }
@@ -119,6 +117,10 @@ impl ProgramClock {
 impl wasi::Clock for ProgramClock {
     fn realtime_ns(&mut self) -> u64 {
         self.clock.unix_ns().unwrap_or(0)
+    }
+
+    fn file_time_ns(&mut self) -> u64 {
+        self.clock.coarse_unix_ns().unwrap_or(0)
     }
 
     fn monotonic_ns(&mut self) -> u64 {
@@ -135,12 +137,30 @@ impl wasi::Clock for ProgramClock {
     }
 }
 
-/// Random numbers for the program, from a seed of the CPU's own, or of jitter. The time goes into it too: of jitter alone
-/// it is not certain that it differs from boot to boot.
-pub fn program_entropy(clock: &Clock) -> SeededEntropy {
+/// Random numbers for the program, from a seed that is made when it first asks for some.
+pub struct ProgramEntropy {
+    clock: Rc<Clock>,
+    seeded: Option<SeededEntropy>,
+}
+
+impl ProgramEntropy {
+    pub fn new(clock: Rc<Clock>) -> Self {
+        Self { clock, seeded: None }
+    }
+}
+
+impl wasi::Entropy for ProgramEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.seeded.get_or_insert_with(|| SeededEntropy::new(seed(&self.clock))).fill(bytes);
+    }
+}
+
+/// From the CPU's own generator, or from jitter. The time goes into it too: of jitter alone it is not certain that it differs
+/// from boot to boot.
+fn seed(clock: &Clock) -> [u8; SEED_BYTES] {
     let mut seed = [0; SEED_BYTES];
     entropy::fill(&mut seed);
     let times = [clock.unix_ns().unwrap_or(0), clock.monotonic_ns()];
     seed.iter_mut().zip(times.into_iter().flat_map(u64::to_le_bytes)).for_each(|(byte, time)| *byte ^= time);
-    SeededEntropy::new(seed)
+    seed
 }

@@ -6,11 +6,11 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::RefCell;
 
-use super::devices::{AtaDisk, ProgramClock, program_entropy};
+use super::devices::{AtaDisk, ProgramClock, ProgramEntropy};
 use super::terminal::{Streams, Terminal};
 use super::{BootInformation, Module, System, TimeStampCounter, faults, options, sampler};
 use crate::arch::{ExitCode, interrupts, ticks};
-use crate::drivers::clock::Clock;
+use crate::drivers::clock::{Clock, RateSource};
 use crate::drivers::power;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
@@ -32,7 +32,7 @@ pub fn run(system: System) -> ! {
     let terminal = Rc::new(RefCell::new(devices.terminal));
     let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
     devices.problems.iter().for_each(|problem| say(problem));
-    let prepared = prepare(&boot, &terminal, devices.clock, &say);
+    let prepared = prepare(&boot, &terminal, &devices.clock, &say);
     let platform =
         platform(&mut regions, options::stack_size(&boot.command_line(), &say)).map_err(|error| error.to_string());
     let (platform, (session, imports)) = match platform.and_then(|platform| Ok((platform, prepared?))) {
@@ -45,15 +45,18 @@ pub fn run(system: System) -> ! {
     let mut disks = devices.disks;
     let disk = choose_disk(&mut disks);
     let session = Session { ticks_before: ticks::now().saturating_sub(ticks_at_entry), ..session };
-    let ticks_per_sample = sampler::start(devices.clock.hz());
+    let sampler = sampler::start();
     let said_before = terminal.borrow().ticks_writing();
     let ended = |engine: &mut Engine| {
-        sampler::stop().for_each(|(place, count)| engine.add_sample(place, count.saturating_mul(ticks_per_sample)));
+        sampler.stop().for_each(|(place, ticks)| engine.add_sample(place, ticks));
         terminal.borrow().ticks_writing().saturating_sub(said_before)
     };
     let report = session.run(platform, imports, disk, ended, &mut |line: &str| say(line));
     let lost_input = terminal.borrow().lost_input();
     say_what_was_missed(lost_input, verbose, &say);
+    if devices.clock.source_if_asked() == Some(RateSource::Assumed) {
+        say("no timer tells how fast the clock runs: sleeping takes longer than asked");
+    }
     say(&report.summary());
     terminal.borrow_mut().report(&report.line());
     let code = match (report.event, report.row.exit_code) {
@@ -80,7 +83,7 @@ fn say_what_was_missed(lost_input: u64, verbose: bool, say: &dyn Fn(&str)) {
 fn prepare(
     boot: &BootInformation,
     terminal: &Rc<RefCell<Terminal>>,
-    clock: Clock,
+    clock: &Rc<Clock>,
     say: &dyn Fn(&str),
 ) -> Result<(Session, Box<dyn Imports>), String> {
     let mut modules = boot.modules();
@@ -104,7 +107,7 @@ fn prepare(
         wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
     }
     let streams = Streams::new(Rc::clone(terminal), options::reads_console(&boot.command_line(), say));
-    let imports = wasi.build(streams, ProgramClock::new(clock), program_entropy(&clock));
+    let imports = wasi.build(streams, ProgramClock::new(Rc::clone(clock)), ProgramEntropy::new(Rc::clone(clock)));
     let options = options::engine_options(&boot.command_line(), say);
     Ok((Session { name, bytes: program.bytes, options, shipped, key: None, ticks_before: 0 }, Box::new(imports)))
 }

@@ -4,6 +4,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arch::interrupts::{self, TrapFrame};
+use crate::arch::ticks;
 use crate::drivers::pic::Irq;
 use crate::drivers::{self, timer};
 use crate::memory::layout::{CODE_BASE, CODE_BYTES};
@@ -26,21 +27,37 @@ struct Slot {
 /// An open-addressed table, written by the interrupt handler only: static, because it has no other way to it.
 static SLOTS_TABLE: [Slot; SLOTS] = [const { Slot { place: AtomicU64::new(0), count: AtomicU64::new(0) } }; SLOTS];
 
-/// Starts sampling; returns the ticks that a sample stands for.
-pub fn start(tick_hz: u64) -> u64 {
-    timer::start(SAMPLES_PER_SECOND);
-    interrupts::set_handler(Irq::Timer.vector(), on_timer);
-    tick_hz / u64::from(SAMPLES_PER_SECOND)
+/// Ticks at the newest interrupt. Static as the table is.
+static LATEST: AtomicU64 = AtomicU64::new(0);
+
+/// Sampling that goes on.
+pub struct Sampler {
+    started: u64,
+    interrupts_before: u64,
 }
 
-/// Stops sampling; every place that was interrupted, with how often.
-pub fn stop() -> impl Iterator<Item = (u64, u64)> {
-    timer::stop();
-    let used = SLOTS_TABLE.iter().map(|slot| (slot.place.load(Ordering::Relaxed), slot.count.load(Ordering::Relaxed)));
-    used.filter(|(place, _)| *place != 0)
+/// Starts sampling.
+pub fn start() -> Sampler {
+    let interrupts_before = timer::ticks();
+    timer::start(SAMPLES_PER_SECOND);
+    interrupts::set_handler(Irq::Timer.vector(), on_timer);
+    Sampler { started: ticks::now(), interrupts_before }
+}
+
+impl Sampler {
+    /// Stops sampling; every place that was interrupted, with the ticks that its samples stand for.
+    pub fn stop(self) -> impl Iterator<Item = (u64, u64)> {
+        timer::stop();
+        let interrupts = timer::ticks().saturating_sub(self.interrupts_before).max(1);
+        let ticks_per_sample = LATEST.load(Ordering::Relaxed).saturating_sub(self.started) / interrupts;
+        let slots = SLOTS_TABLE.iter();
+        let used = slots.map(|slot| (slot.place.load(Ordering::Relaxed), slot.count.load(Ordering::Relaxed)));
+        used.filter(|(place, _)| *place != 0).map(move |(place, count)| (place, count.saturating_mul(ticks_per_sample)))
+    }
 }
 
 fn on_timer(frame: &mut TrapFrame) {
+    LATEST.store(ticks::now(), Ordering::Relaxed);
     if CODE.contains(&frame.rip) {
         count(frame.rip & !(GRANULE_BYTES - 1));
     }

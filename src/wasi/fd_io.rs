@@ -147,7 +147,7 @@ impl Wasi<'_> {
         buffers: &[Span],
     ) -> Result<u32, Errno> {
         let copied = copy_out(self.tree.content(node), offset, memory, buffers)?;
-        self.tree.accessed(node, self.clock.realtime_ns());
+        self.tree.accessed(node, self.clock.file_time_ns());
         Ok(copied)
     }
 
@@ -159,7 +159,7 @@ impl Wasi<'_> {
         memory: &GuestMemory<'_>,
         buffers: &[Span],
     ) -> Result<u32, Errno> {
-        let now_ns = self.clock.realtime_ns();
+        let now_ns = self.clock.file_time_ns();
         let mut written = 0;
         for buffer in buffers {
             let start = offset.checked_add(u64::from(written)).ok_or(Errno::Fbig)?;

@@ -76,7 +76,7 @@ impl Wasi<'_> {
         if size > i64::MAX as u64 {
             return Err(Errno::Inval.into());
         }
-        Ok(self.tree.set_len(node, size, self.clock.realtime_ns())?)
+        Ok(self.tree.set_len(node, size, self.clock.file_time_ns())?)
     }
 
     /// Makes the file at least so long that it has the `len` bytes from `offset` on.
@@ -90,7 +90,7 @@ impl Wasi<'_> {
             return Err(Errno::Fbig.into());
         }
         if end > self.tree.content(node).len() as u64 {
-            self.tree.set_len(node, end, self.clock.realtime_ns())?;
+            self.tree.set_len(node, end, self.clock.file_time_ns())?;
         }
         Ok(())
     }
@@ -146,7 +146,7 @@ impl Wasi<'_> {
 
     /// Sets the times of a file or directory as `times` asks.
     pub(super) fn set_times(&mut self, node: NodeId, times: TimesRequest) -> Result<(), Errno> {
-        let now_ns = self.clock.realtime_ns();
+        let now_ns = self.clock.file_time_ns();
         let accessed_ns = time_to_set(times, TimeFlags::ATIM, TimeFlags::ATIM_NOW, times.accessed_ns, now_ns)?;
         let modified_ns = time_to_set(times, TimeFlags::MTIM, TimeFlags::MTIM_NOW, times.modified_ns, now_ns)?;
         self.tree.set_times(node, accessed_ns, modified_ns, now_ns)

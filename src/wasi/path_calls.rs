@@ -38,7 +38,7 @@ impl Wasi<'_> {
     pub(super) fn path_create_directory(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
         let place = self.lookup(memory, fd, Rights::PATH_CREATE_DIRECTORY, path, LastLink::Name)?;
         let entry = place.entry(Errno::Exist)?;
-        self.tree.create_directory(entry, self.clock.realtime_ns())?;
+        self.tree.create_directory(entry, self.clock.file_time_ns())?;
         Ok(())
     }
 
@@ -56,7 +56,7 @@ impl Wasi<'_> {
         if place.node().is_none() && place.names_directory {
             return Err(Errno::Noent.into());
         }
-        self.tree.create_link(entry, target, self.clock.realtime_ns())?;
+        self.tree.create_link(entry, target, self.clock.file_time_ns())?;
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl Wasi<'_> {
         if place.node().is_none() && place.names_directory {
             return Err(Errno::Noent.into());
         }
-        Ok(self.tree.link(node, entry, self.clock.realtime_ns())?)
+        Ok(self.tree.link(node, entry, self.clock.file_time_ns())?)
     }
 
     pub(super) fn path_rename(
@@ -94,20 +94,20 @@ impl Wasi<'_> {
         if new.names_directory && self.tree.filetype(node) != Filetype::Directory {
             return Err(Errno::Notdir.into());
         }
-        Ok(self.tree.rename(from, to, self.clock.realtime_ns())?)
+        Ok(self.tree.rename(from, to, self.clock.file_time_ns())?)
     }
 
     pub(super) fn path_remove_directory(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
         let place = self.lookup(memory, fd, Rights::PATH_REMOVE_DIRECTORY, path, LastLink::Name)?;
         let entry = place.entry(if place.is_parent() { Errno::Notempty } else { Errno::Inval })?;
-        Ok(self.tree.remove_directory(entry, self.clock.realtime_ns())?)
+        Ok(self.tree.remove_directory(entry, self.clock.file_time_ns())?)
     }
 
     pub(super) fn path_unlink_file(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
         let place = self.lookup(memory, fd, Rights::PATH_UNLINK_FILE, path, LastLink::Name)?;
         let entry = place.entry(Errno::Isdir)?;
         place.found(&self.tree)?;
-        Ok(self.tree.unlink(entry, self.clock.realtime_ns())?)
+        Ok(self.tree.unlink(entry, self.clock.file_time_ns())?)
     }
 
     /// Copies as much of the path in a symbolic link as there is room for.

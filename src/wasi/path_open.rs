@@ -57,7 +57,7 @@ impl Wasi<'_> {
         {
             match place.node() {
                 _ if place.names_directory => return Err(Errno::Isdir),
-                None => return self.tree.create_file(entry, self.clock.realtime_ns()),
+                None => return self.tree.create_file(entry, self.clock.file_time_ns()),
                 Some(_) => {}
             }
         }
@@ -72,7 +72,7 @@ impl Wasi<'_> {
             Filetype::SymbolicLink => Err(Errno::Loop),
             _ if changes && !self.tree.is_scratch(node) => Err(Errno::Rofs),
             _ if mode.contains(OpenFlags::TRUNC) => {
-                self.tree.set_len(node, 0, self.clock.realtime_ns())?;
+                self.tree.set_len(node, 0, self.clock.file_time_ns())?;
                 Ok(node)
             }
             _ => Ok(node),

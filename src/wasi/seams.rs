@@ -54,6 +54,11 @@ pub trait Clock {
     /// Since 1970-01-01T00:00:00Z, leap seconds not counted.
     fn realtime_ns(&mut self) -> u64;
 
+    /// The same for times of files: never later, and less than a second earlier. A clock that is cheap to ask keeps this body.
+    fn file_time_ns(&mut self) -> u64 {
+        self.realtime_ns()
+    }
+
     /// Since any fixed moment; never goes back.
     fn monotonic_ns(&mut self) -> u64;
 

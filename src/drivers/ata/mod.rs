@@ -11,6 +11,7 @@ mod ports;
 mod protocol;
 mod registers;
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 pub use error::{AtaError, Command};
@@ -18,6 +19,7 @@ pub use identity::Identity;
 pub use ports::{ChannelAddress, ChannelPorts, channels};
 pub use registers::{Drive, ErrorBits, Register, Registers, Status};
 
+use super::clock::Clock;
 use super::pci;
 use protocol::Transfer;
 
@@ -39,14 +41,14 @@ pub enum Found<R> {
 /// Every disk on every channel, and an error for each that answers but cannot be used.
 ///
 /// # Safety
-/// No other code uses the channels' ports, now or later; `tick_hz` ticks of the time-stamp counter take a second.
-pub unsafe fn find(devices: &[pci::Device], tick_hz: u64) -> Vec<Result<Disk<ChannelPorts>, AtaError>> {
+/// No other code uses the channels' ports, now or later.
+pub unsafe fn find(devices: &[pci::Device], clock: &Rc<Clock>) -> Vec<Result<Disk<ChannelPorts>, AtaError>> {
     let places = channels(devices).into_iter().flat_map(|channel| [(channel, Drive::Master), (channel, Drive::Slave)]);
     places
         .filter_map(|(channel, drive)| {
             // SAFETY: the caller gives us the ports. The two drives of a channel share them, and each operation
             // selects its drive first and leaves the channel idle.
-            let registers = unsafe { ChannelPorts::new(channel, tick_hz) };
+            let registers = unsafe { ChannelPorts::new(channel, Rc::clone(clock)) };
             match Disk::probe(registers, drive) {
                 Ok(Found::Disk(disk)) => Some(Ok(disk)),
                 Ok(Found::Nothing | Found::PacketDevice) => None,

@@ -3,12 +3,13 @@
 //! Two channels sit at fixed ports since the PC/AT; a PCI IDE controller in native mode states its own. Source: PCI IDE
 //! Controller Specification 1.0.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use x86_64::instructions::port::Port;
 
+use super::super::clock::Clock;
 use super::super::pci::{self, Bar};
 use super::registers::{Register, Registers};
-use crate::arch::ticks;
 
 const CLASS_STORAGE: u8 = 0x01;
 const SUBCLASS_IDE: u8 = 0x01;
@@ -53,18 +54,17 @@ fn native(controller: &pci::Device, channel: usize) -> Option<ChannelAddress> {
 }
 
 /// A channel's registers behind I/O ports.
-#[derive(Debug)]
 pub struct ChannelPorts {
     address: ChannelAddress,
-    ticks_per_ms: u64,
+    clock: Rc<Clock>,
 }
 
 impl ChannelPorts {
     /// # Safety
     /// The ports are those of an ATA channel, or of nothing, and are used only through values of this type, one
     /// operation at a time.
-    pub unsafe fn new(address: ChannelAddress, tick_hz: u64) -> Self {
-        Self { address, ticks_per_ms: (tick_hz / 1000).max(1) }
+    pub unsafe fn new(address: ChannelAddress, clock: Rc<Clock>) -> Self {
+        Self { address, clock }
     }
 
     fn port(&self, register: Register) -> Port<u8> {
@@ -122,6 +122,6 @@ impl Registers for ChannelPorts {
     }
 
     fn now_ms(&mut self) -> u64 {
-        ticks::now() / self.ticks_per_ms
+        self.clock.monotonic_ns() / 1_000_000
     }
 }

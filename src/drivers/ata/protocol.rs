@@ -13,6 +13,8 @@ const TIMEOUT_MS: u64 = 15_000;
 const IDENTIFY_TIMEOUT_MS: u64 = 2_000;
 /// In case the clock stands still. A poll takes from 300 ns (emulated) to some microseconds.
 const MAX_POLLS: u32 = 100_000_000;
+/// Before the clock is looked at, which may have to be measured: far more than a disk that works needs.
+const UNTIMED_POLLS: u32 = 100_000;
 
 /// Reading the alternate status this often takes the 400 ns after which the status is valid.
 const SETTLE_READS: usize = 4;
@@ -229,16 +231,21 @@ fn wait_idle(
 }
 
 /// Waits until the selected device is not busy; else its last status and the time waited.
-fn wait(registers: &mut impl Registers, timeout_ms: u64) -> Result<Status, (Status, u64)> {
-    let start = registers.now_ms();
+fn wait<R: Registers>(registers: &mut R, timeout_ms: u64) -> Result<Status, (Status, u64)> {
     let mut status = Status(0);
-    let mut waited_ms = 0;
-    let ended = poll(MAX_POLLS, || {
+    let mut read_idle = |registers: &mut R| {
         status = Status(registers.read(Register::Status));
-        waited_ms = registers.now_ms().saturating_sub(start);
-        !status.is_busy() || waited_ms >= timeout_ms
-    });
-    if ended && !status.is_busy() { Ok(status) } else { Err((status, waited_ms)) }
+        !status.is_busy()
+    };
+    let mut waited_ms = 0;
+    let idle = poll(UNTIMED_POLLS, || read_idle(registers)) || {
+        let start = registers.now_ms();
+        poll(MAX_POLLS, || {
+            waited_ms = registers.now_ms().saturating_sub(start);
+            read_idle(registers) || waited_ms >= timeout_ms
+        })
+    };
+    if idle && !status.is_busy() { Ok(status) } else { Err((status, waited_ms)) }
 }
 
 /// The device has either failed or wants to move a block now.

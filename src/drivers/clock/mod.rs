@@ -1,12 +1,15 @@
 //! Time: the time-stamp counter (TSC), how fast it runs, and where it stands against the calendar.
 //!
-//! [`Clock`] is measured once at start and is then arithmetic only: no device is read to tell the time. The rate comes
+//! [`Clock`] is measured when it is first asked, since that takes milliseconds, and is then arithmetic only: no device is
+//! read to tell the time. The rate comes
 //! from CPUID where the CPU or the hypervisor states it, else from a timer that two windows agree on ([`measure`]), else
 //! it is assumed to be so high that nothing ends before its time; [`RateSource`] says which. Sources: Intel SDM volume 3 section 19.17 (TSC) and 19.7.3 (its rate); Intel
 //! 8254 data sheet. The calendar comes from [`super::rtc`].
 
 mod measure;
 
+use alloc::boxed::Box;
+use core::cell::OnceCell;
 use core::fmt;
 
 use raw_cpuid::{CpuId, CpuIdReader, Hypervisor};
@@ -54,49 +57,81 @@ impl fmt::Display for RateSource {
 }
 
 /// Converts the time-stamp counter to time.
-#[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    hz: u64,
-    source: RateSource,
     start_ticks: u64,
-    start_unix_seconds: Option<u64>,
+    power_timer: Box<dyn Fn() -> Option<PowerTimer>>,
+    /// Once somebody asked.
+    rate: OnceCell<(u64, RateSource)>,
+    calendar: OnceCell<Option<Reading>>,
+}
+
+/// What the calendar showed.
+#[derive(Clone, Copy)]
+struct Reading {
+    unix_seconds: u64,
+    at_ticks: u64,
 }
 
 impl Clock {
-    /// Finds the rate of the counter and reads the calendar. Takes some milliseconds, or up to 2 s where timers are
-    /// broken. `power_timer` is asked where the interval timer does not tell.
-    pub fn start(power_timer: Option<PowerTimer>) -> Self {
-        let (hz, source) = stated_rate(&CpuId::new())
-            .or_else(|| measured(measure::by_interval_timer(), RateSource::IntervalTimer))
-            .or_else(|| measured(measure::by_power_timer(power_timer?), RateSource::PowerTimer))
-            .unwrap_or((ASSUMED_HZ, RateSource::Assumed));
-        let start_unix_seconds = rtc::read_unix_seconds();
-        Self { hz, source, start_ticks: ticks::now(), start_unix_seconds }
+    /// A clock that starts now. The first question for a time takes some milliseconds, or up to 2 s where timers are broken.
+    /// `power_timer` is looked for where the interval timer does not tell.
+    pub fn new(power_timer: impl Fn() -> Option<PowerTimer> + 'static) -> Self {
+        let power_timer = Box::new(power_timer);
+        Self { start_ticks: ticks::now(), power_timer, rate: OnceCell::new(), calendar: OnceCell::new() }
     }
 
     /// Ticks per second.
     pub fn hz(&self) -> u64 {
-        self.hz
+        self.rate().0
     }
 
     /// How the rate became known.
     pub fn source(&self) -> RateSource {
-        self.source
+        self.rate().1
     }
 
-    /// Nanoseconds since [`Clock::start`].
+    /// The same if somebody has asked for a time.
+    pub fn source_if_asked(&self) -> Option<RateSource> {
+        self.rate.get().map(|(_, source)| *source)
+    }
+
+    /// Nanoseconds since [`Clock::new`].
     pub fn monotonic_ns(&self) -> u64 {
-        self.ns_at(ticks::now())
+        self.ns_between(self.start_ticks, ticks::now())
     }
 
     /// Nanoseconds since 1970-01-01 00:00 UTC, exact to the second; `None` if the machine keeps no valid date.
     pub fn unix_ns(&self) -> Option<u64> {
-        self.start_unix_seconds?.checked_mul(NS_PER_SECOND as u64)?.checked_add(self.monotonic_ns())
+        let Reading { unix_seconds, at_ticks } = self.calendar()?;
+        unix_seconds.checked_mul(NS_PER_SECOND as u64)?.checked_add(self.ns_between(at_ticks, ticks::now()))
     }
 
-    fn ns_at(&self, ticks: u64) -> u64 {
-        let elapsed = u128::from(ticks.saturating_sub(self.start_ticks));
-        u64::try_from(elapsed * NS_PER_SECOND / u128::from(self.hz)).unwrap_or(u64::MAX)
+    /// The same, or less than a second earlier: the rate is measured only once a second may have passed.
+    pub fn coarse_unix_ns(&self) -> Option<u64> {
+        let Reading { unix_seconds, at_ticks } = self.calendar()?;
+        if self.rate.get().is_none() && ticks::now().saturating_sub(at_ticks) < *PLAUSIBLE_HZ.start() {
+            return unix_seconds.checked_mul(NS_PER_SECOND as u64);
+        }
+        self.unix_ns()
+    }
+
+    fn calendar(&self) -> Option<Reading> {
+        let read = || rtc::read_unix_seconds().map(|unix_seconds| Reading { unix_seconds, at_ticks: ticks::now() });
+        *self.calendar.get_or_init(read)
+    }
+
+    fn rate(&self) -> (u64, RateSource) {
+        *self.rate.get_or_init(|| {
+            stated_rate(&CpuId::new())
+                .or_else(|| measured(measure::by_interval_timer(), RateSource::IntervalTimer))
+                .or_else(|| measured(measure::by_power_timer((self.power_timer)()?), RateSource::PowerTimer))
+                .unwrap_or((ASSUMED_HZ, RateSource::Assumed))
+        })
+    }
+
+    fn ns_between(&self, start: u64, end: u64) -> u64 {
+        let elapsed = u128::from(end.saturating_sub(start));
+        u64::try_from(elapsed * NS_PER_SECOND / u128::from(self.hz())).unwrap_or(u64::MAX)
     }
 }
 
@@ -160,8 +195,11 @@ mod tests {
 
     #[test]
     fn long_uptimes_convert_without_overflow() {
-        let clock = Clock { hz: 3_000_000_000, source: RateSource::Assumed, start_ticks: 7, start_unix_seconds: None };
-        assert_eq!(clock.ns_at(7 + 3_000_000_000 * 86400 * 365), 86400 * 365 * 1_000_000_000);
-        assert_eq!(clock.ns_at(0), 0);
+        let clock = Clock::new(|| None);
+        assert_eq!(clock.source_if_asked(), None);
+        clock.rate.set((3_000_000_000, RateSource::Assumed)).expect("nobody has asked");
+        assert_eq!(clock.ns_between(7, 7 + 3_000_000_000 * 86400 * 365), 86400 * 365 * 1_000_000_000);
+        assert_eq!(clock.ns_between(7, 0), 0);
+        assert_eq!(clock.source_if_asked(), Some(RateSource::Assumed));
     }
 }

@@ -15,7 +15,7 @@ const TYPING_NS: u64 = 60_000_000_000;
 
 /// Echoes what is typed until Enter.
 pub fn keyboard(system: &mut System) -> Result<Verdict, Verdict> {
-    let (terminal, clock) = (&mut system.devices.terminal, system.devices.clock);
+    let (terminal, clock) = (&mut system.devices.terminal, &system.devices.clock);
     terminal.say(format_args!("type"));
     let mut typed = Vec::new();
     let start = clock.monotonic_ns();
@@ -33,7 +33,7 @@ pub fn keyboard(system: &mut System) -> Result<Verdict, Verdict> {
 /// Takes 2,000 bytes from the serial line by interrupt alone, as while a program computes, and then reads them.
 pub fn serial(system: &mut System) -> Result<Verdict, Verdict> {
     const SENT_BYTES: usize = 2000;
-    let (terminal, clock) = (&mut system.devices.terminal, system.devices.clock);
+    let (terminal, clock) = (&mut system.devices.terminal, &system.devices.clock);
     terminal.say(format_args!("send"));
     let start = clock.monotonic_ns();
     while terminal.serial_waiting() < SENT_BYTES && clock.monotonic_ns().saturating_sub(start) < TYPING_NS {}
@@ -47,7 +47,7 @@ pub fn serial(system: &mut System) -> Result<Verdict, Verdict> {
 /// Counts timer interrupts over a tenth of a second.
 pub fn timer(system: &mut System) -> Result<Verdict, Verdict> {
     const WINDOW_NS: u64 = 100_000_000;
-    let clock = system.devices.clock;
+    let clock = &system.devices.clock;
     timer::start(1000);
     let (start, before) = (clock.monotonic_ns(), timer::ticks());
     while clock.monotonic_ns().saturating_sub(start) < WINDOW_NS {}
