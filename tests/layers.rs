@@ -1,6 +1,7 @@
 //! Holds the source to its layer rule and to the other rules that the compiler does not know.
 //!
-//! The layers are the modules of `src/lib.rs`, each of which may name only those after it. Test code is exempt.
+//! The layers are the modules of `src/lib.rs`, the rooms of the engine those of `src/engine/mod.rs`: each may name only those
+//! after it. Test code is exempt, and so is what a module shares with all below it.
 
 #[path = "layers/source.rs"]
 mod source;
@@ -41,11 +42,12 @@ fn assert_none(rule: &str, findings: &[String]) {
 
 #[test]
 fn layers_name_only_layers_below_them() {
-    let lib = Source::parse("src/lib.rs", &std::fs::read_to_string(root().join("src/lib.rs")).unwrap());
-    let order = lib.public_modules();
-    assert!(order.len() > 5, "src/lib.rs lists the layers, found {order:?}");
-    let findings: Vec<String> = sources(root()).iter().flat_map(|source| upward_names(source, &order)).collect();
-    assert_none("a layer names one above it", &findings);
+    assert_none("a layer names one above it", &all_upward_names("crate", "src/lib.rs"));
+}
+
+#[test]
+fn rooms_of_the_engine_name_only_rooms_below_them() {
+    assert_none("a room names one above it", &all_upward_names("crate::engine", "src/engine/mod.rs"));
 }
 
 #[test]
@@ -86,20 +88,33 @@ fn files_are_short_and_named_after_what_they_hold() {
     assert_none("a file is too long or has a name that says nothing", &findings);
 }
 
-/// Layers that `source` names although they stand above its own in `order`.
-fn upward_names(source: &Source, order: &[String]) -> Vec<String> {
-    let rank = |name: &str| order.iter().position(|layer| layer == name);
-    let Some(own) = rank(source.layer()) else { return Vec::new() };
+/// What modules in `parent` name against the order in which they stand in the file `listed`.
+fn all_upward_names(parent: &str, listed: &str) -> Vec<String> {
+    let sources = sources(root());
+    let order = sources.iter().find(|source| source.path == listed).map(Source::modules).unwrap_or_default();
+    assert!(order.len() > 5, "{listed} lists the modules in order, found {order:?}");
+    sources.iter().flat_map(|source| upward_names(source, parent, &order)).collect()
+}
+
+/// Modules in `parent` that `source` names although they stand above its own in `order`.
+fn upward_names(source: &Source, parent: &str, order: &[String]) -> Vec<String> {
+    let rank = |name: &str| order.iter().position(|module| module == name);
+    let Some(own) = source.member_of(parent).and_then(rank) else { return Vec::new() };
     let above = |name: &str| rank(name).is_some_and(|named| named < own);
-    let names = source.crate_paths().into_iter().filter(|(_, name)| above(name));
-    names.map(|(line, name)| format!("{}:{line}: crate::{name}", source.path)).collect()
+    let names = source.names_in(parent).into_iter().filter(|(_, name)| above(name));
+    names.map(|(line, name)| format!("{}:{line}: {parent}::{name}", source.path)).collect()
+}
+
+/// The layer that `source` is in, if any.
+fn layer(source: &Source) -> &str {
+    source.member_of("crate").unwrap_or("")
 }
 
 fn machine_names(source: &Source) -> Vec<String> {
-    if !PURE.contains(&source.layer()) {
+    if !PURE.contains(&layer(source)) {
         return Vec::new();
     }
-    let names = source.crate_paths().into_iter().filter(|(_, name)| MACHINE.contains(&name.as_str()));
+    let names = source.names_in("crate").into_iter().filter(|(_, name)| MACHINE.contains(&name.as_str()));
     names.map(|(line, name)| format!("{}:{line}: crate::{name}", source.path)).collect()
 }
 
@@ -142,7 +157,7 @@ mod the_scanner {
     }
 
     fn upward(path: &str, text: &str) -> Vec<String> {
-        upward_names(&Source::parse(path, text), &order())
+        upward_names(&Source::parse(path, text), "crate", &order())
     }
 
     #[test]
@@ -157,6 +172,26 @@ mod the_scanner {
             ]
         );
         assert!(upward("src/engine/mod.rs", "use crate::{libc, profile::{engine, Y}, store, engine::Z};").is_empty());
+    }
+
+    #[test]
+    fn finds_upward_paths_inside_of_a_module() {
+        let rooms = ["run", "link", "cache", "layout"].map(String::from);
+        let upward = |path, text| upward_names(&Source::parse(path, text), "crate::engine", &rooms);
+        let text = "use crate::engine::{Engine, run::{a, b}, layout};\nuse super::run;\nuse super::super::link::X;\n\
+                    use crate::{libc, engine::{layout::{link, Y}, link::*}};\nfn f() { crate::engine::run() }\n";
+        assert_eq!(
+            upward("src/engine/cache/load.rs", text),
+            [
+                "src/engine/cache/load.rs:1: crate::engine::run",
+                "src/engine/cache/load.rs:3: crate::engine::link",
+                "src/engine/cache/load.rs:4: crate::engine::link",
+                "src/engine/cache/load.rs:5: crate::engine::run",
+            ]
+        );
+        assert_eq!(upward("src/engine/layout.rs", "use super::link;"), ["src/engine/layout.rs:1: crate::engine::link"]);
+        assert_eq!(upward("src/engine/cache/mod.rs", "use super::link;").len(), 1);
+        assert!(upward("src/engine/mod.rs", "use run::X;").is_empty() && upward("src/run/mod.rs", text).is_empty());
     }
 
     #[test]
@@ -200,6 +235,6 @@ mod the_scanner {
     fn reads_the_order_of_the_layers() {
         let text =
             "extern crate alloc;\n#[cfg(feature = \"host\")]\npub mod host;\n// pub mod no;\npub mod wasi;\nmod own;\n";
-        assert_eq!(Source::parse("src/lib.rs", text).public_modules(), ["host", "wasi"]);
+        assert_eq!(Source::parse("src/lib.rs", text).modules(), ["host", "wasi", "own"]);
     }
 }

@@ -3,6 +3,9 @@
 
 use core::mem::size_of;
 
+use super::EngineError;
+use super::seams::StateMemory;
+
 /// Offsets of the runtime cells at the start of state memory, one word each.
 pub mod cell {
     /// Stack pointer of the engine while compiled code runs: builtins run below it.
@@ -95,6 +98,9 @@ pub const fn sample_period(number: u64) -> u64 {
 
 /// Bytes of code memory kept for the trampolines, at offset 0.
 pub const TRAMPOLINE_BYTES: usize = 1024;
+
+/// Bytes of a call or jump with a 32-bit distance.
+pub const NEAR_BYTES: usize = 5;
 
 /// Every function has an entry of this size: a jump to its newest code, or a call that compiles it first. Addresses of
 /// functions are addresses of entries, so that new code needs no other patch.
@@ -198,6 +204,12 @@ impl StateAllocator {
     /// Bytes allocated so far.
     pub const fn end(&self) -> usize {
         self.next
+    }
+
+    /// Makes all that was allocated accessible.
+    pub fn ensure(&self, state: &mut dyn StateMemory) -> Result<(), EngineError> {
+        let (what, bytes) = ("globals, tables and counters", self.next as u64);
+        state.ensure(self.next).map_err(|_| EngineError::OutOfMemory { what, bytes })
     }
 }
 

@@ -1,25 +1,35 @@
 //! The engine: decodes a program, translates, instruments, tiers, specialises, compiles, links and runs it.
 //!
 //! Key types: [`Engine`] (one program on one face), [`Platform`] (what the face supplies), [`Options`], [`Ending`].
-//! Top-down: `link` makes an engine of what `decode` reads, `run` runs it and answers compiled code; `translate`, `specialise`
-//! and `code` lead from a body to machine code; `decide` says which and how, `observe` what was seen. Neighbours: the faces
-//! above implement `seams`; `libc` and `profile` below are data.
+//! Its rooms stand below in order: each names only those after it. `tests/layers.rs` holds them to that. `run` runs what `link`
+//! made of modules, and answers compiled code; `cache` takes over the code of earlier boots; `observe` says what was seen,
+//! `decide` what is made of it; `translate`, `code` and `specialise` lead from a body to machine code, `decode` from bytes to
+//! bodies. Neighbours: the faces above implement `seams`; `libc` and `profile` below are data.
+
+mod run;
+
+mod link;
 
 mod cache;
-mod code;
-pub mod cpu;
-pub mod decide;
-pub mod decode;
-mod layout;
-mod link;
-mod names;
+
 mod observe;
+
+pub mod decide;
+
+mod translate;
+
+mod code;
+
+pub mod specialise;
+
+pub mod decode;
+
+pub mod cpu;
+mod layout;
+mod names;
 mod registers;
 mod room;
-mod run;
 pub mod seams;
-pub mod specialise;
-mod translate;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};

@@ -10,8 +10,9 @@ use core::fmt;
 use wasmparser::WasmFeatures;
 
 use super::{Action, Directive, Language, Pattern};
-use crate::engine::decode::module::{FEATURES, Module, ModuleError};
+use crate::engine::decode::module::{Module, ModuleError};
 use crate::engine::decode::program::PROGRAM;
+use crate::engine::decode::proposals::FEATURES;
 use crate::engine::seams::{HostFunction, Imports, Stop};
 use crate::engine::{Backtrace, Ending, Engine, EngineError, Options, Platform, Trap, TrapKind, Value};
 use crate::profile::Profile;

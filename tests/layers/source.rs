@@ -61,14 +61,18 @@ impl Source {
         &self.test_modules
     }
 
-    /// The folder under `src/`.
-    pub fn layer(&self) -> &str {
-        self.path.strip_prefix("src/").and_then(|path| path.split_once('/')).map_or("", |(layer, _)| layer)
+    /// The module in `parent` (`crate` or `crate::NAME`) that this is, or is a part of.
+    pub fn member_of(&self, parent: &str) -> Option<&str> {
+        let path = self.path.strip_prefix(&folder(parent))?;
+        path.split('/').next().map(|name| name.strip_suffix(".rs").unwrap_or(name))
     }
 
-    /// Names of the modules declared with `pub mod NAME;`, in order.
-    pub fn public_modules(&self) -> Vec<String> {
-        let name = |line: &str| line.trim().strip_prefix("pub mod ")?.strip_suffix(';').map(String::from);
+    /// Names of the modules declared with `mod NAME;` or `pub mod NAME;`, in order.
+    pub fn modules(&self) -> Vec<String> {
+        let name = |line: &str| {
+            let item = line.trim();
+            item.strip_prefix("pub ").unwrap_or(item).strip_prefix("mod ")?.strip_suffix(';').map(String::from)
+        };
         self.code.lines().filter_map(name).collect()
     }
 
@@ -77,23 +81,56 @@ impl Source {
         self.code.lines().enumerate().flat_map(|(index, line)| words(line).map(move |word| (index + 1, word)))
     }
 
-    /// The first name after each `crate::`, with its line: one for `crate::a::b`, two for `crate::{a, b::{c, d}}`.
-    pub fn crate_paths(&self) -> Vec<(usize, String)> {
-        let mut found = Vec::new();
-        for (at, _) in self.code.match_indices("crate::") {
-            if self.code[..at].ends_with(is_word) {
-                continue;
-            }
-            let rest = &self.code[at + "crate::".len()..];
-            let names = match rest.strip_prefix('{') {
-                Some(group) => group_names(group),
-                None => words(rest).next().into_iter().collect(),
-            };
-            let line = self.code[..at].matches('\n').count() + 1;
-            found.extend(names.into_iter().map(|name| (line, name.to_owned())));
-        }
-        found
+    /// What is named in `parent` (`crate` or `crate::NAME`), each with its line: `a` for `crate::a::b`, `a` and `b` for
+    /// `crate::{a, b::c}` or for as many `super::` as lead there. In a module inside of a file `super` is taken for the file's.
+    pub fn names_in(&self, parent: &str) -> Vec<(usize, String)> {
+        let inner = parent.split("::").skip(1).collect::<Vec<_>>();
+        let absolute = self
+            .paths_after("crate::")
+            .into_iter()
+            .filter_map(|(line, path)| Some((line, (*path.strip_prefix(&inner[..])?.first()?).to_owned())));
+        let supers = "super::".repeat(self.depth_in(parent));
+        let relative = if supers.is_empty() { Vec::new() } else { self.paths_after(&supers) };
+        let relative = relative.into_iter().map(|(line, path)| (line, path[0].to_owned()));
+        let mut names: Vec<_> = absolute.chain(relative.filter(|(_, name)| name != "super")).collect();
+        names.sort();
+        names.dedup();
+        names
     }
+
+    /// How many modules this file's is below `parent`; 0 where it is not there.
+    fn depth_in(&self, parent: &str) -> usize {
+        let Some(path) = self.path.strip_prefix(&folder(parent)) else { return 0 };
+        path.split('/').filter(|name| !["mod.rs", "lib.rs"].contains(name)).count()
+    }
+
+    /// The paths behind each `prefix` that begins one.
+    fn paths_after(&self, prefix: &str) -> Vec<(usize, Vec<&str>)> {
+        let begins = |at: &usize| !self.code[..*at].ends_with(|letter| is_word(letter) || letter == ':');
+        let places = self.code.match_indices(prefix).map(|(at, _)| at).filter(begins);
+        let line = |at: usize| self.code[..at].matches('\n').count() + 1;
+        places
+            .flat_map(|at| paths(&self.code[at + prefix.len()..]).into_iter().map(move |path| (line(at), path)))
+            .collect()
+    }
+}
+
+/// Where the modules in `parent` are.
+fn folder(parent: &str) -> String {
+    parent.split("::").skip(1).fold("src/".into(), |folder, name| folder + name + "/")
+}
+
+/// The paths that begin `text`, word by word: `a::b` and `a::c` for `a::{b, c}`.
+fn paths(text: &str) -> Vec<Vec<&str>> {
+    if let Some(group) = text.strip_prefix('{') {
+        return members(group).into_iter().flat_map(|member| paths(member.trim_start())).collect();
+    }
+    let (word, rest) = text.split_at(text.find(|letter| !is_word(letter)).unwrap_or(text.len()));
+    if word.is_empty() {
+        return Vec::new();
+    }
+    let behind = rest.strip_prefix("::").map(paths).filter(|behind| !behind.is_empty()).unwrap_or(vec![Vec::new()]);
+    behind.into_iter().map(|path| [vec![word], path].concat()).collect()
 }
 
 pub fn has_word(text: &str, wanted: &str) -> bool {
@@ -108,15 +145,15 @@ fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }
 
-/// The first word of each member of an import group, up to the brace that closes it.
-fn group_names(group: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
+/// The members of an import group, up to the brace that closes it.
+fn members(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
     for (at, letter) in group.char_indices() {
         match letter {
             '{' => depth += 1,
             '}' if depth > 0 => depth -= 1,
             ',' | '}' if depth == 0 => {
-                names.extend(words(&group[start..at]).next());
+                members.push(&group[start..at]);
                 start = at + 1;
                 if letter == '}' {
                     break;
@@ -125,7 +162,7 @@ fn group_names(group: &str) -> Vec<&str> {
             _ => (),
         }
     }
-    names
+    members
 }
 
 /// `text` with blanks in place of comments and of the insides of string and character literals.

@@ -16,7 +16,6 @@ use crate::engine::code::space::Piece;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::decide::tier::Tier;
 use crate::engine::decode::program::{FuncId, FunctionKind, SignatureId};
-use crate::engine::link::instantiate::ensure;
 use crate::engine::observe::site::SiteState;
 use crate::engine::room::{self, NoRoom};
 use crate::engine::seams::MemoryBase;
@@ -83,7 +82,7 @@ impl Engine {
         }
         let state_before = self.allocator.end();
         self.allocator.take_back(head.state_end as usize);
-        if let Err(error) = ensure(&mut *self.platform.state, &self.allocator) {
+        if let Err(error) = self.allocator.ensure(&mut *self.platform.state) {
             self.allocator.take_back(state_before);
             return self.reject(head.functions.len(), error.to_string());
         }

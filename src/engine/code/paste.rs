@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use iced_x86::IcedError;
 
 use super::compile::{MachineCode, Relocation, Symbol};
-use super::space::NEAR_BYTES;
+use crate::engine::layout::NEAR_BYTES;
 use crate::engine::specialise::{KernelId, Pasted};
 
 /// How many calls in a row stand for `kernel`, the last of them with its results.

@@ -17,7 +17,7 @@ use super::paste::paste;
 use super::trampoline::{self, Trampolines};
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::decode::program::FuncId;
-use crate::engine::layout::{ENTRY_BYTES, TRAMPOLINE_BYTES};
+use crate::engine::layout::{ENTRY_BYTES, NEAR_BYTES, TRAMPOLINE_BYTES};
 use crate::engine::seams::CodeMemory;
 use crate::engine::specialise::{KernelId, keeping_registers, kernel};
 use crate::engine::{EngineError, room};
@@ -28,7 +28,6 @@ pub(super) const FUNCTION_ALIGN: usize = 64;
 /// A call or jump with a 32-bit distance.
 const NEAR_CALL: u8 = 0xe8;
 const NEAR_JUMP: u8 = 0xe9;
-pub const NEAR_BYTES: usize = 5;
 
 /// Fills what is never run.
 pub(super) const BREAKPOINT: u8 = 0xcc;

@@ -3,18 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::engine::layout::site;
+pub use crate::engine::translate::Tier;
 use crate::profile::{Dropped, FunctionRecord, ONE_BOOT, SiteRecord, ValueCount};
-
-/// How a function is compiled. Ordered from slow to fast code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tier {
-    /// Compiled fast, every block and value counted.
-    Baseline,
-    /// Cranelift's optimiser; sites are sampled.
-    Optimised,
-    /// As optimised, with guarded paths for the values seen.
-    Specialised,
-}
 
 /// When functions are promoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use wasmparser::{
     TypeSectionReader,
 };
 
+use super::program::table_capacity;
 use crate::engine::layout::table_entry;
-use crate::engine::link::table_capacity;
 
 /// Bodies that may take more than this to validate are looked at one operator at a time.
 const LARGE_BODY_BYTES: u64 = 1 << 20;

@@ -7,4 +7,4 @@ pub(super) mod census;
 pub(super) mod constant;
 pub mod module;
 pub mod program;
-mod proposals;
+pub mod proposals;

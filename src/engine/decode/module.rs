@@ -14,24 +14,9 @@ use wasmparser::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::proposals;
+use super::proposals::{self, FEATURES};
 use crate::engine::room::{self, NoRoom};
 use crate::profile::{FunctionKey, Hash};
-
-/// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions and more than one memory.
-pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
-    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
-    .union(WasmFeatures::SIGN_EXTENSION)
-    .union(WasmFeatures::MULTI_VALUE)
-    .union(WasmFeatures::BULK_MEMORY)
-    .union(WasmFeatures::REFERENCE_TYPES)
-    .union(WasmFeatures::MULTI_MEMORY)
-    .union(WasmFeatures::SIMD)
-    .union(WasmFeatures::RELAXED_SIMD)
-    .union(WasmFeatures::TAIL_CALL)
-    .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::FLOATS)
-    .union(WasmFeatures::GC_TYPES);
 
 /// A module whose bytes were checked. The bytes are kept for as long as the machine runs: they are GRUB's module, or
 /// were leaked by the host.

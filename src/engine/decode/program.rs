@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{collections::BTreeMap, format};
 use serde::{Deserialize, Serialize};
-use wasmparser::{FuncType, RefType};
+use wasmparser::{FuncType, RefType, TableType};
 
 use super::module::Module;
 use crate::engine::seams::MemoryBase;
@@ -56,6 +56,15 @@ pub struct TableSlot {
     pub element_type: RefType,
     /// The length, where it cannot change.
     pub fixed_length: Option<u32>,
+}
+
+/// Entries by which a table may outgrow its initial size.
+const TABLE_GROWTH: u32 = 1 << 16;
+
+/// Entries that a table has room for.
+pub fn table_capacity(ty: &TableType) -> u32 {
+    let most = ty.maximum.map_or(u32::MAX, |maximum| u32::try_from(maximum).unwrap_or(u32::MAX));
+    most.min((ty.initial as u32).saturating_add(TABLE_GROWTH))
 }
 
 /// Where a memory is, and how far it may grow.

@@ -1,8 +1,22 @@
-//! Names for the parts of WebAssembly that are not supported, so that a program that uses one is refused by name.
+//! The language accepted, and names for the parts of WebAssembly that are not, so that a program that
+//! uses one is refused by name.
 
 use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
 
-use super::module::FEATURES;
+/// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions and more than one memory.
+pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::GC_TYPES);
 
 /// Every proposal that is not in [`FEATURES`], with what its error message calls it. Where one builds on another, the
 /// other comes first.

@@ -22,7 +22,7 @@ use crate::engine::decode::program::{
     FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, LIBC, Linkage, MemorySlot, Program,
 };
 use crate::engine::layout::{StateAllocator, cell, function, table_entry};
-use crate::engine::seams::{Imports, MemoryBase, StateMemory, WASM_PAGE_BYTES};
+use crate::engine::seams::{Imports, MemoryBase, WASM_PAGE_BYTES};
 use crate::engine::{Engine, EngineError, Exporter, FunctionState, Memory, Options, Platform, Rest, Statistics, room};
 use crate::profile::Profile;
 
@@ -81,7 +81,7 @@ impl Engine {
         let base = platform.memory.base();
         let pinned = matches!(base, MemoryBase::At(_));
         let allocator = StateAllocator::new();
-        ensure(&mut *platform.state, &allocator)?;
+        allocator.ensure(&mut *platform.state)?;
         platform.state.write(cell::STACK_TOP, platform.stack.usable.end);
         for (number, address) in library::addresses().into_iter().enumerate() {
             platform.state.write(cell::LIBRARY + 8 * number, address);
@@ -159,7 +159,7 @@ impl Engine {
         }
         self.program.modules.push(module);
         self.program.linkages.push(linkage);
-        ensure(&mut *self.platform.state, &self.allocator)?;
+        self.allocator.ensure(&mut *self.platform.state)?;
         self.initialise_memories(number)?;
         self.initialise_globals(number)?;
         self.initialise_tables(number)?;
@@ -335,10 +335,4 @@ impl Engine {
 /// A funcref: the function's number plus one.
 pub(in crate::engine) const fn funcref(id: FuncId) -> u64 {
     id.0 as u64 + 1
-}
-
-/// Makes all that was allocated accessible.
-pub(in crate::engine) fn ensure(state: &mut dyn StateMemory, allocator: &StateAllocator) -> Result<(), EngineError> {
-    let (what, bytes) = ("globals, tables and counters", allocator.end() as u64);
-    state.ensure(allocator.end()).map_err(|_| EngineError::OutOfMemory { what, bytes })
 }

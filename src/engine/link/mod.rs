@@ -16,15 +16,12 @@ use crate::engine::decode::constant::{ConstantValue, evaluate};
 use crate::engine::decode::module::Module;
 use crate::engine::decode::program::{
     FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, TableSlot,
-    function_name,
+    function_name, table_capacity,
 };
 use crate::engine::layout::{GLOBAL_BYTES, table_entry};
 use crate::engine::{Engine, EngineError, Memory, room};
 use crate::libc::{self, Interpose, LibcFunction};
 use interpose::interposed;
-
-/// Entries by which a table may outgrow its initial size.
-const TABLE_GROWTH: u32 = 1 << 16;
 
 /// Pages that 32-bit addresses reach.
 const ADDRESSABLE_PAGES: u64 = 1 << 16;
@@ -305,12 +302,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Entries that a table has room for.
-pub fn table_capacity(ty: &TableType) -> u32 {
-    let most = ty.maximum.map_or(u32::MAX, |maximum| u32::try_from(maximum).unwrap_or(u32::MAX));
-    most.min((ty.initial as u32).saturating_add(TABLE_GROWTH))
 }
 
 fn differs(wanted: &dyn core::fmt::Debug, offered: &dyn core::fmt::Debug) -> Unlinked {

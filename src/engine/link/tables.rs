@@ -1,13 +1,11 @@
-//! Bulk operations on memory and tables. Each changes nothing where it must trap, of which most say only that they must.
+//! Bulk operations on memory and tables. Each changes nothing where it must trap, and says only that it must.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use wasmparser::ElementItems;
 
 use super::instantiate::funcref;
 use crate::engine::decode::program::{FuncId, MemoryId, TableSlot};
 use crate::engine::layout::table_entry;
-use crate::engine::run::trap::TrapKind;
 use crate::engine::seams::WASM_PAGE_BYTES;
 use crate::engine::{Engine, EngineError, Memory, room};
 
@@ -97,20 +95,20 @@ impl Engine {
         table: u32,
         segment: usize,
         args: [u32; 3],
-    ) -> Result<(), TrapKind> {
+    ) -> Result<Option<()>, EngineError> {
         let [destination, source, length] = args;
-        self.decode_elements(module, segment).map_err(|error| TrapKind::Host(error.to_string()))?;
+        self.decode_elements(module, segment)?;
         let source = source as usize..source as usize + length as usize;
         if source.end > self.decoded(module, segment).len()
             || self.check_table(module, table, destination, length).is_none()
         {
-            return Err(TrapKind::TableOutOfBounds);
+            return Ok(None);
         }
         for (index, item) in (destination..).zip(source) {
             let reference = self.decoded(module, segment)[item];
             self.set_entry(module, table, index, reference);
         }
-        Ok(())
+        Ok(Some(()))
     }
 
     /// Decodes an element segment at its first use.

@@ -9,7 +9,6 @@ use super::site::{Edition, SiteState};
 use crate::engine::decide::tier::{self, Tier};
 use crate::engine::decode::program::{FuncId, FunctionKind, LIBC};
 use crate::engine::layout::{function, site};
-use crate::engine::link::instantiate::ensure;
 use crate::engine::room::{self, NoRoom};
 use crate::engine::translate::{Shape, scan};
 use crate::engine::{Engine, EngineError, Observed, Statistics};
@@ -53,7 +52,7 @@ impl Engine {
         for found in &shape.sites {
             self.sites.push(SiteState::new(found.kind, found.callee, self.allocator.allocate(site::BYTES)));
         }
-        if let Err(error) = ensure(&mut *self.platform.state, &self.allocator) {
+        if let Err(error) = self.allocator.ensure(&mut *self.platform.state) {
             // Smaller functions may still fit.
             self.allocator.take_back(state_before);
             self.sites.truncate(observed.first_site);

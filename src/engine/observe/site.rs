@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::decode::program::FuncId;
 use crate::engine::layout::{edition, sample_period, site};
-use crate::engine::link::instantiate::ensure;
 use crate::engine::room;
 use crate::engine::seams::StateMemory;
 use crate::engine::translate::Specialisation;
@@ -286,7 +285,7 @@ impl Engine {
         let state_before = self.allocator.end();
         let mut edition = Edition::new(specialisation, counts_in_body, 0);
         edition.offset = self.allocator.allocate(edition::bytes(edition.paths.len()));
-        if let Err(error) = ensure(&mut *self.platform.state, &self.allocator) {
+        if let Err(error) = self.allocator.ensure(&mut *self.platform.state) {
             self.allocator.take_back(state_before);
             return Err(error);
         }

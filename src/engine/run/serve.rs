@@ -67,7 +67,10 @@ impl Engine {
             RuntimeOp::TableCopy => {
                 self.table_copy(module, index, segment as u32, range).ok_or(TrapKind::TableOutOfBounds)
             }
-            RuntimeOp::TableInit => self.table_init(module, index, segment, range),
+            RuntimeOp::TableInit => match self.table_init(module, index, segment, range) {
+                Ok(done) => done.ok_or(TrapKind::TableOutOfBounds),
+                Err(error) => Err(TrapKind::Host(error.to_string())),
+            },
         };
         if let Err(kind) = done {
             self.abandon(Pending::Trap(kind));

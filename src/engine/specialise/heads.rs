@@ -11,7 +11,7 @@ use super::lanes::Lanes;
 use super::shape::Shape;
 use super::strings::StringFunction;
 use super::{Operation, Vectors};
-use crate::engine::code::space::NEAR_BYTES;
+use crate::engine::layout::NEAR_BYTES;
 
 /// Code in front of a call of `operation`'s kernel, with the kernel's arguments and result in the same registers; it changes
 /// others that the call may change.

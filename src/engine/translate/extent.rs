@@ -8,9 +8,8 @@ use alloc::string::String;
 use cranelift_codegen::ir::Function;
 use wasmparser::Operator;
 
-use super::Plan;
+use super::{Plan, Tier};
 use crate::engine::code::compile::Effort;
-use crate::engine::decide::tier::Tier;
 
 /// Instructions and values that a body may become.
 const MOST_INSTRUCTIONS: usize = 1 << 20;

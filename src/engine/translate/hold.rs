@@ -11,8 +11,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 use cranelift_frontend::Variable;
 
 use super::scan::{QuietLoop, quiet_loops};
-use super::{Probe, SitePlan, Specialisation, Translator};
-use crate::engine::decide::tier::Tier;
+use super::{Probe, SitePlan, Specialisation, Tier, Translator};
 use crate::engine::layout::edition;
 
 /// Counters held at a time: few enough that the loop's own values keep most of the 13 registers.

@@ -13,8 +13,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlotData, StackSlotK
 use cranelift_frontend::Variable;
 use wasmparser::{FunctionBody, Operator};
 
-use super::{Recent, Refusal, Translator, machine_type};
-use crate::engine::decide::tier::Tier;
+use super::{Recent, Refusal, Tier, Translator, machine_type};
 
 /// Where the value of a local is.
 pub enum Local {

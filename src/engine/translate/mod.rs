@@ -42,7 +42,6 @@ use wasmparser::{FuncType, FunctionBody, Operator, ValType};
 
 use crate::engine::code::compile::Effort;
 use crate::engine::cpu::CpuFeatures;
-use crate::engine::decide::tier::Tier;
 use crate::engine::decode::program::{FuncId, FunctionKind, Linkage, Program};
 use crate::engine::layout::RuntimeOp;
 use crate::engine::names::{TRAMPOLINE_NOTE, TRAMPOLINE_RUNTIME, namespace};
@@ -56,6 +55,17 @@ use symbols::{call_runtime, import_function, import_state, note_signature, runti
 
 pub use scan::{Shape, callees, scan};
 pub use wrapper::{entry_wrapper, host_wrapper};
+
+/// How a function is compiled. Ordered from slow to fast code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// Compiled fast, every block and value counted.
+    Baseline,
+    /// Cranelift's optimiser; sites are sampled.
+    Optimised,
+    /// As optimised, with guarded paths for the values seen.
+    Specialised,
+}
 
 /// How a function is to be compiled. Equal plans give equal code, as far as there is memory to make it.
 #[derive(Hash)]

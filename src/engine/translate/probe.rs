@@ -3,8 +3,7 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 
-use super::{Probe, SitePlan, Translator};
-use crate::engine::decide::tier::Tier;
+use super::{Probe, SitePlan, Tier, Translator};
 use crate::engine::layout::{EDITION_SHIFT, RuntimeOp, edition, site};
 
 impl Translator<'_> {
