@@ -240,7 +240,7 @@ fn check(name: &str, first_seed: u64, calls_per_module: u64, config: fn() -> Con
 
 const FLIGHT: Options = Options {
     promotion: Promotion::Flight,
-    thresholds: Thresholds { optimise: 2, specialise: 3, settle: 4 },
+    thresholds: Some(Thresholds { optimise: 2, specialise: 3, settle: 4 }),
     highest: Tier::Specialised,
     lowest: Tier::Baseline,
     heap: Heap::Fast,

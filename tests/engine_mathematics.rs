@@ -9,7 +9,7 @@ mod random;
 mod recorder;
 
 use bareflow::engine::cpu::CpuFeatures;
-use bareflow::engine::decide::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Engine, Options};
 use bareflow::host;
 use bareflow::libc::{Family, LibcFunction, functions};
@@ -293,7 +293,7 @@ fn promotion_in_flight_does_not_change_results() {
         let ty = function.params[0];
         let all = (0..function.params.len()).map(|index| format!("(local.get {index})")).collect::<String>();
         let text = program(function, &[("caller".into(), function.params.len(), all)]);
-        let flight = Options { promotion: Promotion::Flight, ..Options::default() };
+        let flight = Options { thresholds: Some(Thresholds::default()), ..Options::default() };
         let mut engines = [flight, baseline()].map(|options| engine::engine(&text, options, Profile::default()));
         let mut random = Random(3);
         for step in 0..1_500 {

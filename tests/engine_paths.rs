@@ -3,7 +3,7 @@
 #[path = "common/engine.rs"]
 mod engine;
 
-use bareflow::engine::decide::tier::Promotion;
+use bareflow::engine::decide::tier::{Promotion, Thresholds};
 use bareflow::engine::{Engine, Options};
 use bareflow::profile::{Profile, SiteRecord};
 
@@ -72,7 +72,7 @@ fn with_paths(profile: &Profile) -> Vec<(&SiteRecord, u64)> {
 #[test]
 fn calls_of_a_body_in_place_of_a_call_pass_the_paths_that_they_are_counted_for() {
     for promotion in MODES {
-        let options = Options { promotion, ..Options::default() };
+        let options = Options { promotion, thresholds: Some(Thresholds::default()), ..Options::default() };
         let work = |engine: &mut Engine, _| {
             assert_eq!(engine::call(engine, "known", &[5_000]), [0], "calloc gives zeros");
             // Sizes that few calls have, by the function itself.
@@ -104,7 +104,7 @@ fn busiest(profile: &Profile) -> SiteRecord {
 fn a_path_that_overlapping_blocks_cannot_take_is_dropped_and_stays_away() {
     const SIZE: u64 = 4096;
     for promotion in MODES {
-        let options = Options { promotion, ..Options::default() };
+        let options = Options { promotion, thresholds: Some(Thresholds::default()), ..Options::default() };
         let profiles = profiles(BLOCKS_OF_BYTES, options, 6, |engine, _| {
             (0..2 * MANY).for_each(|_| drop(engine::call(engine, "move", &[SIZE])));
         });
@@ -118,7 +118,7 @@ fn a_path_that_overlapping_blocks_cannot_take_is_dropped_and_stays_away() {
 #[test]
 fn a_rare_size_has_no_path_where_the_frequent_one_can_have_none() {
     for promotion in MODES {
-        let options = Options { promotion, ..Options::default() };
+        let options = Options { promotion, thresholds: Some(Thresholds::default()), ..Options::default() };
         let work = |engine: &mut Engine, _| {
             // Nothing is done for a hundred bytes alone, so all of these calls would test for 8.
             for number in 0..3 * MANY {
@@ -142,7 +142,7 @@ const ARMS: &str = r#"(module
 #[test]
 fn an_arm_that_was_thought_never_to_run_is_known_to_run_after_the_boot_that_runs_it() {
     for promotion in MODES {
-        let options = Options { promotion, ..Options::default() };
+        let options = Options { promotion, thresholds: Some(Thresholds::default()), ..Options::default() };
         let steps = |engine: &mut Engine, boot| {
             (0..2 * MANY).for_each(|_| assert_eq!(engine::call(engine, "step", &[1]), [2]));
             let late = if boot == 0 { 0 } else { 3 * MANY };
@@ -158,7 +158,7 @@ fn an_arm_that_was_thought_never_to_run_is_known_to_run_after_the_boot_that_runs
 
 #[test]
 fn code_that_was_promoted_late_is_not_judged_by_the_few_calls_that_it_saw() {
-    let options = Options { promotion: Promotion::Flight, ..Options::default() };
+    let options = Options { thresholds: Some(Thresholds::default()), ..Options::default() };
     let profiles = profiles(BLOCKS_OF_BYTES, options, 3, |engine, _| {
         let mut equal = |calls: u64, size| (0..calls).for_each(|_| drop(engine::call(engine, "equal", &[size])));
         // Specialised after the first thousand, for what the last hundred are not.

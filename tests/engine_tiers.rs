@@ -34,7 +34,7 @@ const PROGRAM: &str = r#"(module (memory 2)
   (func (export "clear") (table.set (i32.const 0) (ref.null func))))"#;
 
 fn options(promotion: Promotion) -> Options {
-    Options { promotion, ..Options::default() }
+    Options { promotion, thresholds: Some(Thresholds::default()), ..Options::default() }
 }
 
 /// (baseline, optimised, specialised, compiled)
@@ -117,7 +117,7 @@ fn functions_are_promoted_in_flight_at_their_thresholds() {
 
 #[test]
 fn thresholds_are_those_of_the_options() {
-    let thresholds = Thresholds { optimise: 7, specialise: 70, settle: 700 };
+    let thresholds = Some(Thresholds { optimise: 7, specialise: 70, settle: 700 });
     let mut engine = engine::engine(PROGRAM, Options { thresholds, ..Options::default() }, Profile::default());
     repeat(&mut engine, 6, "leaf", &[5]);
     assert_eq!(tiers(&mut engine), [1, 0, 0, 1]);
@@ -131,6 +131,34 @@ fn thresholds_are_those_of_the_options() {
 
 fn looped(rounds: u32) -> u64 {
     (1..=rounds).rev().fold(0_u64, |sum, round| sum.wrapping_mul(31).wrapping_add(round.into()))
+}
+
+#[test]
+fn without_thresholds_functions_are_promoted_where_it_pays() {
+    let mut engine = engine::engine(PROGRAM, Options::default(), Profile::default());
+    repeat(&mut engine, 10_000, "leaf", &[5]);
+    assert_eq!(tiers(&mut engine), [1, 0, 0, 1], "a small function saves little in a call");
+    repeat(&mut engine, 10_000, "leaf", &[5]);
+    assert_eq!(tiers(&mut engine), [0, 1, 0, 2]);
+    assert_eq!(engine::call(&mut engine, "loop", &[10_000])[0], looped(10_000));
+    assert_eq!(tiers(&mut engine), [1, 1, 0, 3]);
+    assert_eq!(engine::call(&mut engine, "loop", &[40_000])[0], looped(40_000));
+    assert_eq!(tiers(&mut engine), [0, 2, 0, 4], "in the middle of a call");
+}
+
+#[test]
+fn a_function_that_is_known_to_run_as_often_is_not_compiled_again() {
+    let options = options(Promotion::Flight);
+    let once = |engine: &mut Engine| repeat(engine, 2_000, "pick", &[0, 3]);
+    let mut first = engine::engine(PROGRAM, options, Profile::default());
+    once(&mut first);
+    let mut second = engine::engine(PROGRAM, options, first.learned());
+    second.warm_up();
+    once(&mut second);
+    assert_eq!(tiers(&mut second), [0, 1, 1, 2], "as at the start");
+    // As often as in four boots, and once more.
+    repeat(&mut second, 6_001, "pick", &[1, 3]);
+    assert!(tiers(&mut second)[3] > 2, "another target, and far more often: {:?}", tiers(&mut second));
 }
 
 #[test]
@@ -163,7 +191,7 @@ fn many_loops(loops: usize, calls_itself: bool) -> String {
 }
 
 fn after_many_loops(loops: usize, calls_itself: bool) -> Engine {
-    let thresholds = Thresholds { optimise: 1, specialise: 100, ..Thresholds::default() };
+    let thresholds = Some(Thresholds { optimise: 1, specialise: 100, ..Thresholds::default() });
     let options = Options { thresholds, ..options(Promotion::Flight) };
     let mut engine = engine::engine(&many_loops(loops, calls_itself), options, Profile::default());
     repeat(&mut engine, 1, "f", &[1]);
@@ -221,7 +249,7 @@ fn results_do_not_change_in_the_middle_of_a_run() {
             Options { highest: Tier::Baseline, ..Options::default() },
             Profile::default(),
         );
-        let mut tiered = engine::engine_on(cpu, PROGRAM, Options::default(), Profile::default());
+        let mut tiered = engine::engine_on(cpu, PROGRAM, options(Promotion::Flight), Profile::default());
         for n in 0..12_000_u64 {
             let (target, size) = (u64::from(n % 11 == 0), if n % 5 == 0 { n % 700 } else { 96 });
             let calls: [(&str, &[u64]); 5] = [

@@ -71,7 +71,7 @@ impl Work {
     #[track_caller]
     fn expect_at_every_tier(&self, module: &'static [u8], expected: &Run) -> u64 {
         let check = |promotion, lowest, highest, earlier| {
-            let thresholds = Thresholds { optimise: 10, specialise: 70, settle: 700 };
+            let thresholds = Some(Thresholds { optimise: 10, specialise: 70, settle: 700 });
             let options = Options { promotion, thresholds, lowest, highest, ..Options::default() };
             let (run, engine) = self.run(module, options, earlier);
             assert_eq!(run, *expected, "{} {options:?}", self.program.name());

@@ -11,8 +11,9 @@ const PROGRAM: &str = r#"(module (memory (export "memory") 1)
   (func $never (result i32) (i32.const 1))
   (func (export "_start") (local i32)
     (loop $again
-      (drop (call $work (local.get 0)))
-      (br_if $again (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 5000))))))"#;
+      (drop (call $work (local.get 0))) (drop (call $work (local.get 0)))
+      (drop (call $work (local.get 0))) (drop (call $work (local.get 0)))
+      (br_if $again (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 10000))))))"#;
 
 /// What a run with these options says on standard error.
 fn said(options: &[&str], program: &str) -> String {

@@ -37,6 +37,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem::size_of;
 
 use crate::libc::{Heap, Interpose, Interposed};
 use crate::profile::Profile;
@@ -87,7 +88,9 @@ pub struct Platform {
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub promotion: Promotion,
-    pub thresholds: Thresholds,
+    /// Calls at which functions are promoted. Without them, in flight those for which it pays are, and between boots those that
+    /// [`Thresholds::default`] promotes.
+    pub thresholds: Option<Thresholds>,
     /// Compile nothing above this tier.
     pub highest: Tier,
     /// Compile everything in at least this tier, whatever the profile says. For tests and comparisons.
@@ -114,7 +117,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             promotion: Promotion::Flight,
-            thresholds: Thresholds::default(),
+            thresholds: None,
             highest: Tier::Specialised,
             lowest: Tier::Baseline,
             heap: Heap::Fast,
@@ -349,6 +352,18 @@ struct Observed {
     block_count: usize,
     first_site: usize,
     site_count: usize,
+}
+
+impl Observed {
+    /// Words of state memory for so many blocks: their counters, and the number of rounds at which a loop asks for promotion.
+    const fn words(blocks: usize) -> usize {
+        if blocks == 0 { 0 } else { blocks + 1 }
+    }
+
+    /// State offset of that number.
+    const fn rounds_threshold(&self) -> usize {
+        self.blocks + self.block_count * size_of::<u64>()
+    }
 }
 
 /// Sums over one boot.

@@ -44,7 +44,7 @@ pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
     }
     if let Some(text) = option(line, "thresholds") {
         match thresholds(&text) {
-            Some(thresholds) => options.thresholds = thresholds,
+            Some(thresholds) => options.thresholds = Some(thresholds),
             None => say(&format!("thresholds={text} is not three rising numbers such as 100,1000,10000")),
         }
     }
@@ -102,7 +102,7 @@ mod tests {
     fn takes_what_the_line_asks_for() {
         let (asked, said) = options("verbose promote=boots thresholds=1,20,300 heap=check");
         assert_eq!((asked.promotion, asked.heap), (Promotion::Boots, Heap::Checked));
-        assert_eq!(asked.thresholds, Thresholds { optimise: 1, specialise: 20, settle: 300 });
+        assert_eq!(asked.thresholds, Some(Thresholds { optimise: 1, specialise: 20, settle: 300 }));
         let caches = ["", "cache=on", "cache=off", "cache=verify"].map(|line| options(line).0.cache);
         assert_eq!(caches, [Cache::On, Cache::On, Cache::Off, Cache::Verify]);
         assert!(said.is_empty(), "{said:?}");
@@ -113,7 +113,7 @@ mod tests {
         for text in ["x,1,2,3", "1,2,3,", "1,,2,3", "1,2", "1,2,3,4", "3,2,1", "", "-1,2,3", "1,2,99999999999999999999"]
         {
             let (asked, said) = options(&format!("thresholds={text}"));
-            assert_eq!(asked.thresholds, Thresholds::default(), "{text}");
+            assert_eq!(asked.thresholds, None, "{text}");
             assert_eq!(said, [format!("thresholds={text} is not three rising numbers such as 100,1000,10000")]);
         }
     }
@@ -169,7 +169,7 @@ mod tests {
         ) {
             let line = words.join(" ");
             let (asked, said) = options(&line);
-            prop_assert!(asked.thresholds.optimise <= asked.thresholds.specialise);
+            prop_assert!(asked.thresholds.is_none_or(|asked| asked.optimise <= asked.specialise));
             prop_assert!(said.len() <= 5 && said.iter().all(|said| line.contains(said.split('=').next().unwrap_or("-"))));
             reads_console(&line, &|_| ());
             stack_size(&line, &|_| ());

@@ -29,7 +29,7 @@ fn every_option_that_reaches_code_is_part_of_the_key() {
     let thresholds = Thresholds { settle: 10_001, ..Thresholds::default() };
     let others = [
         Options { promotion: Promotion::Flight, ..options },
-        Options { thresholds, ..options },
+        Options { thresholds: Some(thresholds), ..options },
         Options { lowest: Tier::Optimised, ..options },
         Options { highest: Tier::Optimised, ..options },
         Options { highest: Tier::Baseline, ..options },

@@ -51,8 +51,7 @@ pub fn modes() -> impl Iterator<Item = Mode> {
 
 impl Mode {
     pub fn options(self) -> Options {
-        let thresholds =
-            if self.flight { Thresholds { optimise: 3, specialise: 6, settle: 12 } } else { Thresholds::default() };
+        let thresholds = self.flight.then_some(Thresholds { optimise: 3, specialise: 6, settle: 12 });
         let promotion = if self.flight { Promotion::Flight } else { Promotion::Boots };
         Options { promotion, thresholds, highest: self.highest, lowest: self.lowest, ..Options::default() }
     }

@@ -36,7 +36,7 @@ impl Pass {
             Self::Optimised => (Tier::Optimised, Tier::Optimised),
             Self::Specialised => (Tier::Optimised, Tier::Specialised),
         };
-        let thresholds = Thresholds { optimise: 1, specialise: 1, settle: 1 };
+        let thresholds = Some(Thresholds { optimise: 1, specialise: 1, settle: 1 });
         Options { promotion: Promotion::Boots, thresholds, lowest, highest, ..Options::default() }
     }
 }

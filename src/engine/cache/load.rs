@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
+use core::mem::size_of;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::image::{Head, Image, Key, ModuleName, StoredFunction};
@@ -230,7 +231,7 @@ impl Engine {
             is_defined(stored.id)
                 && stored.libc_callees.iter().all(|callee| is_function(&callee.0))
                 && sites <= head.sites.len()
-                && in_state(stored.blocks, 8 * stored.block_count as usize)
+                && in_state(stored.blocks, Observed::words(stored.block_count as usize) * size_of::<u64>())
         });
         let sites = head.sites.iter().all(|site| {
             site.is_consistent()

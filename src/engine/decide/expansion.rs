@@ -125,7 +125,7 @@ impl Engine {
 
     fn is_hot_libc_function(&self, id: FuncId) -> bool {
         // A function asks for promotion before it makes its calls: what it calls has not as many yet.
-        let enough = self.options.thresholds.optimise / 2;
+        let enough = self.options.thresholds.unwrap_or_default().optimise / 2;
         let hot_now = || self.options.promotion == Promotion::Flight && self.calls_of(id) >= enough.max(1);
         let hot = || self.options.lowest > Tier::Baseline || self.is_hot(id) || hot_now();
         matches!(self.program.info(id).kind, FunctionKind::Defined { module: LIBC, .. }) && hot()

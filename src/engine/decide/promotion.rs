@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::choices::Choices;
 use super::expansion::{Expand, Expansions};
-use super::tier::{DEEP_STACK_BYTES, LARGE_FRAME_BYTES, LOOP_ROUNDS_PER_CALL, Promotion, SITE_MINIMUM, Tier};
+use super::tier::{DEEP_STACK_BYTES, InFlight, LARGE_FRAME_BYTES, Promotion, SITE_MINIMUM, Tier, Weight};
 use crate::engine::code::compile::{Effort, MachineCode};
 use crate::engine::code::space::Piece;
 use crate::engine::decode::program::{FuncId, Program};
@@ -18,6 +18,7 @@ use crate::engine::translate::{
     CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, Specialisation, host_wrapper, translate,
 };
 use crate::engine::{Compiler, Engine, EngineError, Observed, Rest};
+use crate::profile::ValueHistogram;
 
 impl Engine {
     /// Compiles a function that was not called before in this boot, in the tier that its record deserves.
@@ -58,12 +59,25 @@ impl Engine {
         let in_use = stack.usable.end.saturating_sub(cells.read(cell::PROGRAM_STACK));
         state.large_frame_bytes.is_some()
             && state.hot_loops == state.hot_loops_known
-            && self.counted_calls(id) < self.options.thresholds.optimise
+            && self.counted_calls(id) < self.in_flight(id).calls.optimise
             && in_use < DEEP_STACK_BYTES
     }
 
+    /// When `id` is promoted in flight.
+    pub(in crate::engine) fn in_flight(&self, id: FuncId) -> InFlight {
+        if let Some(thresholds) = self.options.thresholds {
+            return InFlight::at(thresholds);
+        }
+        let kernel = self.kernel_for(id, &ValueHistogram::default());
+        InFlight::where_it_pays(Weight {
+            bytes: self.program.body_bytes(id),
+            blocks: self.functions[id.0 as usize].observed.map_or(0, |observed| observed.block_count),
+            is_kernel: self.options.highest == Tier::Specialised && kernel.is_some(),
+        })
+    }
+
     fn try_promotion(&mut self, id: FuncId) -> Result<(), EngineError> {
-        let minimum = self.options.thresholds.specialise / 2;
+        let minimum = self.options.thresholds.unwrap_or_default().specialise / 2;
         let before = self.functions[id.0 as usize].tier;
         let choices = self.choices(id, minimum)?;
         let state = &self.functions[id.0 as usize];
@@ -186,12 +200,11 @@ impl Engine {
         let counters = state.counters;
         let flight = self.options.promotion == Promotion::Flight && self.options.highest > Tier::Baseline;
         let more_to_learn = tier == Tier::Baseline || observed.site_count > 0;
-        let rounds = self.options.thresholds.optimise.saturating_mul(LOOP_ROUNDS_PER_CALL);
         Ok(Plan {
             tier,
             calls: counters + function::CALLS,
             threshold: (flight && more_to_learn).then_some(counters + function::THRESHOLD),
-            promote_at_rounds: flight.then_some(rounds),
+            promote_at_rounds: flight.then_some(observed.rounds_threshold()),
             blocks: observed.blocks,
             never_ran: if tier == Tier::Baseline { Vec::new() } else { self.never_ran(id)? },
             sites: self.site_plans(id, observed, tier, sites, expansions)?,

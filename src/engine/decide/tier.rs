@@ -15,8 +15,7 @@ pub enum Promotion {
     Boots,
 }
 
-/// The call counts that promote a function. The defaults are those of the first design; compiling a small function
-/// costs about 500,000 instructions, which the optimiser wins back in some thousand calls.
+/// The call counts that promote a function. Those of [`Thresholds::default`] are few, for boots after this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// Calls to be optimised.
@@ -35,6 +34,56 @@ impl Default for Thresholds {
 
 /// Executions of a loop header that count as much as one call: a loop of this many rounds is worth optimising.
 pub const LOOP_ROUNDS_PER_CALL: u64 = 100;
+
+/// When a function is promoted in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    pub calls: Thresholds,
+    /// Rounds of one loop that are as good as `calls.optimise` calls.
+    pub rounds: u64,
+}
+
+/// A body as far as compiling it costs something and running it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Weight {
+    /// Bytes of WebAssembly.
+    pub bytes: usize,
+    /// Loops and arms of conditionals.
+    pub blocks: usize,
+    /// A kernel does all that the body does.
+    pub is_kernel: bool,
+}
+
+/// Ticks that optimising a body takes, and those for each of its bytes: retired instructions, as callgrind counts them, where all
+/// functions that Boolector and resvg call are optimised (6,300 to 7,100 a byte, all included), and for the smallest ones.
+const OPTIMISE_TICKS: u64 = 150_000;
+const OPTIMISE_TICKS_PER_BYTE: u64 = 6_500;
+
+/// Ticks that putting a kernel in place of a body takes.
+const KERNEL_TICKS: u64 = 250_000;
+
+/// Runs after which the values are looked at once more, in terms of those that promoted.
+const SETTLE_FACTOR: u64 = 10;
+
+impl InFlight {
+    /// By the calls that `thresholds` have.
+    pub const fn at(calls: Thresholds) -> Self {
+        Self { calls, rounds: calls.optimise.saturating_mul(LOOP_ROUNDS_PER_CALL) }
+    }
+
+    /// Where it pays, if the boot goes on for as long as it has run: when better code would have saved as much already as making
+    /// it takes.
+    ///
+    /// A body with `n` blocks is taken for `n + 1` parts of one length, of which a call runs one, and a round of a loop one. Better
+    /// code is taken to save a tick for each byte that runs: of sample and real programs, that comes out fastest.
+    pub fn where_it_pays(body: Weight) -> Self {
+        let saved = (body.bytes / (body.blocks + 1)).max(1) as u64;
+        let costs =
+            if body.is_kernel { KERNEL_TICKS } else { OPTIMISE_TICKS + OPTIMISE_TICKS_PER_BYTE * body.bytes as u64 };
+        let runs = costs / saved;
+        Self { calls: Thresholds { optimise: runs, specialise: runs, settle: runs * SETTLE_FACTOR }, rounds: runs }
+    }
+}
 
 /// A value must make up this many percent of a site's calls to be specialised for. .NET uses the same share.
 pub const DOMINANT_PERCENT: u64 = 50;
@@ -158,6 +207,20 @@ const RARE_PERCENT: u64 = 3;
 pub fn others_are_rare(site: &SiteRecord, values: &[u64]) -> bool {
     let left = u128::from(site.values.without(values).total);
     left * 100 <= u128::from(site.values.total) * u128::from(RARE_PERCENT)
+}
+
+/// A function that earlier boots know is compiled again in flight only if it runs so many times as often as in an average one of
+/// them: they decided by that how it is compiled.
+const UNUSUAL_FACTOR: u128 = 4;
+
+/// Calls, and rounds of one loop, that are unusual for a function whose record stands for `boots_observed` thousandths of a
+/// boot.
+pub fn unusual(record: &FunctionRecord, boots_observed: u64) -> (u64, u64) {
+    let times = |count: u64| {
+        let scaled = u128::from(count) * u128::from(ONE_BOOT) * UNUSUAL_FACTOR;
+        u64::try_from(scaled.div_ceil(u128::from(boots_observed.max(ONE_BOOT)))).unwrap_or(u64::MAX)
+    };
+    (times(record.calls), times(record.blocks.iter().copied().max().unwrap_or_default()))
 }
 
 /// Calls at which code asks for promotion next, given how often it was called.
@@ -314,6 +377,29 @@ mod tests {
         assert_eq!(dominant_value(&site(&[(512, SITE_MINIMUM - 1)]), SITE_MINIMUM), None);
         assert_eq!(dominant_value(&site(&[(512, SITE_MINIMUM)]), SITE_MINIMUM), Some(512));
         assert_eq!(dominant_value(&site(&[]), 0), None);
+    }
+
+    #[test]
+    fn a_function_is_promoted_once_it_would_have_won_what_that_costs() {
+        let runs = |bytes, blocks| {
+            let in_flight = InFlight::where_it_pays(Weight { bytes, blocks, is_kernel: false });
+            assert_eq!(in_flight.rounds, in_flight.calls.optimise);
+            in_flight.rounds
+        };
+        // A byte costs 6,500 ticks and saves one each time; what each function costs is shared by its bytes.
+        assert_eq!(runs(1_000, 0), 6_650);
+        assert_eq!(runs(100, 0), 8_000);
+        assert_eq!(runs(100, 3), 4 * 8_000, "a round runs a quarter of it");
+        assert_eq!(runs(0, 0), OPTIMISE_TICKS);
+        let kernel = InFlight::where_it_pays(Weight { bytes: 100, blocks: 3, is_kernel: true });
+        assert_eq!(kernel.rounds, 10_000);
+    }
+
+    #[test]
+    fn what_is_known_is_unusual_at_four_times_the_average() {
+        assert_eq!(unusual(&record(3_000, &[10, 700]), 2 * ONE_BOOT), (6_000, 1_400));
+        assert_eq!(unusual(&record(10, &[]), 3 * ONE_BOOT), (14, 0));
+        assert_eq!(unusual(&record(u64::MAX, &[u64::MAX]), 0), (u64::MAX, u64::MAX));
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn is_hot(&self, id: FuncId) -> bool {
-        self.known(id).is_some_and(|record| tier::is_hot(record, self.earlier.boots_observed, &self.options.thresholds))
+        let thresholds = self.options.thresholds.unwrap_or_default();
+        self.known(id).is_some_and(|record| tier::is_hot(record, self.earlier.boots_observed, &thresholds))
     }
 }

@@ -44,7 +44,7 @@ impl Engine {
         let state_before = self.allocator.end();
         room::reserve(&mut self.sites, shape.sites.len(), COUNTED)?;
         let observed = Observed {
-            blocks: self.allocator.allocate(8 * shape.blocks),
+            blocks: self.allocator.allocate(Observed::words(shape.blocks) * size_of::<u64>()),
             block_count: shape.blocks,
             first_site: self.sites.len(),
             site_count: shape.sites.len(),
@@ -108,10 +108,18 @@ impl Engine {
         let state = &self.functions[id.0 as usize];
         let tier = state.tier.unwrap_or(Tier::Baseline);
         let calls = self.counted_calls(id);
-        let next = tier::next_threshold(calls, tier, &self.options.thresholds);
+        let in_flight = self.in_flight(id);
+        let known = self.known(id).filter(|_| !state.was_promoted);
+        let unusual = known.map(|record| tier::unusual(record, self.earlier.boots_observed));
+        let (unusual_calls, unusual_rounds) = unusual.unwrap_or_default();
+        let next = tier::next_threshold(calls, tier, &in_flight.calls).max(unusual_calls);
         let look = state.large_frame_bytes.map(|bytes| calls + tier::calls_between_looks(bytes));
         let next = look.map_or(next, |look| look.min(next));
         self.platform.state.write(state.counters + function::THRESHOLD, next);
+        if let Some(observed) = state.observed.filter(|observed| observed.block_count > 0) {
+            let rounds = in_flight.rounds.max(unusual_rounds);
+            self.platform.state.write(observed.rounds_threshold(), rounds);
+        }
     }
 
     /// What the sites of `id` saw in this boot.

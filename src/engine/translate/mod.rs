@@ -75,8 +75,8 @@ pub struct Plan {
     pub calls: usize,
     /// State offset of the number of calls at which it asks for promotion; none if it never does.
     pub threshold: Option<usize>,
-    /// Rounds of one loop at which it asks for promotion; baseline only.
-    pub promote_at_rounds: Option<u64>,
+    /// State offset of the number of rounds of one loop at which it asks for promotion; baseline only.
+    pub promote_at_rounds: Option<usize>,
     /// State offset of its first block counter.
     pub blocks: usize,
     /// Which of its blocks ran in no boot, to lay out code by; empty in the baseline and where that is unknown.

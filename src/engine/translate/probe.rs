@@ -28,8 +28,8 @@ impl Translator<'_> {
             return;
         }
         let count = self.increment(self.plan.blocks + 8 * block);
-        if let Some(threshold) = self.plan.promote_at_rounds {
-            let threshold = self.builder.ins().iconst(types::I64, threshold as i64);
+        if let Some(offset) = self.plan.promote_at_rounds {
+            let threshold = self.load_state(types::I64, offset as i32);
             self.promote_when(count, threshold, RuntimeOp::PromoteThroughLoop);
         }
     }
