@@ -249,8 +249,6 @@ pub struct Engine {
     allocator: StateAllocator,
     functions: Vec<FunctionState>,
     sites: Vec<SiteState>,
-    /// Wrappers by signature.
-    wrappers: BTreeMap<u32, u64>,
     /// Which data segments were dropped, by (module, index).
     dropped_data: Vec<Vec<bool>>,
     /// Element segments, by (module, index).

@@ -112,7 +112,7 @@ impl Engine {
             self.code.detach(&mut code, &head.pieces, &details, &changed);
             self.code.load(&code, &head.pieces, details, is_wanted)?;
         }
-        self.find_pieces();
+        self.find_functions();
         head.functions.iter().for_each(|stored| self.adopt(stored));
         if let Some(first) = changed.first() {
             let reason = format!("the program has another {} now", self.program.info(*first).name);
@@ -162,16 +162,12 @@ impl Engine {
         self.statistics.code_loaded += 1;
     }
 
-    /// Has functions and wrappers know where their code is.
-    fn find_pieces(&mut self) {
+    /// Has functions know where their code is.
+    fn find_functions(&mut self) {
         for placed in self.code.placed() {
-            match placed.piece {
-                Piece::Function(id) => {
-                    let state = &mut self.functions[id as usize];
-                    (state.address, state.code_bytes) = (placed.range.start, placed.range.end - placed.range.start);
-                }
-                Piece::Wrapper(signature) => drop(self.wrappers.insert(signature, placed.range.start)),
-                Piece::Kernel(_) => {}
+            if let Some(id) = placed.function() {
+                let state = &mut self.functions[id.0 as usize];
+                (state.address, state.code_bytes) = (placed.range.start, placed.range.end - placed.range.start);
             }
         }
     }

@@ -227,8 +227,9 @@ impl CodeSpace {
                 self.kernel_bytes += stored.bytes as usize;
                 self.kernels.insert(id, address);
             }
+            Piece::Wrapper(signature) => drop(self.wrappers.insert(signature, address)),
             Piece::Function(id) if stored.settled => drop(self.settled.insert(FuncId(id), address)),
-            Piece::Function(_) | Piece::Wrapper(_) => {}
+            Piece::Function(_) => {}
         }
         let range = address..address + u64::from(stored.bytes);
         self.placed.push(Placed { piece: stored.piece, range, details });

@@ -44,6 +44,8 @@ pub struct CodeSpace {
     pub trampolines: Trampolines,
     pub(super) cpu: CpuFeatures,
     pub(super) kernels: BTreeMap<KernelId, u64>,
+    /// By signature.
+    pub(super) wrappers: BTreeMap<u32, u64>,
     /// Functions whose code will not be replaced, with its address: calls need not go through the entry.
     pub(super) settled: BTreeMap<FuncId, u64>,
     /// Placed code, ascending by address.
@@ -115,6 +117,7 @@ impl CodeSpace {
             trampolines,
             cpu,
             kernels: BTreeMap::new(),
+            wrappers: BTreeMap::new(),
             settled: BTreeMap::new(),
             placed: Vec::new(),
             details: Vec::new(),
@@ -199,6 +202,9 @@ impl CodeSpace {
             apply(&mut code.bytes, relocation, address, target);
         }
         self.write(offset, &code.bytes)?;
+        if let Piece::Wrapper(signature) = piece {
+            self.wrappers.insert(signature, address);
+        }
         self.bytes += code.bytes.len();
         self.placed.push(Placed { piece, range: address..address + code.bytes.len() as u64, details });
         Ok(address)
@@ -221,6 +227,11 @@ impl CodeSpace {
         let call = near(NEAR_CALL, offset, self.trampolines.compile);
         // What is written over was written before, so there is memory.
         let _ = self.write(offset, &call);
+    }
+
+    /// The address of what calls functions of this signature.
+    pub fn wrapper(&self, signature: u32) -> Option<u64> {
+        self.wrappers.get(&signature).copied()
     }
 
     /// All code, by rising address.

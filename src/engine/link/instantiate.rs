@@ -100,7 +100,6 @@ impl Engine {
             allocator,
             functions: Vec::new(),
             sites: Vec::new(),
-            wrappers: BTreeMap::new(),
             dropped_data: Vec::new(),
             elements: Vec::new(),
             registered: BTreeMap::new(),

@@ -146,13 +146,11 @@ impl Engine {
     /// Code that calls functions of `id`'s type.
     fn wrapper(&mut self, id: FuncId) -> Result<u64, EngineError> {
         let signature = self.program.info(id).signature.0;
-        if let Some(known) = self.wrappers.get(&signature) {
-            return Ok(*known);
+        if let Some(known) = self.code.wrapper(signature) {
+            return Ok(known);
         }
         let code = self.entry_wrapper(SignatureId(signature))?;
-        let address = self.code.place(code, Piece::Wrapper(signature))?;
-        self.wrappers.insert(signature, address);
-        Ok(address)
+        self.code.place(code, Piece::Wrapper(signature))
     }
 
     pub(in crate::engine) fn entry_wrapper(&mut self, signature: SignatureId) -> Result<MachineCode, EngineError> {
