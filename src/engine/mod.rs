@@ -32,7 +32,7 @@ mod room;
 pub mod seams;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -49,7 +49,7 @@ use decide::tier::{Promotion, Thresholds, Tier};
 use decode::module::ModuleError;
 use decode::program::{FuncId, Program};
 use layout::StateAllocator;
-use link::tables::Elements;
+use link::Linked;
 use observe::site::SiteState;
 use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, StateMemory, Ticks};
 use translate::TranslateError;
@@ -249,12 +249,7 @@ pub struct Engine {
     allocator: StateAllocator,
     functions: Vec<FunctionState>,
     sites: Vec<SiteState>,
-    /// Which data segments were dropped, by (module, index).
-    dropped_data: Vec<Vec<bool>>,
-    /// Element segments, by (module, index).
-    elements: Vec<Vec<Elements>>,
-    /// Modules whose exports later ones can import, by the name they import them from.
-    registered: BTreeMap<String, Exporter>,
+    linked: Linked,
     /// Why the program is to be abandoned.
     stop: Option<Pending>,
     /// What earlier boots learned.
@@ -273,13 +268,6 @@ pub struct Engine {
     /// Why code of an earlier boot is not used, if any is not.
     code_reason: Option<String>,
     statistics: Statistics,
-}
-
-/// A module whose exports others can import.
-struct Exporter {
-    module: usize,
-    /// Positions of its exports, by name.
-    exports: BTreeMap<&'static str, usize>,
 }
 
 /// The platform less what has its own owner here.

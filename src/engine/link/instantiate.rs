@@ -2,7 +2,6 @@
 //! tables initialised. Nothing is compiled yet.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
@@ -10,6 +9,7 @@ use alloc::vec::Vec;
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, TypeRef};
 
 use super::tables::{Elements, item_count};
+use super::{Exporter, Linked};
 use crate::engine::cache::image::{Head, Image};
 use crate::engine::cache::load::key;
 use crate::engine::code::compile::Compiler;
@@ -23,7 +23,7 @@ use crate::engine::decode::program::{
 };
 use crate::engine::layout::{StateAllocator, cell, function, table_entry};
 use crate::engine::seams::{Imports, MemoryBase, WASM_PAGE_BYTES};
-use crate::engine::{Engine, EngineError, Exporter, FunctionState, Memory, Options, Platform, Rest, Statistics, room};
+use crate::engine::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Statistics, room};
 use crate::profile::Profile;
 
 impl Engine {
@@ -100,9 +100,7 @@ impl Engine {
             allocator,
             functions: Vec::new(),
             sites: Vec::new(),
-            dropped_data: Vec::new(),
-            elements: Vec::new(),
-            registered: BTreeMap::new(),
+            linked: Linked::default(),
             stop: None,
             earlier,
             behind_mathematics: None,
@@ -149,8 +147,8 @@ impl Engine {
         let data = room::collect(module.data.iter().map(|_| false), "data segments")?;
         let elements = room::collect(module.elements.iter().map(|_| Elements::Encoded), "element segments")?;
         self.add_functions(added)?;
-        self.dropped_data.push(data);
-        self.elements.push(elements);
+        self.linked.dropped_data.push(data);
+        self.linked.elements.push(elements);
         if number == LIBC {
             let exports = module.exports.iter();
             let functions = exports.map(|export| (export.name, linkage.functions[export.index as usize]));
@@ -179,7 +177,7 @@ impl Engine {
     pub fn register(&mut self, name: &str, number: usize) {
         let exports = self.program.modules[number].exports.iter().enumerate();
         let exports = exports.map(|(position, export)| (export.name, position)).collect();
-        self.registered.insert(name.to_string(), Exporter { module: number, exports });
+        self.linked.registered.insert(name.to_string(), Exporter { module: number, exports });
     }
 
     fn add_functions(&mut self, added: Vec<FunctionInfo>) -> Result<(), EngineError> {
@@ -238,9 +236,9 @@ impl Engine {
                     let start = self.constant(module, offset_expr)? as u32;
                     self.initialise_entries(module, table_index.unwrap_or(0), start, &element.items)?
                         .ok_or(EngineError::SegmentOutOfBounds { what: "element", index })?;
-                    self.elements[module][index] = Elements::Dropped;
+                    self.linked.elements[module][index] = Elements::Dropped;
                 }
-                ElementKind::Declared => self.elements[module][index] = Elements::Dropped,
+                ElementKind::Declared => self.linked.elements[module][index] = Elements::Dropped,
                 ElementKind::Passive => {}
             }
         }
@@ -274,7 +272,7 @@ impl Engine {
             let length = data.data.len() as u32;
             self.memory_init(module, *memory_index, index, [start, 0, length])
                 .ok_or(EngineError::SegmentOutOfBounds { what: "data", index })?;
-            self.dropped_data[module][index] = true;
+            self.linked.dropped_data[module][index] = true;
             let linkage = &mut self.program.linkages[module];
             let memory = linkage.memories[*memory_index as usize];
             if memory == FIRST_MEMORY {
@@ -291,7 +289,7 @@ impl Engine {
     }
 
     /// Hands on the references in an element segment, as funcref or externref words.
-    pub(in crate::engine) fn for_each_item(
+    pub(super) fn for_each_item(
         &mut self,
         module: usize,
         items: &ElementItems<'static>,
@@ -332,6 +330,6 @@ impl Engine {
 }
 
 /// A funcref: the function's number plus one.
-pub(in crate::engine) const fn funcref(id: FuncId) -> u64 {
+pub(super) const fn funcref(id: FuncId) -> u64 {
     id.0 as u64 + 1
 }

@@ -1,11 +1,12 @@
 //! A module linked to what is there: its imports found, its functions numbered, its memories, tables and globals given
 //! their places, its own libc functions replaced.
 
-pub(super) mod instantiate;
+mod instantiate;
 mod interpose;
-pub(super) mod tables;
+mod tables;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -22,9 +23,28 @@ use crate::engine::layout::{GLOBAL_BYTES, table_entry};
 use crate::engine::{Engine, EngineError, Memory, room};
 use crate::libc::{self, Interpose, LibcFunction};
 use interpose::interposed;
+use tables::Elements;
 
 /// Pages that 32-bit addresses reach.
 const ADDRESSABLE_PAGES: u64 = 1 << 16;
+
+/// What is kept of the modules to link others to them, and to initialise memories and tables from.
+#[derive(Default)]
+pub(super) struct Linked {
+    /// Which data segments were dropped, by (module, index).
+    dropped_data: Vec<Vec<bool>>,
+    /// Element segments, by (module, index).
+    elements: Vec<Vec<Elements>>,
+    /// Modules whose exports later ones can import, by the name they import them from.
+    registered: BTreeMap<String, Exporter>,
+}
+
+/// A module whose exports others can import.
+struct Exporter {
+    module: usize,
+    /// Positions of its exports, by name.
+    exports: BTreeMap<&'static str, usize>,
+}
 
 /// What an import stands for.
 enum Extern {
@@ -46,7 +66,7 @@ impl Engine {
     /// Links `module`, which will have this number, and returns it with the functions that it adds.
     ///
     /// `known` is what an earlier boot found out about it.
-    pub(in crate::engine) fn link(
+    fn link(
         &mut self,
         number: usize,
         module: &Module,
@@ -113,7 +133,7 @@ impl Engine {
         linkage: &Linkage,
         import: &Import<'_>,
     ) -> Result<Extern, Unlinked> {
-        if let Some(exporter) = self.registered.get(import.module) {
+        if let Some(exporter) = self.linked.registered.get(import.module) {
             let position = exporter.exports.get(import.name).ok_or(Unlinked::Unknown)?;
             return self.find_export(exporter.module, *position, linkage, import);
         }

@@ -10,7 +10,7 @@ use crate::engine::seams::WASM_PAGE_BYTES;
 use crate::engine::{Engine, EngineError, Memory, room};
 
 /// What there is of an element segment while the program runs.
-pub(in crate::engine) enum Elements {
+pub(super) enum Elements {
     /// What the module says.
     Encoded,
     /// Its references, which it is asked for by position.
@@ -19,7 +19,7 @@ pub(in crate::engine) enum Elements {
 }
 
 /// How many references an element segment has.
-pub(in crate::engine) fn item_count(items: &ElementItems<'_>) -> u32 {
+pub(super) fn item_count(items: &ElementItems<'_>) -> u32 {
     match items {
         ElementItems::Functions(functions) => functions.count(),
         ElementItems::Expressions(_, expressions) => expressions.count(),
@@ -49,12 +49,17 @@ impl Engine {
         args: [u32; 3],
     ) -> Option<()> {
         let [destination, source, length] = args.map(|arg| arg as usize);
-        let dropped = self.dropped_data[module][segment];
+        let dropped = self.linked.dropped_data[module][segment];
         let data: &[u8] = if dropped { &[] } else { self.program.modules[module].data[segment].data };
         let bytes = data.get(source..source.checked_add(length)?)?;
         let memory = self.memory_bytes(module, memory);
         memory.get_mut(destination..destination.checked_add(length)?)?.copy_from_slice(bytes);
         Some(())
+    }
+
+    /// `data.drop`.
+    pub(in crate::engine) fn data_drop(&mut self, module: usize, segment: usize) {
+        self.linked.dropped_data[module][segment] = true;
     }
 
     /// `memory.copy` where it is not the libc's: (destination, source, length).
@@ -111,21 +116,26 @@ impl Engine {
         Ok(Some(()))
     }
 
+    /// `elem.drop`.
+    pub(in crate::engine) fn element_drop(&mut self, module: usize, segment: usize) {
+        self.linked.elements[module][segment] = Elements::Dropped;
+    }
+
     /// Decodes an element segment at its first use.
     fn decode_elements(&mut self, module: usize, segment: usize) -> Result<(), EngineError> {
-        if !matches!(self.elements[module][segment], Elements::Encoded) {
+        if !matches!(self.linked.elements[module][segment], Elements::Encoded) {
             return Ok(());
         }
         let items = self.program.modules[module].elements[segment].items.clone();
         let mut decoded = Vec::new();
         room::reserve(&mut decoded, item_count(&items) as usize, "an element segment")?;
         self.for_each_item(module, &items, |_, reference| decoded.push(reference))?;
-        self.elements[module][segment] = Elements::Decoded(decoded);
+        self.linked.elements[module][segment] = Elements::Decoded(decoded);
         Ok(())
     }
 
     fn decoded(&self, module: usize, segment: usize) -> &[u64] {
-        match &self.elements[module][segment] {
+        match &self.linked.elements[module][segment] {
             Elements::Decoded(references) => references,
             _ => &[],
         }
@@ -191,12 +201,12 @@ impl Engine {
         self.program.linkages[module].tables[table as usize]
     }
 
-    pub(in crate::engine) fn check_table(&self, module: usize, table: u32, start: u32, length: u32) -> Option<()> {
+    pub(super) fn check_table(&self, module: usize, table: u32, start: u32, length: u32) -> Option<()> {
         let entries = self.platform.state.read(self.slot(module, table).length_cell);
         (u64::from(start) + u64::from(length) <= entries).then_some(())
     }
 
-    pub(in crate::engine) fn set_entry(&mut self, module: usize, table: u32, index: u32, reference: u64) {
+    pub(super) fn set_entry(&mut self, module: usize, table: u32, index: u32, reference: u64) {
         let offset = entry_offset(self.slot(module, table), index);
         let functions = self.slot(module, table).element_type.is_func_ref();
         let (code, word) = match (functions, reference) {

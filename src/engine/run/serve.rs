@@ -8,7 +8,6 @@ use super::enter::{read_words, write_words};
 use super::trap::{Pending, TrapKind};
 use crate::engine::decode::program::{FuncId, FunctionKind, MemoryId};
 use crate::engine::layout::{EDITION_SHIFT, INDEX_BITS, INDEX_MASK, MODULE_SHIFT, RuntimeOp, cell};
-use crate::engine::link::tables::Elements;
 use crate::engine::{Engine, EngineError};
 
 impl Engine {
@@ -53,11 +52,11 @@ impl Engine {
             }
             RuntimeOp::MemoryFill => self.memory_fill(module, what, range).ok_or(TrapKind::MemoryOutOfBounds),
             RuntimeOp::DataDrop => {
-                self.dropped_data[module][what as usize] = true;
+                self.data_drop(module, what as usize);
                 Ok(())
             }
             RuntimeOp::ElementDrop => {
-                self.elements[module][what as usize] = Elements::Dropped;
+                self.element_drop(module, what as usize);
                 Ok(())
             }
             RuntimeOp::TableSet => self.table_set(module, what, second as u32, third).ok_or(TrapKind::TableOutOfBounds),
