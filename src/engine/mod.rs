@@ -41,7 +41,7 @@ use core::mem::size_of;
 
 use crate::libc::{Heap, Interpose, Interposed};
 use crate::profile::Profile;
-use cache::image::ModuleName;
+use cache::CacheState;
 use code::compile::{CodegenError, Compiler};
 use code::space::CodeSpace;
 use cpu::CpuFeatures;
@@ -257,16 +257,7 @@ pub struct Engine {
     /// The mathematics and the functions behind them, once that was asked.
     behind_mathematics: Option<BTreeSet<FuncId>>,
     program_bytes: &'static [u8],
-    /// What it is known by, once that was asked.
-    program_name: Option<ModuleName>,
-    /// What reading and linking the program takes of memory.
-    bytes_to_start: u64,
-    /// State memory used once all modules were linked.
-    linked_end: usize,
-    /// Pieces of code taken over from an earlier boot, if that was all it had.
-    loaded_pieces: Option<usize>,
-    /// Why code of an earlier boot is not used, if any is not.
-    code_reason: Option<String>,
+    cache: CacheState,
     statistics: Statistics,
 }
 

@@ -60,7 +60,7 @@ impl Engine {
 
     /// Why code of an earlier boot is not used, if any is not: the first reason.
     pub fn code_reason(&self) -> Option<&str> {
-        self.code_reason.as_deref()
+        self.cache.reason.as_deref()
     }
 
     /// Pieces of code of an earlier boot that were made again and found to be the same, if that was asked for.
@@ -71,7 +71,7 @@ impl Engine {
     /// What the program is known by. Whoever is taken for another program is not validated, so no hash will do for which two
     /// programs of one hash can be found.
     pub(in crate::engine) fn program_name(&mut self) -> ModuleName {
-        *self.program_name.get_or_insert_with(|| *blake3::hash(self.program_bytes).as_bytes())
+        *self.cache.name.get_or_insert_with(|| *blake3::hash(self.program_bytes).as_bytes())
     }
 
     /// Takes over the code in `image`, as far as it fits; `is_known` says that it was made for this very program. Where there
@@ -119,7 +119,7 @@ impl Engine {
             self.reject(changed.len(), reason);
         }
         // Another program wants an image of its own, be it of the same code.
-        self.loaded_pieces = Some(head.pieces.len()).filter(|_| is_known);
+        self.cache.loaded_pieces = Some(head.pieces.len()).filter(|_| is_known);
         Ok(())
     }
 
@@ -175,7 +175,7 @@ impl Engine {
     /// Code of so many functions is not used.
     pub(in crate::engine) fn reject(&mut self, functions: usize, reason: String) {
         self.statistics.code_rejected += functions as u64;
-        self.code_reason.get_or_insert(reason);
+        self.cache.reason.get_or_insert(reason);
     }
 
     fn is_unchanged(&self, stored: &StoredFunction) -> bool {

@@ -53,7 +53,7 @@ impl Engine {
 
     fn prepared(&mut self, most_bytes: u64, most_ticks: u64) -> Result<Prepared, EngineError> {
         let until = self.now().saturating_add(most_ticks);
-        let unchanged = self.loaded_pieces == Some(self.code.placed().len());
+        let unchanged = self.cache.loaded_pieces == Some(self.code.placed().len());
         let with_code = self.ids().filter(|id| self.functions[id.0 as usize].tier.is_some());
         let with_code = room::collect(with_code.map(|id| (id, self.counted_calls(id) > 0)), WHAT)?;
         self.restart();
@@ -173,11 +173,11 @@ impl Engine {
         });
         Ok(Head {
             program,
-            bytes_to_start: self.bytes_to_start,
+            bytes_to_start: self.cache.bytes_to_start,
             replaced: room::collect(self.replaced(), WHAT)?,
             memories: self.memory_places(),
             linkage: self.linkage_hash(),
-            linked_end: self.linked_end as u64,
+            linked_end: self.cache.linked_end as u64,
             state_end: self.allocator.end() as u64,
             functions: Vec::new(),
             observed: room::collect(observed, WHAT)?,
@@ -203,7 +203,7 @@ impl Engine {
     fn is_mostly_unused(&self, head: &Head) -> bool {
         let counted: usize = head.observed.iter().map(|it| 8 * it.block_count as usize).sum();
         let sites: usize = head.observed.iter().map(|it| it.site_count as usize * SITE_BYTES).sum();
-        let all = self.allocator.end() - self.linked_end;
+        let all = self.allocator.end() - self.cache.linked_end;
         all > 2 * (counted + sites) + FREE_BYTES
     }
 

@@ -10,6 +10,7 @@ use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, TypeRef};
 
 use super::tables::{Elements, item_count};
 use super::{Exporter, Linked};
+use crate::engine::cache::CacheState;
 use crate::engine::cache::image::{Head, Image};
 use crate::engine::cache::load::key;
 use crate::engine::code::compile::Compiler;
@@ -61,7 +62,7 @@ impl Engine {
         engine.statistics.ticks_load = engine.now().saturating_sub(started);
         engine.add_module(options.heap.module())?;
         engine.add(bytes, known)?;
-        engine.linked_end = engine.allocator.end();
+        engine.cache.linked_end = engine.allocator.end();
         let started = engine.now();
         if let Some(image) = image {
             engine.load(&image, is_known);
@@ -105,11 +106,7 @@ impl Engine {
             earlier,
             behind_mathematics: None,
             program_bytes: &[],
-            program_name: None,
-            bytes_to_start: 0,
-            linked_end: 0,
-            loaded_pieces: None,
-            code_reason: None,
+            cache: CacheState::default(),
             statistics: Statistics::default(),
             program,
             platform: Rest {
@@ -138,8 +135,8 @@ impl Engine {
         let number = self.program.modules.len();
         let is_known = known.is_some() || number == LIBC;
         if number != LIBC {
-            self.bytes_to_start = known.map_or_else(|| bytes_to_start(bytes), |head| head.bytes_to_start);
-            self.check_room_for(self.bytes_to_start)?;
+            self.cache.bytes_to_start = known.map_or_else(|| bytes_to_start(bytes), |head| head.bytes_to_start);
+            self.check_room_for(self.cache.bytes_to_start)?;
         }
         // Tests hold the libc's module to being valid.
         let module = if is_known { Module::decode_valid(bytes)? } else { Module::decode(bytes)? };
