@@ -109,8 +109,17 @@ function memset
     movq xmm0, rcx
     punpcklqdq xmm0, xmm0
     lea r8, [rdi + rdx - 16]
-    sub rdx, 64
-    jb 2f
+    sub rdx, 256
+    jb 9f
+    # Whole pages are cleared here: few instructions but the stores.
+8:  .irp place, 0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240
+    movups [rdi + \place], xmm0
+    .endr
+    add rdi, 256
+    sub rdx, 256
+    jae 8b
+9:  add rdx, 256 - 64                               # no carry: fewer than 64 are left
+    jnc 2f
 1:  movups [rdi], xmm0
     movups [rdi + 16], xmm0
     movups [rdi + 32], xmm0
