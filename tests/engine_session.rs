@@ -7,7 +7,7 @@ mod engine;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::seams::{HostFunction, Imports, Stop};
-use bareflow::engine::{Options, Platform};
+use bareflow::engine::{Options, Platform, Source};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
 use bareflow::libc::Heap;
@@ -87,7 +87,7 @@ impl Machine {
     ) -> Report {
         let session = Session {
             name: "sample".into(),
-            bytes: wasm.to_vec().leak(),
+            program: Source { bytes: wasm.to_vec().leak(), hash: None },
             options,
             shipped,
             key: None,
@@ -338,8 +338,14 @@ fn a_profile_that_takes_more_memory_than_it_may_is_passed_over_and_kept() {
     forge(disk(), |profile| profile.functions = (0..31_000).map(stranger).collect());
     let boot = |free_memory: fn() -> u64| {
         let bytes = program("").leak();
-        let session =
-            Session { name: "sample".into(), bytes, options: options(), shipped: None, key: None, ticks_before: 0 };
+        let session = Session {
+            name: "sample".into(),
+            program: (&*bytes).into(),
+            options: options(),
+            shipped: None,
+            key: None,
+            ticks_before: 0,
+        };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         let (mut disk, mut notes) = (disk(), String::new());
         let report =

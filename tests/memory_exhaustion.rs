@@ -203,7 +203,8 @@ struct Boot {
 
 fn boot(bytes: &'static [u8], disk: &mut Disk, refusing: Refusing) -> Boot {
     let options = Options::default();
-    let session = Session { name: "program".into(), bytes, options, shipped: None, key: None, ticks_before: 0 };
+    let session =
+        Session { name: "program".into(), program: bytes.into(), options, shipped: None, key: None, ticks_before: 0 };
     let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
     let output = Rc::new(RefCell::new(Vec::new()));
     let wasi = Wasi::builder().arg("program").free_memory(memory::free_for_program);

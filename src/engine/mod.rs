@@ -84,6 +84,20 @@ pub struct Platform {
     pub arm: fn(&'static Activation),
 }
 
+/// A program's module.
+#[derive(Clone, Copy)]
+pub struct Source {
+    pub bytes: &'static [u8],
+    /// BLAKE3 of them, if that is known already.
+    pub hash: Option<ModuleName>,
+}
+
+impl From<&'static [u8]> for Source {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self { bytes, hash: None }
+    }
+}
+
 /// How to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {

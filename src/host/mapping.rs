@@ -1,6 +1,7 @@
 //! Address space from Linux: the one place that calls `mmap`.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ptr;
 
 /// A mapping that is given back when dropped.
@@ -59,6 +60,14 @@ impl Mapping {
             unsafe { libc::munmap(from.cast(), to as usize - from as usize) };
         }
         Ok(whole)
+    }
+
+    /// Memory for good, all of it 0.
+    pub fn zeroed(len_bytes: usize) -> io::Result<&'static mut [u8]> {
+        let mapping = ManuallyDrop::new(Self::reserve(len_bytes)?);
+        mapping.protect(0, len_bytes, Access::ReadWrite)?;
+        // SAFETY: the mapping is new, accessible, nobody else's, and never given back.
+        Ok(unsafe { core::slice::from_raw_parts_mut(mapping.address, len_bytes) })
     }
 
     fn checked(address: *mut libc::c_void, len_bytes: usize) -> io::Result<Self> {

@@ -1,15 +1,22 @@
 //! A module's file, read for its program: what only debuggers want stays where it is. That is often most of the file.
 //!
-//! Key function: [`read`]. Neighbours: the command runs what it reads.
+//! Key functions: [`read`], [`read_and_hash`]. Neighbours: the command runs what it reads.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::str;
+use std::sync::mpsc;
+use std::thread;
 use std::vec;
 use std::vec::Vec;
+
+use blake3::Hasher;
+
+use super::mapping::Mapping;
+use crate::engine::Source;
 
 /// What is in front of the sections (WebAssembly core specification, 5.5.16).
 const PREAMBLE: [u8; 8] = *b"\0asm\x01\0\0\0";
@@ -20,30 +27,90 @@ const CUSTOM: u8 = 0;
 /// The one custom section that is used: names of functions.
 const NAMES: &str = "name";
 
+/// What is read at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// What is read of a section to know what it is.
 const HEADER_BYTES: usize = 64;
 
 /// The module in the file at `path`, less the custom sections behind all others: no offset that is ever shown changes. What is
 /// not made of whole sections is read as it is.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path) -> io::Result<Source> {
     let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let mut bytes = Vec::new();
-    if !metadata.is_file() {
-        file.read_to_end(&mut bytes)?;
-        return Ok(bytes);
-    }
-    let parts = parts(&file, metadata.len())?;
-    let wanted = parts.iter().map(|part| part.end - part.start).sum::<u64>();
-    bytes.try_reserve_exact(usize::try_from(wanted).map_err(|_| ErrorKind::FileTooLarge)?)?;
-    for part in parts {
-        let part_bytes = part.end - part.start;
-        file.seek(SeekFrom::Start(part.start))?;
-        if (&file).take(part_bytes).read_to_end(&mut bytes)? as u64 != part_bytes {
-            return Err(ErrorKind::UnexpectedEof.into());
+    match Parts::of(&file)? {
+        None => Ok(to_end(&mut file)?.into()),
+        Some(parts) => {
+            let bytes = parts.room()?;
+            parts.fill(&file, bytes, |_| ())?;
+            Ok(Source { bytes, hash: None })
         }
     }
-    Ok(bytes)
+}
+
+/// The same, and BLAKE3 of it if that is worth a thread, which hashes what is there while more is read.
+pub fn read_and_hash(path: &Path) -> io::Result<Source> {
+    let mut file = File::open(path)?;
+    let Some(parts) = Parts::of(&file)? else { return Ok(to_end(&mut file)?.into()) };
+    let bytes = parts.room()?;
+    if bytes.len() < 2 * PIECE_BYTES {
+        parts.fill(&file, bytes, |_| ())?;
+        return Ok(Source { bytes, hash: None });
+    }
+    let hash = thread::scope(|scope| {
+        let (there, coming) = mpsc::channel();
+        let hash = move || coming.into_iter().fold(Hasher::new(), hash_more).finalize();
+        // Where no thread can be had, nobody takes the pieces.
+        let hashing = thread::Builder::new().spawn_scoped(scope, hash).ok();
+        parts.fill(&file, &mut *bytes, |piece| {
+            let _ = there.send(piece);
+        })?;
+        drop(there);
+        Ok::<_, io::Error>(hashing.and_then(|hashing| hashing.join().ok()))
+    })?;
+    Ok(Source { bytes, hash: hash.map(|hash| *hash.as_bytes()) })
+}
+
+fn hash_more(mut hasher: Hasher, piece: &[u8]) -> Hasher {
+    hasher.update(piece);
+    hasher
+}
+
+fn to_end(file: &mut File) -> io::Result<&'static [u8]> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes.leak())
+}
+
+/// The parts of a file that are read.
+struct Parts(Vec<Range<u64>>);
+
+impl Parts {
+    /// None if `file` is something else than a file.
+    fn of(file: &File) -> io::Result<Option<Self>> {
+        let metadata = file.metadata()?;
+        metadata.is_file().then(|| parts(file, metadata.len()).map(Self)).transpose()
+    }
+
+    /// Memory for them.
+    fn room(&self) -> io::Result<&'static mut [u8]> {
+        let bytes = self.0.iter().map(|part| part.end - part.start).sum::<u64>();
+        let bytes = usize::try_from(bytes).map_err(|_| ErrorKind::FileTooLarge)?;
+        if bytes == 0 { Ok(&mut []) } else { Mapping::zeroed(bytes) }
+    }
+
+    /// Reads them into `bytes`, which has as many, and hands on each piece as it comes.
+    fn fill<'b>(&self, file: &File, mut bytes: &'b mut [u8], mut then: impl FnMut(&'b [u8])) -> io::Result<()> {
+        for part in &self.0 {
+            let (place, behind) = bytes.split_at_mut((part.end - part.start) as usize);
+            let starts = (part.start..).step_by(PIECE_BYTES);
+            for (piece, start) in place.chunks_mut(PIECE_BYTES).zip(starts) {
+                file.read_exact_at(piece, start)?;
+                then(piece);
+            }
+            bytes = behind;
+        }
+        Ok(())
+    }
 }
 
 /// The parts of `file` that are read.
@@ -147,7 +214,9 @@ mod tests {
     fn read_file(bytes: &[u8]) -> Vec<u8> {
         let file = NamedTempFile::new().unwrap();
         fs::write(file.path(), bytes).unwrap();
-        read(file.path()).unwrap()
+        let [bytes, again] = [read, read_and_hash].map(|read| read(file.path()).unwrap().bytes);
+        assert_eq!(bytes, again);
+        bytes.to_vec()
     }
 
     #[test]
@@ -179,6 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_large_is_hashed_while_it_is_read() {
+        let [mut program, info, names, _] = module();
+        // A custom section of five million bytes in front of another one.
+        program.extend([CUSTOM, 0xc5, 0x96, 0xb1, 0x02, 4]);
+        program.extend_from_slice(b"more");
+        program.extend((0..5_000_000_u32).map(|index| (index >> 8 ^ index) as u8));
+        program.extend([11, 1, 0]);
+        let file = NamedTempFile::new().unwrap();
+        fs::write(file.path(), [&program[..], &info, &names].concat()).unwrap();
+        let expected = [&program[..], &names].concat();
+        let Source { bytes, hash } = read_and_hash(file.path()).unwrap();
+        assert!(bytes == expected && read(file.path()).unwrap().bytes == expected);
+        assert_eq!(hash, Some(*blake3::hash(&expected).as_bytes()));
+    }
+
+    #[test]
     fn what_is_no_module_is_read_as_it_is() {
         for bytes in
             [&b""[..], b"\0asm", b"\0asm\x01\0\0", b"#!/bin/sh\necho this is a long line of no section\n", &[0xff; 99]]
@@ -189,8 +274,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_file_is_read_to_its_end() {
-        assert_eq!(read(Path::new("/dev/null")).unwrap(), b"");
+        assert_eq!(read(Path::new("/dev/null")).unwrap().bytes, b"");
         assert!(read(Path::new("/")).is_err());
-        assert_eq!(read(Path::new("/nowhere/at/all")).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(read(Path::new("/nowhere/at/all")).err().map(|error| error.kind()), Some(ErrorKind::NotFound));
     }
 }

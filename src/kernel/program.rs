@@ -109,7 +109,10 @@ fn prepare(
     let streams = Streams::new(Rc::clone(terminal), options::reads_console(&boot.command_line(), say));
     let imports = wasi.build(streams, ProgramClock::new(Rc::clone(clock)), ProgramEntropy::new(Rc::clone(clock)));
     let options = options::engine_options(&boot.command_line(), say);
-    Ok((Session { name, bytes: program.bytes, options, shipped, key: None, ticks_before: 0 }, Box::new(imports)))
+    Ok((
+        Session { name, program: program.bytes.into(), options, shipped, key: None, ticks_before: 0 },
+        Box::new(imports),
+    ))
 }
 
 fn file_name(module: &Module) -> Result<String, String> {

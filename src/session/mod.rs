@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::engine::decide::tier::Tier;
 use crate::engine::seams::Imports;
-use crate::engine::{Cache, Ending, Engine, EngineError, Options, Platform, Prepared, Statistics};
+use crate::engine::{Cache, Ending, Engine, EngineError, Options, Platform, Prepared, Source, Statistics};
 use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits};
 use crate::store::{BlockDevice, MOST_ATTEMPTS};
@@ -28,7 +28,7 @@ use seal::Key;
 pub struct Session {
     /// The program's name for people.
     pub name: String,
-    pub bytes: &'static [u8],
+    pub program: Source,
     pub options: Options,
     /// An exported profile to start from while the store holds none.
     pub shipped: Option<&'static [u8]>,
@@ -111,7 +111,7 @@ impl Session {
         elapsed: &dyn Fn() -> u64,
         note: &mut dyn FnMut(&str),
     ) -> Report {
-        let code_bytes = self.bytes.len().max(self.options.heap.module().len());
+        let code_bytes = self.program.bytes.len().max(self.options.heap.module().len());
         let limits = Limits::of((platform.free_memory)(), code_bytes);
         let mut recalled = Recalled::open(disk, &limits, note);
         if let Some(bytes) = self.shipped {
@@ -132,7 +132,7 @@ impl Session {
         row.ticks_load = elapsed().saturating_sub(loading);
         let mut earlier = core::mem::take(&mut recalled.profile);
         let boots = core::mem::take(&mut earlier.boots);
-        let engine = Engine::with_code(self.bytes, platform, imports, self.options, earlier, code.as_deref());
+        let engine = Engine::with_code(self.program, platform, imports, self.options, earlier, code.as_deref());
         drop(code);
         let mut engine = match engine {
             Ok(engine) => engine,

@@ -155,7 +155,8 @@ fn boot_program(
     options: Options,
     key: Option<Key>,
 ) -> (Report, Vec<String>) {
-    let session = Session { name: "sample".into(), bytes, options, shipped: None, key, ticks_before: 0 };
+    let session =
+        Session { name: "sample".into(), program: bytes.into(), options, shipped: None, key, ticks_before: 0 };
     let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
     let (said, mut notes) = (Rc::default(), Vec::new());
     let imports = Box::new(Say(Rc::clone(&said)));

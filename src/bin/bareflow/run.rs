@@ -119,7 +119,9 @@ impl From<TierArg> for Tier {
 pub fn run(args: Args) -> Result<Status> {
     let entered = Instant::now();
     let (program, program_args) = program(&args.command)?;
-    let bytes = host::module::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+    let uses_code = args.store.is_some() && !matches!(args.cache, CacheArg::Off);
+    let source = if uses_code { host::module::read_and_hash(program) } else { host::module::read(program) };
+    let source = source.with_context(|| format!("cannot read {}", program.display()))?;
     let name = program.file_name().unwrap_or_default();
     let mut wasi = Wasi::builder().free_memory(host::memory::free_for_program).arg(name.as_bytes());
     for arg in program_args {
@@ -171,7 +173,7 @@ pub fn run(args: Args) -> Result<Status> {
         None => None,
     };
     let name = name.to_string_lossy().into_owned();
-    let session = Session { name, bytes: bytes.leak(), options, shipped, key, ticks_before: 0 };
+    let session = Session { name, program: source, options, shipped, key, ticks_before: 0 };
     let platform =
         host::platform_with_stack(CpuFeatures::detect(), args.stack).context("cannot reserve address space")?;
     let with_store = disk.is_some();

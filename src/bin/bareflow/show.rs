@@ -150,8 +150,8 @@ fn modules(program: Option<&Path>) -> Result<Vec<Functions>> {
         modules.push(Functions::of("libc", LIBC_PREFIX, &module));
     }
     if let Some(path) = program {
-        let bytes = host::module::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let module = Module::decode(bytes.leak()).with_context(|| format!("cannot use {}", path.display()))?;
+        let source = host::module::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let module = Module::decode(source.bytes).with_context(|| format!("cannot use {}", path.display()))?;
         modules.push(Functions::of("program", "", &module));
     }
     Ok(modules)

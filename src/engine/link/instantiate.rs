@@ -24,7 +24,7 @@ use crate::engine::decode::program::{
 };
 use crate::engine::layout::{StateAllocator, cell, function, table_entry};
 use crate::engine::seams::{Imports, MemoryBase, WASM_PAGE_BYTES};
-use crate::engine::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Statistics, room};
+use crate::engine::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Source, Statistics, room};
 use crate::profile::Profile;
 
 impl Engine {
@@ -41,20 +41,21 @@ impl Engine {
 
     /// The same with `code` that an earlier boot made ([`Engine::prepare`]), as far as it fits.
     pub fn with_code(
-        bytes: &'static [u8],
+        program: impl Into<Source>,
         platform: Platform,
         imports: Box<dyn Imports>,
         options: Options,
         earlier: Profile,
         code: Option<&[u8]>,
     ) -> Result<Self, EngineError> {
+        let Source { bytes, hash } = program.into();
         let started = platform.ticks.now();
         let cpu = platform.cpu.without(options.without);
         let key = || key(cpu, options, platform.code.base(), platform.state.base(), platform.memory.base());
         let image = code.map(|code| Image::decode(code, &key())).transpose();
         let known = image.as_ref().ok().and_then(Option::as_ref).map(|image| &image.head);
         let mut engine = Self::empty(platform, imports, options, earlier, known)?;
-        engine.program_bytes = bytes;
+        (engine.program_bytes, engine.program_name) = (bytes, hash);
         let image = image.map_err(|(functions, reason)| engine.reject(functions as usize, reason)).unwrap_or_default();
         let known = image.as_ref().map(|image| &image.head);
         let known = known.filter(|head| head.program == engine.program_name());
