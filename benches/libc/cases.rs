@@ -2,9 +2,8 @@
 
 use crate::distributions::{self, Distribution};
 use crate::heap;
-use crate::loops::{
-    self, EMPTY, Function, MEMCHR, MEMCMP, MEMCPY, MEMMOVE, MEMSET, Row, STRCHR, STRCMP, STRLEN, STRSTR,
-};
+use crate::loops::{self, EMPTY, Function, MEMCHR, MEMCMP, MEMCPY, MEMMOVE, MEMSET, STRCHR, STRCMP, STRLEN, STRSTR};
+use crate::table::Row;
 use bareflow::libc::LibcFunction;
 use std::path::{Path, PathBuf};
 

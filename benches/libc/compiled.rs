@@ -2,8 +2,9 @@
 
 use crate::cases::Case;
 use crate::contestant::Contestant;
-use crate::layout::{self, Table};
+use crate::layout;
 use crate::measure::REPLACED;
+use crate::table::Table;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::decode::program::PROGRAM;

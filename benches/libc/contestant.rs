@@ -1,6 +1,6 @@
 //! What every contestant of a case can do.
 
-use crate::layout::Table;
+use crate::table::Table;
 
 /// One implementation of what a case measures.
 pub trait Contestant {

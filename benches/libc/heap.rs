@@ -1,8 +1,7 @@
 //! Traces of the heap: one with random sizes, and the recorded one of the sample program.
 
-use crate::layout::{DRAWN_ROWS, MAX_SLOTS};
-use crate::loops::{Row, step};
 use crate::random::Random;
+use crate::table::{DRAWN_ROWS, MAX_SLOTS, Row, step};
 use std::collections::HashMap;
 use std::path::Path;
 

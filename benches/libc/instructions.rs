@@ -5,7 +5,8 @@
 //! one saw.
 
 use crate::cases::{Case, Inputs};
-use crate::loops::{self, Function, MEMCHR, MEMSET, ROW_BYTES, Row, STRCHR, STRCMP, STRSTR};
+use crate::loops::{self, Function, MEMCHR, MEMSET, STRCHR, STRCMP, STRSTR};
+use crate::table::{PAGES, ROW_BYTES, Row};
 use anyhow::{Context, Result, bail, ensure};
 use bareflow::host::disk::FileDisk;
 use bareflow::host::qemu::iso::{self, Module};
@@ -123,7 +124,7 @@ fn program(cases: &[&Case]) -> String {
     let mut text = String::from("(module\n");
     text += IMPORTS;
     text += &loops::imports();
-    let _ = writeln!(text, "(memory (export \"memory\") {})", crate::layout::PAGES);
+    let _ = writeln!(text, "(memory (export \"memory\") {})", PAGES);
     let (mut start, mut strings) = (String::new(), Strings { next: STRINGS, data: String::new() });
     for (index, case) in cases.iter().enumerate() {
         let row = row(case, &mut strings);

@@ -5,25 +5,14 @@
 
 use crate::cases::{Case, Inputs};
 use crate::distributions::Distribution;
-use crate::loops::{EMPTY, Function, MEMCHR, MEMCMP, MEMMOVE, MEMSET, ROW_BYTES, Row, STRCHR, STRCMP, STRSTR};
+use crate::loops::{EMPTY, Function, MEMCHR, MEMCMP, MEMMOVE, MEMSET, STRCHR, STRCMP, STRSTR};
 use crate::numbers;
 use crate::random::Random;
+use crate::table::{DRAWN_ROWS, FIRST, PAGES, ROWS, Row, SECOND, SLOTS, Table};
 use bareflow::engine::seams::WASM_PAGE_BYTES;
 use bareflow::libc::LibcFunction;
 use wasmparser::ValType;
 
-/// Pages of linear memory.
-pub const PAGES: usize = 64;
-const ROWS: u32 = 0x1_0000;
-const SLOTS: u32 = 0xd_0000;
-pub const MAX_SLOTS: u32 = (FIRST - SLOTS) / 8;
-/// Where destinations are, or first arguments.
-const FIRST: u32 = 0x10_0000;
-/// Where sources are, or second arguments.
-const SECOND: u32 = 0x22_0000;
-
-/// Rows of a table whose sizes are drawn: too many for branch prediction to learn.
-pub const DRAWN_ROWS: u32 = 65_536;
 const FIXED_ROWS: u32 = 256;
 /// Most bytes that one pass over a table of one size works on, where more than one row does.
 const PASS_BYTES: u32 = 1 << 20;
@@ -36,31 +25,6 @@ const SEED: u64 = 1;
 /// What all of memory holds that is copied or compared; nothing searches for it.
 const FILLING: u8 = 0x5a;
 const NEEDLE_BYTES: u32 = 4;
-
-/// A table of rows in linear memory.
-#[derive(Clone, Copy)]
-pub struct Table {
-    /// Address of the first row.
-    pub first: u32,
-    pub rows: u32,
-    /// Cycles that one row takes at least, averaged over the rows; none where that is not known.
-    pub limit_cycles: Option<f64>,
-    /// Whether its first rows alone make sense.
-    pub may_be_cut: bool,
-    /// Whether what its loop returns are the bits of a float, which each contestant rounds in its own way.
-    pub is_rounded: bool,
-}
-
-impl Table {
-    pub fn end(&self) -> u32 {
-        self.first + self.rows * ROW_BYTES
-    }
-
-    /// The part of it from row `first` on.
-    pub fn part(&self, first: u32, rows: u32) -> Self {
-        Table { first: self.first + first * ROW_BYTES, rows, ..*self }
-    }
-}
 
 /// Writes what `case` needs into `memory`.
 pub fn lay_out(case: &Case, memory: &mut [u8]) -> Table {

@@ -4,13 +4,10 @@
 //! compared, and do so `passes` times. A row holds three 32-bit words: arguments, of which those that are addresses
 //! count from the start of linear memory, the addresses of numbers, or a step of a heap's trace.
 
+use crate::table::{PAGES, ROW_BYTES};
 use bareflow::libc::{Family, LibcFunction};
 use std::fmt::Write;
 use wasmparser::ValType;
-
-/// Three words.
-pub type Row = [u32; 3];
-pub const ROW_BYTES: u32 = size_of::<Row>() as u32;
 
 /// A function that is called with the words of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,15 +36,6 @@ const fn function(name: &'static str, addresses: &'static [bool], returns_addres
     Function { name, addresses, returns_address }
 }
 
-/// What a row of a heap's trace does: its first word. The second is the address of an 8-byte slot that holds a block's
-/// address, the third a size.
-pub mod step {
-    pub const FREE: u32 = 0;
-    pub const MALLOC: u32 = 1;
-    pub const CALLOC: u32 = 2;
-    pub const REALLOC: u32 = 3;
-}
-
 /// Whose memory the loops use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Memory {
@@ -69,7 +57,7 @@ pub fn module(memory: Memory) -> String {
     format!(
         "(module {}{memory}{})\n{EMPTY_FUNCTION}{loops}{}{}{numbers})",
         imports(),
-        super::layout::PAGES,
+        PAGES,
         looped("pairs", PAIR),
         looped("trace", TRACE_STEP),
     )

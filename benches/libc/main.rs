@@ -1,7 +1,7 @@
 //! `cargo bench --bench libc`: BareFlow's libc against others on this CPU. `./just bench libc` prepares those first.
 //!
-//! Top-down: [`cases`] says what is measured, [`layout`] puts its inputs into linear memory, [`loops`] are the callers,
-//! [`compiled`] and [`native`] the contestants, [`measure`] times them, [`report`] and [`plot`] show the results.
+//! Top-down: [`cases`] says what is measured, [`layout`] puts its inputs into linear memory, as [`table`] says, [`loops`] are
+//! the callers, [`compiled`] and [`native`] the contestants, [`measure`] times them, [`report`] and [`plot`] show the results.
 
 mod cases;
 mod clock;
@@ -19,6 +19,7 @@ mod plot;
 #[path = "../../tests/common/random.rs"]
 mod random;
 mod report;
+mod table;
 
 use anyhow::{Context, Result, ensure};
 use bareflow::engine::cpu::CpuFeatures;

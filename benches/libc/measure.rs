@@ -3,7 +3,7 @@
 
 use crate::clock::{Clock, ticks};
 use crate::contestant::Contestant;
-use crate::layout::Table;
+use crate::table::Table;
 
 /// How long to measure.
 #[derive(Clone, Copy)]

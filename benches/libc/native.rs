@@ -1,9 +1,9 @@
 //! Native libraries as contestants: the same loops, which call through a pointer that the compiler cannot see through.
 
 use crate::contestant::Contestant;
-use crate::layout::Table;
-use crate::loops::{EMPTY, Function, ROW_BYTES, step};
+use crate::loops::{EMPTY, Function};
 use crate::measure::REFERENCE;
+use crate::table::{ROW_BYTES, Table, step};
 use bareflow::libc::LibcFunction;
 use std::ffi::{CString, c_void};
 use std::hint::black_box;

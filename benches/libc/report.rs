@@ -1,9 +1,8 @@
 //! The results as a table, as CSV and as JSON.
 
 use crate::clock::Clock;
-use crate::layout::DRAWN_ROWS;
-use crate::loops::ROW_BYTES;
 use crate::measure::{Effort, Measurement, REFERENCE, REPLACED};
+use crate::table::{DRAWN_ROWS, ROW_BYTES};
 use bareflow::engine::cpu::CpuFeatures;
 use std::fmt::Write;
 

@@ -13,10 +13,10 @@ pub struct Source {
     test_modules: Vec<String>,
 }
 
-/// Every Rust file under `src/`, in order of their paths. Files that are modules for tests are left empty.
-pub fn sources(root: &Path) -> Vec<Source> {
+/// Every Rust file under `folder`, in order of their paths. Files that are modules for tests are left empty.
+pub fn sources(root: &Path, folder: &str) -> Vec<Source> {
     let mut paths = Vec::new();
-    list(&root.join("src"), &mut paths);
+    list(&root.join(folder), &mut paths);
     let relative = |path: &str| path.strip_prefix(root.to_str().unwrap()).unwrap().trim_start_matches('/').to_owned();
     let read = |path: &String| Source::parse(&relative(path), &fs::read_to_string(path).unwrap());
     let mut sources: Vec<Source> = paths.iter().map(read).collect();
