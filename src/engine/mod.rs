@@ -89,7 +89,7 @@ pub struct Platform {
 pub struct Source {
     pub bytes: &'static [u8],
     /// BLAKE3 of them, if that is known already.
-    pub hash: Option<ModuleName>,
+    pub hash: Option<cache::image::ModuleName>,
 }
 
 impl From<&'static [u8]> for Source {

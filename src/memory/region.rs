@@ -179,7 +179,7 @@ pub struct CodeRegion(Region, #[expect(dead_code, reason = "held until the regio
 
 impl CodeRegion {
     pub(super) fn new(lease: Lease) -> Self {
-        Self(Region::new(CODE_BASE, CODE_BYTES, Access::ReadExecute, Fresh::Zeros, LARGE_PAGE_BYTES), lease)
+        Self(Region::new(CODE_BASE, CODE_BYTES, Access::ReadExecute, Fresh::Anything, LARGE_PAGE_BYTES), lease)
     }
 
     pub fn base(&self) -> u64 {

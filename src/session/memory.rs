@@ -134,14 +134,12 @@ impl<'d> Recalled<'d> {
         self.store.is_some()
     }
 
-    /// The machine code that goes with the profile, if there is any: at most so many bytes; else why it cannot be used, as when
+    /// The machine code that goes with the profile, behind its seal, if there is any: at most so many bytes; else why it cannot be used, as when
     /// it is not sealed with `key`.
     pub fn code(&mut self, key: Option<&Key>, most_bytes: u64) -> Result<Option<Vec<u8>>, String> {
         let Some(store) = &mut self.store else { return Ok(None) };
-        let Some(mut code) = store.load_code(most_bytes).map_err(|fault| fault.to_string())? else { return Ok(None) };
-        let opened = seal::open(key, &code).map_err(|error| error.to_string())?;
-        let sealed_bytes = code.len() - opened.len();
-        code.drain(..sealed_bytes);
+        let Some(code) = store.load_code(most_bytes).map_err(|fault| fault.to_string())? else { return Ok(None) };
+        seal::open(key, &code).map_err(|error| error.to_string())?;
         Ok(Some(code))
     }
 

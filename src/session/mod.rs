@@ -22,7 +22,7 @@ use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits};
 use crate::store::{BlockDevice, MOST_ATTEMPTS};
 use memory::{Learned, PreparedCode, Recalled};
-use seal::Key;
+use seal::{Key, SEAL_BYTES};
 
 /// What to run and how.
 pub struct Session {
@@ -132,7 +132,8 @@ impl Session {
         row.ticks_load = elapsed().saturating_sub(loading);
         let mut earlier = core::mem::take(&mut recalled.profile);
         let boots = core::mem::take(&mut earlier.boots);
-        let engine = Engine::with_code(self.program, platform, imports, self.options, earlier, code.as_deref());
+        let opened = code.as_deref().and_then(|code| code.get(SEAL_BYTES..));
+        let engine = Engine::with_code(self.program, platform, imports, self.options, earlier, opened);
         drop(code);
         let mut engine = match engine {
             Ok(engine) => engine,

@@ -38,6 +38,8 @@ pub struct Head {
     pub bytes_to_start: u64,
     /// Which of its functions the libc replaces: index, and the place of the other among the functions of the libc.
     pub replaced: Vec<(u32, u32)>,
+    /// Keys of the functions that the libc and the program define, in order.
+    pub keys: [Vec<FunctionKey>; 2],
     /// Where its memories are, those of the libc included, but for the first.
     pub memories: Vec<u64>,
     /// Hash of what linking made of the modules, bodies of functions excepted.
@@ -53,6 +55,11 @@ pub struct Head {
 }
 
 impl Head {
+    /// Keys of the functions that module `number` defines, in order.
+    pub fn keys(&self, number: usize) -> &[FunctionKey] {
+        self.keys.get(number).map_or(&[], Vec::as_slice)
+    }
+
     /// Which functions of the program the libc replaces, by rising index.
     pub fn replaced(&self) -> impl Iterator<Item = (u32, &'static LibcFunction)> + '_ {
         self.replaced.iter().filter_map(|(index, place)| Some((*index, libc::functions().get(*place as usize)?)))
@@ -63,7 +70,6 @@ impl Head {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredFunction {
     pub id: u32,
-    pub key: FunctionKey,
     /// Of baseline, optimised and specialised.
     pub tier: u8,
     /// Hashes of the plan that its code embodies, and of what that is specialised for.
@@ -78,8 +84,6 @@ pub struct StoredFunction {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredObserved {
     pub id: u32,
-    /// Its type and body.
-    pub key: FunctionKey,
     pub blocks: u32,
     pub block_count: u32,
     pub first_site: u32,
@@ -160,7 +164,6 @@ mod tests {
         let first = numbers.first().copied().unwrap_or(0);
         let functions = numbers.iter().map(|number| StoredFunction {
             id: *number,
-            key: FunctionKey::default(),
             tier: *number as u8,
             plan: u64::from(*number) << 9,
             choices: 0,
@@ -169,7 +172,6 @@ mod tests {
         });
         let observed = |id: &u32| StoredObserved {
             id: *id,
-            key: FunctionKey::default(),
             blocks: 8,
             block_count: 1,
             first_site: 0,
@@ -188,6 +190,7 @@ mod tests {
             program: [first as u8; 32],
             bytes_to_start: first.into(),
             replaced: numbers.iter().map(|number| (*number, number / 2)).collect(),
+            keys: [Vec::new(), vec![FunctionKey::default(); numbers.len()]],
             memories: vec![first.into()],
             linkage: 1,
             linked_end: 2,

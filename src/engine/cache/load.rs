@@ -101,7 +101,7 @@ impl Engine {
             self.reject(head.functions.len(), reason);
             return Ok(());
         }
-        let changed = head.functions.iter().filter(|stored| !self.is_unchanged(stored)).map(|stored| FuncId(stored.id));
+        let changed = head.functions.iter().map(|stored| FuncId(stored.id)).filter(|id| !self.is_unchanged(head, *id));
         let changed: BTreeSet<FuncId> = changed.collect();
         let is_wanted = |piece| !matches!(piece, Piece::Function(id) if changed.contains(&FuncId(id)));
         let details = copied(image.details)?;
@@ -129,7 +129,7 @@ impl Engine {
         self.sites.extend(head.sites.iter().map(SiteState::restore));
         self.sites.iter_mut().for_each(|site| site.restart(&mut *self.platform.state));
         for stored in &head.observed {
-            if self.program.info(FuncId(stored.id)).key == Some(stored.key) {
+            if self.is_unchanged(head, FuncId(stored.id)) {
                 let state = &mut self.functions[stored.id as usize];
                 state.libc_callees = Some(stored.libc_callees.clone());
                 state.observed = Some(Observed {
@@ -178,8 +178,13 @@ impl Engine {
         self.cache.reason.get_or_insert(reason);
     }
 
-    fn is_unchanged(&self, stored: &StoredFunction) -> bool {
-        self.program.info(FuncId(stored.id)).key == Some(stored.key)
+    /// Whether function `id` has the type and the body that it had for `head`.
+    fn is_unchanged(&self, head: &Head, id: FuncId) -> bool {
+        let info = self.program.info(id);
+        let FunctionKind::Defined { module, index } = info.kind else { return false };
+        let place = index - self.program.modules[module].imported_functions;
+        let key = head.keys(module).get(place as usize);
+        key.is_some() && info.key.as_ref() == key
     }
 
     /// Why nothing of `image` fits what was linked; none if it may.

@@ -19,7 +19,7 @@ pub use prepare::Prepared;
 #[derive(Default)]
 pub(super) struct CacheState {
     /// What the program is known by, once that was asked.
-    name: Option<ModuleName>,
+    pub name: Option<ModuleName>,
     /// What reading and linking the program takes of memory.
     pub bytes_to_start: u64,
     /// State memory used once all modules were linked.

@@ -14,7 +14,7 @@ use super::image::{self, Head, StoredFunction, StoredObserved};
 use crate::engine::code::draft::Loose;
 use crate::engine::code::space::Piece;
 use crate::engine::decide::tier::{self, SITE_MINIMUM};
-use crate::engine::decode::program::{FuncId, FunctionKind, PROGRAM};
+use crate::engine::decode::program::{FuncId, FunctionKind, LIBC, PROGRAM};
 use crate::engine::layout::{edition, function, site};
 use crate::engine::observe::site::SiteState;
 use crate::engine::{Engine, EngineError, FunctionState, room};
@@ -163,7 +163,6 @@ impl Engine {
             let it = (*observed)?;
             Some(StoredObserved {
                 id: id.0,
-                key: self.program.info(id).key?,
                 blocks: it.blocks as u32,
                 block_count: it.block_count as u32,
                 first_site: it.first_site as u32,
@@ -175,6 +174,7 @@ impl Engine {
             program,
             bytes_to_start: self.cache.bytes_to_start,
             replaced: room::collect(self.replaced(), WHAT)?,
+            keys: [LIBC, PROGRAM].map(|module| self.program.modules[module].keys()),
             memories: self.memory_places(),
             linkage: self.linkage_hash(),
             linked_end: self.cache.linked_end as u64,
@@ -211,7 +211,6 @@ impl Engine {
         let state = &self.functions[id.0 as usize];
         StoredFunction {
             id: id.0,
-            key: self.program.info(id).key.unwrap_or_default(),
             tier: state.tier.map_or(0, |tier| tier as u8),
             plan: state.plan,
             choices: state.choices,

@@ -77,9 +77,10 @@ impl Engine {
             if let Some(earlier) = earlier.get(index) {
                 record.merge(earlier);
             }
-            let callee = self.sites[first + index].callee;
+            let site = &self.sites[first + index];
+            let (callee, current) = (site.callee, site.general());
             choices.push(match record.kind {
-                SiteKind::Size => callee.and_then(|callee| self.sizes(callee, &record, minimum, expansions)),
+                SiteKind::Size => callee.and_then(|callee| self.sizes(callee, &record, minimum, expansions, current)),
                 SiteKind::Target => self.target(&record, minimum),
             });
         }
@@ -92,6 +93,7 @@ impl Engine {
         record: &SiteRecord,
         minimum: u64,
         expansions: &Expansions,
+        current: Option<KernelId>,
     ) -> Option<Specialisation> {
         let name = self.program.info(callee).libc?.name;
         let path_of = |size: u64| match ExactPath::of(name, size)? {
@@ -105,7 +107,12 @@ impl Engine {
         }
         let values: Vec<u64> = exact.iter().map(|size| u64::from(*size)).collect();
         let general = match expansions.get(&callee) {
-            Some(Expand::Kernel(_)) => self.kernel_for(callee, &record.values.without(&values)),
+            Some(Expand::Kernel(_)) => {
+                let others = record.values.without(&values);
+                let best = self.kernel_for(callee, &others);
+                let current = current.map(|kernel| KernelId { rare: false, ..kernel });
+                current.filter(|current| best.is_some_and(|best| current.is_as_good_as(best, &others))).or(best)
+            }
             _ => None,
         };
         let rare = !exact.is_empty() && tier::others_are_rare(record, &values);

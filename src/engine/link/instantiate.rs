@@ -55,13 +55,14 @@ impl Engine {
         let image = code.map(|code| Image::decode(code, &key())).transpose();
         let known = image.as_ref().ok().and_then(Option::as_ref).map(|image| &image.head);
         let mut engine = Self::empty(platform, imports, options, earlier, known)?;
-        (engine.program_bytes, engine.program_name) = (bytes, hash);
+        engine.program_bytes = bytes;
+        engine.cache.name = hash;
         let image = image.map_err(|(functions, reason)| engine.reject(functions as usize, reason)).unwrap_or_default();
-        let known = image.as_ref().map(|image| &image.head);
-        let known = known.filter(|head| head.program == engine.program_name());
+        let head = image.as_ref().map(|image| &image.head);
+        let known = head.filter(|head| head.program == engine.program_name());
         let is_known = known.is_some();
         engine.statistics.ticks_load = engine.now().saturating_sub(started);
-        engine.add_module(options.heap.module())?;
+        engine.add(options.heap.module(), head)?;
         engine.add(bytes, known)?;
         engine.cache.linked_end = engine.allocator.end();
         let started = engine.now();

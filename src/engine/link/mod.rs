@@ -22,6 +22,7 @@ use crate::engine::decode::program::{
 use crate::engine::layout::{GLOBAL_BYTES, table_entry};
 use crate::engine::{Engine, EngineError, Memory, room};
 use crate::libc::{self, Interpose, LibcFunction};
+use crate::profile::FunctionKey;
 use interpose::interposed;
 use tables::Elements;
 
@@ -78,11 +79,13 @@ impl Engine {
         let mut added = Vec::new();
         self.link_imports(number, module, &mut linkage, &mut added)?;
         let replaced = match known {
-            Some(head) => head.replaced().collect(),
-            None if self.may_use_libc(number, module, &linkage) => interposed(module, self.options.interpose),
-            None => Vec::new(),
+            Some(head) if number != LIBC => head.replaced().collect(),
+            _ if self.may_use_libc(number, module, &linkage) => interposed(module, self.options.interpose),
+            _ => Vec::new(),
         };
-        self.place_functions(number, module, replaced, &mut linkage, &mut added)?;
+        let keys = known.map(|head| head.keys(number)).filter(|keys| keys.len() == module.bodies.len());
+        let keys = keys.map_or_else(|| module.keys(), <[_]>::to_vec);
+        self.place_functions(number, module, replaced, keys, &mut linkage, &mut added)?;
         self.count_interposed(module, &linkage);
         for ty in &module.memories[linkage.memories.len()..] {
             let id = self.place_memory(number, &linkage, ty.maximum)?;
@@ -210,12 +213,13 @@ impl Engine {
         number: usize,
         module: &Module,
         replaced: Vec<(u32, &'static LibcFunction)>,
+        keys: Vec<FunctionKey>,
         linkage: &mut Linkage,
         added: &mut Vec<FunctionInfo>,
     ) -> Result<(), EngineError> {
         room::reserve(added, module.bodies.len(), "functions")?;
         let mut replaced = replaced.into_iter().peekable();
-        for (key, index) in module.keys().into_iter().zip(module.imported_functions..) {
+        for (key, index) in keys.into_iter().zip(module.imported_functions..) {
             let name = function_name(module, index);
             let replacement = replaced.next_if(|(replaced, _)| *replaced == index);
             let target = replacement.and_then(|(_, function)| self.program.libc_function(function.name));

@@ -16,6 +16,7 @@ use crate::engine::decode::program::FuncId;
 use crate::engine::layout::{edition, sample_period, site};
 use crate::engine::room;
 use crate::engine::seams::StateMemory;
+use crate::engine::specialise::KernelId;
 use crate::engine::translate::Specialisation;
 use crate::engine::{Engine, EngineError};
 use crate::profile::{FunctionKey, SiteKind, SiteRecord, ValueHistogram};
@@ -237,6 +238,14 @@ impl SiteState {
     pub fn newest_saw_most(&self) -> bool {
         let (passed, failed) = self.editions[self.newest].guards();
         passed.saturating_add(failed) >= self.values.total / 2
+    }
+
+    /// The kernel that calls without a path go to in its newest code.
+    pub fn general(&self) -> Option<KernelId> {
+        match &self.editions[self.newest].specialisation {
+            Some(Specialisation::Sizes { general, .. }) => *general,
+            _ => None,
+        }
     }
 
     pub const fn kind(&self) -> SiteKind {

@@ -200,6 +200,9 @@ pub fn max_bytes_of_moves(vectors: Vectors) -> u32 {
     if vectors == Vectors::Avx512 { MAX_BYTES_OF_MOVES_BESIDE_PASTING } else { MAX_BYTES_OF_MOVES }
 }
 
+/// What is this many times as fast as what there is takes its place.
+const ENOUGH_BETTER: (u64, u64) = (4, 5);
+
 impl KernelId {
     /// The kernel that does all that libc function `name` does; `sizes` is what its calls pass.
     pub fn for_function(name: &str, sizes: &ValueHistogram, cpu: CpuFeatures) -> Option<Self> {
@@ -214,6 +217,16 @@ impl KernelId {
             }
         };
         Some(Self { operation, vectors, detail, rare: false })
+    }
+
+    /// Whether it, which is what there is, does calls of these `sizes` about as fast as `best`: what is known of sizes varies a
+    /// little from boot to boot, and code is not made anew for that.
+    pub fn is_as_good_as(self, best: Self, sizes: &ValueHistogram) -> bool {
+        let cost = |id: Self| Shape::from_number(id.detail).cost(id.vectors, &sizes.slots, sizes.total);
+        let shaped = matches!(self.operation, Operation::Copy | Operation::Fill);
+        shaped
+            && (self.operation, self.vectors) == (best.operation, best.vectors)
+            && cost(self).saturating_mul(ENOUGH_BETTER.0) <= cost(best).saturating_mul(ENOUGH_BETTER.1)
     }
 
     /// The largest block that it does without a branch, whatever the size; 0 if it has one for all.

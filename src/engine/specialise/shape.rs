@@ -80,6 +80,21 @@ impl Shape {
         Self { number: cheapest.map_or(0, |(tree, division)| tree.limits | division << DIVISION) }
     }
 
+    /// What it costs so many calls of these sizes.
+    pub fn cost(self, vectors: Vectors, sizes: &[ValueCount], total: u64) -> u64 {
+        let divisions = divisions(vectors);
+        let maxima = divisions[(self.number >> DIVISION) as usize % divisions.len()];
+        let weights = weights(maxima, sizes, total);
+        let moved = weights.iter().zip(maxima).map(|(weight, max)| weight * moving(*max)).sum::<u64>();
+        self.cost_of_tests(&weights, 0, maxima.len()) + moved
+    }
+
+    fn cost_of_tests(self, weights: &[u64], first: usize, last: usize) -> u64 {
+        let Some(limit) = self.split(first, last) else { return 0 };
+        let below = self.cost_of_tests(weights, first, limit);
+        below + self.cost_of_tests(weights, limit + 1, last) + cost_of_test(weights, first, limit, last)
+    }
+
     /// Less than 2^14.
     pub const fn number(self) -> u32 {
         self.number
@@ -144,17 +159,21 @@ fn weights(maxima: &[u32], sizes: &[ValueCount], total: u64) -> [u64; MAX_LIMITS
 
 /// The tree over classes `first..=last` that costs least; among equal ones that which tests for small sizes first.
 fn cheapest(weights: &[u64], first: usize, last: usize) -> Tree {
-    let sum = |classes: core::ops::RangeInclusive<usize>| weights[classes].iter().sum::<u64>();
     let split = |limit: usize| {
         let (below, above) = (cheapest(weights, first, limit), cheapest(weights, limit + 1, last));
-        let mispredicted = sum(first..=limit).min(sum(limit + 1..=last));
-        let here = TEST * sum(first..=last) + MISPREDICTED * mispredicted;
+        let here = cost_of_test(weights, first, limit, last);
         let limits_below = (limit - first) as u32;
         let limits = (limit as u32 + 1) | (below.limits | above.limits << (BITS * limits_below)) << BITS;
         Tree { cost: below.cost + above.cost + here, limits }
     };
     let leaf = Tree { cost: 0, limits: 0 };
     (first..last).map(split).min_by_key(|tree| tree.cost).unwrap_or(leaf)
+}
+
+/// What it costs the calls of classes `first..=last` to tell those up to `limit` from the others.
+fn cost_of_test(weights: &[u64], first: usize, limit: usize, last: usize) -> u64 {
+    let (below, above) = (weights[first..=limit].iter().sum::<u64>(), weights[limit + 1..=last].iter().sum::<u64>());
+    TEST * (below + above) + MISPREDICTED * below.min(above)
 }
 
 #[cfg(test)]
@@ -238,6 +257,17 @@ mod tests {
         for (vectors, total) in ALL.into_iter().flat_map(|vectors| [(vectors, u64::MAX), (vectors, 0)]) {
             let shape = Shape::of(vectors, &sizes, total);
             assert_eq!(Shape::from_number(shape.number()), shape);
+        }
+    }
+
+    #[test]
+    fn what_is_chosen_costs_least_of_all_shapes() {
+        let sizes = sizes(&[(3, 300), (24, 250), (100, 60), (500, 40), (3000, 5)]);
+        for vectors in ALL {
+            let cost = |shape: Shape| shape.cost(vectors, &sizes, 700);
+            let chosen = cost(Shape::of(vectors, &sizes, 700));
+            let others = (0..NUMBERS).map(|number| cost(Shape::from_number(number)));
+            assert_eq!(others.min(), Some(chosen), "{vectors:?}");
         }
     }
 }
