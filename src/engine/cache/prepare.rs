@@ -13,13 +13,13 @@ use core::mem::size_of;
 use super::image::{self, Head, StoredFunction, StoredObserved};
 use crate::engine::code::draft::Loose;
 use crate::engine::code::space::Piece;
-use crate::engine::decide::tier::{self, SITE_MINIMUM};
+use crate::engine::decide::tier::{self, SITE_MINIMUM, Tier};
 use crate::engine::decode::program::{FuncId, FunctionKind, LIBC, PROGRAM};
 use crate::engine::layout::{edition, function, site};
 use crate::engine::observe::site::SiteState;
 use crate::engine::{Engine, EngineError, FunctionState, room};
 use crate::libc;
-use crate::profile::Profile;
+use crate::profile::{Profile, SiteRecord};
 
 /// Code for the next boot.
 #[derive(Debug)]
@@ -99,17 +99,38 @@ impl Engine {
     /// The code that the next boot would make of `id`, if that is other code than it has and can be made by then.
     fn better_code(&mut self, id: FuncId, until: u64) -> Option<Loose> {
         let decision = self.decide(id, self.tier_at_first_call(id), SITE_MINIMUM).ok()?;
-        if decision.hash == self.functions[id.0 as usize].plan || self.now() >= until {
+        let state = &self.functions[id.0 as usize];
+        if decision.hash == state.plan || self.now() >= until {
+            return None;
+        }
+        let is_of_the_tier = decision.tier > Tier::Baseline && state.tier == Some(decision.tier);
+        if is_of_the_tier && !self.is_worth_another_code(id) {
             return None;
         }
         let settled = decision.plan.threshold.is_none();
+        let editions = decision.plan.editions();
         // The code it has stays right.
         let (code, large_frame_bytes) = self.translate(id, decision.plan).ok()?;
         let loose = Loose::new(Piece::Function(id.0), code, settled).ok()?;
+        self.set_newest(&editions);
         let state = &mut self.functions[id.0 as usize];
         (state.tier, state.large_frame_bytes) = (Some(decision.tier), large_frame_bytes);
         (state.choices, state.plan, state.without) = (decision.choices, decision.hash, decision.without);
         Some(loose)
+    }
+
+    /// Whether other code of the same tier is made of `id`: where it runs often, or tests for what does not come.
+    fn is_worth_another_code(&self, id: FuncId) -> bool {
+        let Some(known) = self.known(id) else { return true };
+        let in_vain = || {
+            let sites =
+                self.functions[id.0 as usize].observed.map_or(0..0, |it| it.first_site..it.first_site + it.site_count);
+            let dropped = |site: &SiteState, known: &SiteRecord| {
+                known.dropped.iter().any(|dropped| site.newest_values().any(|value| value == dropped.value))
+            };
+            self.sites[sites].iter().zip(&known.sites).any(|(site, known)| dropped(site, known))
+        };
+        tier::is_worth_another_code(known, self.earlier.boots_observed, &self.in_flight(id)) || in_vain()
     }
 
     /// What is stored of `functions`, most useful first, with new code or what they have.

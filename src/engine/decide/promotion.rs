@@ -114,10 +114,12 @@ impl Engine {
             self.end_generic_calls(*callee);
         }
         let settled = decision.plan.threshold.is_none();
+        let editions = decision.plan.editions();
         let (code, large_frame_bytes) = self.translate(id, decision.plan)?;
         let code_bytes = code.bytes.len() as u64;
         let address = self.code.place(code, Piece::Function(id.0))?;
         self.code.patch_entry(id, address, settled)?;
+        self.set_newest(&editions);
         let state = &mut self.functions[id.0 as usize];
         state.was_promoted = state.tier.is_some();
         state.was_in_baseline |= decision.tier == Tier::Baseline;
@@ -131,6 +133,11 @@ impl Engine {
         self.statistics.translated_code_bytes += code_bytes;
         self.set_threshold(id);
         Ok(address)
+    }
+
+    /// From now on, these are the editions of the newest code of these sites.
+    pub(in crate::engine) fn set_newest(&mut self, editions: &[(usize, usize)]) {
+        editions.iter().for_each(|(site, edition)| self.sites[*site].set_newest(*edition));
     }
 
     /// What `id` would be compiled to by now, as in [`Self::compile_function`].

@@ -223,6 +223,17 @@ pub fn unusual(record: &FunctionRecord, boots_observed: u64) -> (u64, u64) {
     (times(record.calls), times(record.blocks.iter().copied().max().unwrap_or_default()))
 }
 
+/// Boots that code for later ones is taken to be used for.
+const BOOTS_IN_USE: u64 = 8;
+
+/// Whether a function of this record runs so often that code of the same tier is made anew for the boots to come: it is taken to
+/// save as much as code of a higher tier would save in flight.
+pub fn is_worth_another_code(record: &FunctionRecord, boots_observed: u64, in_flight: &InFlight) -> bool {
+    let runs = record.calls.max(record.blocks.iter().copied().max().unwrap_or_default());
+    let wanted = u128::from(in_flight.rounds) * u128::from(boots_observed.max(ONE_BOOT));
+    u128::from(runs) * u128::from(ONE_BOOT) * u128::from(BOOTS_IN_USE) >= wanted
+}
+
 /// Calls at which code asks for promotion next, given how often it was called.
 pub fn next_threshold(calls: u64, tier: Tier, thresholds: &Thresholds) -> u64 {
     let first = if tier == Tier::Baseline { thresholds.optimise } else { thresholds.specialise };
@@ -393,6 +404,14 @@ mod tests {
         assert_eq!(runs(0, 0), OPTIMISE_TICKS);
         let kernel = InFlight::where_it_pays(Weight { bytes: 100, blocks: 3, is_kernel: true });
         assert_eq!(kernel.rounds, 10_000);
+    }
+
+    #[test]
+    fn other_code_of_a_tier_is_made_for_what_runs_often() {
+        let in_flight = InFlight { calls: Thresholds::default(), rounds: 8_000 };
+        let is_worth_it = |record: &FunctionRecord| is_worth_another_code(record, 2 * ONE_BOOT, &in_flight);
+        assert!(is_worth_it(&record(2_000, &[])) && is_worth_it(&record(1, &[5, 2_000])));
+        assert!(!is_worth_it(&record(1_999, &[1_999])) && !is_worth_it(&record(0, &[])));
     }
 
     #[test]

@@ -240,6 +240,16 @@ impl SiteState {
         passed.saturating_add(failed) >= self.values.total / 2
     }
 
+    /// Its newest code is of edition number `index` from now on.
+    pub const fn set_newest(&mut self, index: usize) {
+        self.newest = index;
+    }
+
+    /// The values that have a path in its newest code.
+    pub fn newest_values(&self) -> impl Iterator<Item = u64> {
+        self.editions[self.newest].paths.iter().map(|path| path.value)
+    }
+
     /// The kernel that calls without a path go to in its newest code.
     pub fn general(&self) -> Option<KernelId> {
         match &self.editions[self.newest].specialisation {
@@ -281,7 +291,6 @@ impl Engine {
             Some(index) => index,
             None => self.add_edition(number, specialisation.cloned(), counts_in_body)?,
         };
-        self.sites[number].newest = index;
         Ok(index)
     }
 

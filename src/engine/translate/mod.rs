@@ -90,6 +90,22 @@ pub struct Plan {
     pub callees: BTreeMap<FuncId, CalleePlan>,
 }
 
+impl Plan {
+    /// The sites of which code above the baseline is, bodies in place of calls included, each with its edition.
+    pub fn editions(&self) -> Vec<(usize, usize)> {
+        let mut editions = Vec::new();
+        let mut next = alloc::vec![self];
+        while let Some(plan) = next.pop().filter(|plan| plan.tier > Tier::Baseline) {
+            editions.extend(plan.sites.iter().map(|site| (site.number as usize, site.edition_number)));
+            next.extend(plan.callees.values().filter_map(|callee| match &callee.how {
+                Expansion::Kernel(_) => None,
+                Expansion::Body(plan) | Expansion::BodyForConstants(plan) => Some(&**plan),
+            }));
+        }
+        editions
+    }
+}
+
 /// How calls of one libc function are compiled.
 #[derive(Hash)]
 pub struct CalleePlan {
