@@ -19,9 +19,8 @@ fn boot(guest: &Guest, expected: Option<&str>) -> (BootRow, Boot) {
 fn from_the_third_boot_on_nothing_is_compiled_and_another_cpu_gets_code_of_its_own() {
     let folder = TempDir::new().expect("a temporary folder can be made");
     let store = fresh_store(&folder);
-    let guest = |cpu: &str, words: &str| {
-        Guest::concordance().counting_instructions().store(&store).cpu(cpu).words("promote=boots").words(words)
-    };
+    let guest =
+        |cpu: &str, words: &str| Guest::concordance().counting_instructions().store(&store).cpu(cpu).words(words);
     let same = guest("max", "");
     let (first, boot_1) = boot(&same, None);
     let output = boot_1.output();

@@ -1,6 +1,6 @@
 //! Programs that do something else than in the boots before, and what is learned of code that was taken over.
 
-use bareflow::engine::decide::tier::{Promotion, Tier};
+use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Options, Statistics};
 use bareflow::profile::FunctionRecord;
 
@@ -144,7 +144,7 @@ fn a_settled_callee_that_is_made_anew_is_reached_by_its_callers() {
     let wasm = Parts { part, more, ..PARTS }.wasm();
     let small: Calls<'_> = &[("part", &[500, 7])];
     let large: Calls<'_> = &[("part", &[500, 0x20000]), ("part", &[3, 5])];
-    for options in [between_boots(), Options::default()] {
+    for options in [between_boots(), Options { thresholds: Some(Thresholds::default()), ..Options::default() }] {
         let known = settle(Left::default(), |left| boot(wasm, options, small, left));
         let mut boots = Vec::new();
         let mut left = known.left;

@@ -1,6 +1,6 @@
 //! A program with everything that code may depend on, whose parts can be changed one by one.
 
-use bareflow::engine::decide::tier::Promotion;
+use bareflow::engine::decide::tier::{Promotion, Thresholds};
 use bareflow::engine::{Engine, Options};
 
 use crate::boots::{self, Boot, Left};
@@ -70,8 +70,9 @@ pub type Calls<'a> = &'a [(&'a str, &'a [u64])];
 pub const CALLS: Calls<'static> = &[("work", &[400, 200]), ("recurse", &[15]), ("work", &[10, 24])];
 
 /// Promoted between boots, so that what is compiled when depends on nothing but boots.
+/// Few calls are worth other code, so that little has to be run.
 pub fn between_boots() -> Options {
-    Options { promotion: Promotion::Boots, ..Options::default() }
+    Options { promotion: Promotion::Boots, thresholds: Some(Thresholds::default()), ..Options::default() }
 }
 
 /// Makes `calls`, each of which must return.

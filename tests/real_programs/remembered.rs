@@ -2,15 +2,15 @@
 //! in code of the boots before.
 
 use crate::Work;
-use crate::processes::{five_boots, five_boots_that_settle};
+use crate::processes::five_boots_that_settle;
 use crate::programs::Run;
 
 impl Work {
-    /// Boots it promoted in flight, and between boots, where from the third boot on nothing is compiled.
+    /// Boots it promoted in flight, and between boots; from the third boot on nothing is compiled.
     #[track_caller]
     fn expect_boots_alike(&self, expected: &Run) {
         let Some(module) = self.program.module() else { return };
-        let in_flight = five_boots(&module.path, self.args, &self.files, &[]);
+        let in_flight = five_boots_that_settle(&module.path, self.args, &self.files, &[]);
         let between = five_boots_that_settle(&module.path, self.args, &self.files, &["--promote", "boots"]);
         for boots in [in_flight, between] {
             assert_eq!((boots[0].exit, &boots[0].stdout), (expected.exit, &expected.stdout), "{}", boots[0].stderr);

@@ -229,9 +229,12 @@ const BOOTS_IN_USE: u64 = 8;
 /// Whether a function of this record runs so often that code of the same tier is made anew for the boots to come: it is taken to
 /// save as much as code of a higher tier would save in flight.
 pub fn is_worth_another_code(record: &FunctionRecord, boots_observed: u64, in_flight: &InFlight) -> bool {
-    let runs = record.calls.max(record.blocks.iter().copied().max().unwrap_or_default());
-    let wanted = u128::from(in_flight.rounds) * u128::from(boots_observed.max(ONE_BOOT));
-    u128::from(runs) * u128::from(ONE_BOOT) * u128::from(BOOTS_IN_USE) >= wanted
+    let enough = |seen: u64, wanted: u64| {
+        let seen = u128::from(seen) * u128::from(ONE_BOOT) * u128::from(BOOTS_IN_USE);
+        seen >= u128::from(wanted) * u128::from(boots_observed.max(ONE_BOOT))
+    };
+    let rounds = record.blocks.iter().copied().max().unwrap_or_default();
+    enough(record.calls, in_flight.calls.optimise) || enough(rounds, in_flight.rounds)
 }
 
 /// Calls at which code asks for promotion next, given how often it was called.
@@ -408,7 +411,8 @@ mod tests {
 
     #[test]
     fn other_code_of_a_tier_is_made_for_what_runs_often() {
-        let in_flight = InFlight { calls: Thresholds::default(), rounds: 8_000 };
+        let calls = Thresholds { optimise: 8_000, ..Thresholds::default() };
+        let in_flight = InFlight { calls, rounds: 8_000 };
         let is_worth_it = |record: &FunctionRecord| is_worth_another_code(record, 2 * ONE_BOOT, &in_flight);
         assert!(is_worth_it(&record(2_000, &[])) && is_worth_it(&record(1, &[5, 2_000])));
         assert!(!is_worth_it(&record(1_999, &[1_999])) && !is_worth_it(&record(0, &[])));
