@@ -189,7 +189,7 @@ fn the_libc_of_the_sample_programs_is_known_with_and_without_names() {
         let bytes = sample(name);
         let module = decode(&bytes);
         let named: BTreeMap<u32, &str> = module
-            .names
+            .names()
             .iter()
             .filter(|(_, name)| libc::find(name).is_some())
             .map(|(index, name)| (*index, *name))

@@ -225,7 +225,7 @@ mod tests {
         let whole = [&program[..], &info, &names, &producers].concat();
         assert_eq!(read_file(&whole), [&program[..], &names].concat());
         let named = Module::decode(read_file(&whole).leak()).unwrap();
-        assert_eq!(named.names.values().collect::<Vec<_>>(), [&"f"]);
+        assert_eq!(named.names().values().collect::<Vec<_>>(), [&"f"]);
         // Sections in front of others stay, since code behind them is told by its offset.
         let data = [11, 1, 0];
         let more = [&whole[..], &data, &info].concat();

@@ -115,7 +115,7 @@ impl Engine {
         self.find_functions();
         head.functions.iter().for_each(|stored| self.adopt(stored));
         if let Some(first) = changed.first() {
-            let reason = format!("the program has another {} now", self.program.info(*first).name);
+            let reason = format!("the program has another {} now", self.program.name(*first));
             self.reject(changed.len(), reason);
         }
         // Another program wants an image of its own, be it of the same code.

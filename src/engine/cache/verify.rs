@@ -64,7 +64,7 @@ impl Engine {
             return format!("byte {at} is not what is made now");
         };
         let name = match stored.piece {
-            Piece::Function(id) => self.program.info(FuncId(id)).name.clone(),
+            Piece::Function(id) => self.program.name(FuncId(id)),
             other => format!("{other:?}"),
         };
         format!("byte {} of {name} is not what is made now", at - stored.offset as usize)

@@ -8,9 +8,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, Data, Element, Export, ExternalKind, FromReader, FuncToValidate, FuncType,
-    FuncValidatorAllocations, FunctionBody, Global, GlobalType, Import, MemoryType, Name, Parser, Payload,
-    SectionLimited, TableType, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    BinaryReaderError, CompositeInnerType, CustomSectionReader, Data, Element, Export, ExternalKind, FromReader,
+    FuncToValidate, FuncType, FuncValidatorAllocations, FunctionBody, Global, GlobalType, Import, KnownCustom,
+    MemoryType, Name, Parser, Payload, SectionLimited, TableType, TypeRef, ValidPayload, Validator, ValidatorResources,
+    WasmFeatures,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -39,10 +40,7 @@ pub struct Module {
     pub start: Option<u32>,
     pub elements: Vec<Element<'static>>,
     pub data: Vec<Data<'static>>,
-    /// Function names from the name section.
-    pub names: BTreeMap<u32, &'static str>,
-    /// The first name under which each function is exported, if it is.
-    pub exported_functions: BTreeMap<u32, &'static str>,
+    name_sections: Vec<CustomSectionReader<'static>>,
 }
 
 /// Why a module cannot be run.
@@ -173,8 +171,7 @@ impl Module {
             start: None,
             elements: Vec::new(),
             data: Vec::new(),
-            names: BTreeMap::new(),
-            exported_functions: BTreeMap::new(),
+            name_sections: Vec::new(),
         }
     }
 
@@ -211,9 +208,6 @@ impl Module {
             }
             Payload::ExportSection(reader) => {
                 collect(reader, &mut self.exports, "exports")?;
-                for export in self.exports.iter().filter(|export| export.kind == ExternalKind::Func) {
-                    self.exported_functions.entry(export.index).or_insert(export.name);
-                }
             }
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(reader) => collect(reader, &mut self.elements, "element segments")?,
@@ -221,8 +215,8 @@ impl Module {
             Payload::CodeSectionStart { count, .. } => room::reserve(&mut self.bodies, count as usize, "functions")?,
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
             Payload::CustomSection(section) => {
-                if let wasmparser::KnownCustom::Name(reader) = section.as_known() {
-                    self.add_names(reader);
+                if matches!(section.as_known(), KnownCustom::Name(_)) {
+                    room::push(&mut self.name_sections, section, "name sections")?;
                 }
             }
             _ => {}
@@ -245,15 +239,31 @@ impl Module {
         Ok(())
     }
 
-    /// Takes the function names. A malformed name section is no error: names only help people.
-    fn add_names(&mut self, reader: wasmparser::NameSectionReader<'static>) {
-        for subsection in reader {
-            let Ok(Name::Function(map)) = subsection else { continue };
-            for naming in map {
-                let Ok(naming) = naming else { return };
-                self.names.insert(naming.index, naming.name);
-            }
-        }
+    /// Function names from the name section. A malformed one is no error: names only help people.
+    pub fn names(&self) -> BTreeMap<u32, &'static str> {
+        self.namings().collect()
+    }
+
+    fn namings(&self) -> impl Iterator<Item = (u32, &'static str)> {
+        let readers = self.name_sections.iter().filter_map(|section| match section.as_known() {
+            KnownCustom::Name(reader) => Some(reader),
+            _ => None,
+        });
+        let maps = readers.flat_map(|reader| reader.into_iter().map_while(Result::ok)).filter_map(|part| match part {
+            Name::Function(map) => Some(map),
+            _ => None,
+        });
+        maps.flat_map(|map| map.into_iter().map_while(Result::ok)).map(|naming| (naming.index, naming.name))
+    }
+
+    /// The name of function `index`: from the name section, else the first under which it is exported.
+    pub fn function_name(&self, index: u32) -> Option<&'static str> {
+        let named = self.namings().filter(|(of, _)| *of == index).last().map(|(_, name)| name);
+        named.or_else(|| self.exported_functions().find(|export| export.index == index).map(|export| export.name))
+    }
+
+    pub fn exported_functions(&self) -> impl Iterator<Item = &Export<'static>> {
+        self.exports.iter().filter(|export| export.kind == ExternalKind::Func)
     }
 
     /// The type of function `index`.

@@ -125,12 +125,12 @@ pub enum FunctionKind {
 pub struct FunctionInfo {
     pub kind: FunctionKind,
     pub signature: SignatureId,
-    /// For people: from the name section, else the export, else `func[N]`.
-    pub name: String,
     /// Its name in the profile; none for host functions and for what the libc replaced.
     pub key: Option<FunctionKey>,
     /// The libc's entry for it, where it is the libc's.
     pub libc: Option<&'static LibcFunction>,
+    /// Module and name that it was imported from, for host functions.
+    pub import: Option<(&'static str, &'static str)>,
 }
 
 /// Everything that code can name.
@@ -153,6 +153,16 @@ impl Program {
 
     pub fn info(&self, id: FuncId) -> &FunctionInfo {
         &self.functions[id.0 as usize]
+    }
+
+    /// What people know `id` by: its name in the name section, else that of its export, else `func[N]`.
+    pub fn name(&self, id: FuncId) -> String {
+        let FunctionInfo { kind, import, .. } = self.info(id);
+        match (kind, import) {
+            (FunctionKind::Defined { module, index }, _) => name_or_number(&self.modules[*module], *index),
+            (FunctionKind::Host { id }, None) => format!("host[{id}]"),
+            (FunctionKind::Host { .. }, Some((module, name))) => format!("{module}.{name}"),
+        }
     }
 
     /// Bytes of WebAssembly in the body of `id`; 0 where it has none.
@@ -209,14 +219,19 @@ impl Signatures {
     }
 }
 
-/// The name to show for function `index` of `module`.
-pub fn function_name(module: &Module, index: u32) -> String {
-    let name = module.names.get(&index).or_else(|| module.exported_functions.get(&index));
-    name.map_or_else(|| format!("func[{index}]"), |name| (*name).to_string())
+fn name_or_number(module: &Module, index: u32) -> String {
+    module.function_name(index).map_or_else(|| format!("func[{index}]"), String::from)
 }
 
 /// The defined functions of `module` as a profile and as people know them.
 pub fn named_functions(module: &Module) -> impl Iterator<Item = (FunctionKey, String)> + '_ {
-    let indices = module.imported_functions..;
-    module.keys().into_iter().zip(indices).map(|(key, index)| (key, function_name(module, index)))
+    let mut names = BTreeMap::new();
+    for export in module.exported_functions() {
+        names.entry(export.index).or_insert(export.name);
+    }
+    names.extend(module.names());
+    module.keys().into_iter().zip(module.imported_functions..).map(move |(key, index)| {
+        let name = names.get(&index).map_or_else(|| format!("func[{index}]"), |name| String::from(*name));
+        (key, name)
+    })
 }

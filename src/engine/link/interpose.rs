@@ -14,9 +14,10 @@ pub fn interposed(module: &Module, rule: Interpose) -> Vec<(u32, &'static libc::
     match rule {
         Interpose::Proof => libc::proved(module),
         Interpose::Names => {
-            let named = module.names.iter().filter(|(index, _)| module.body(**index).is_some()).map(|(index, name)| {
-                let ty = module.function_type(*index);
-                NamedFunction { index: *index, name, params: ty.params(), results: ty.results() }
+            let names = module.names().into_iter();
+            let named = names.filter(|(index, _)| module.body(*index).is_some()).map(|(index, name)| {
+                let ty = module.function_type(index);
+                NamedFunction { index, name, params: ty.params(), results: ty.results() }
             });
             libc::interpositions(named, module.references())
         }

@@ -17,7 +17,7 @@ use crate::engine::decode::constant::{ConstantValue, evaluate};
 use crate::engine::decode::module::Module;
 use crate::engine::decode::program::{
     FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, TableSlot,
-    function_name, table_capacity,
+    table_capacity,
 };
 use crate::engine::layout::{GLOBAL_BYTES, table_entry};
 use crate::engine::{Engine, EngineError, Memory, room};
@@ -134,7 +134,7 @@ impl Engine {
         number: usize,
         module: &Module,
         linkage: &Linkage,
-        import: &Import<'_>,
+        import: &Import<'static>,
     ) -> Result<Extern, Unlinked> {
         if let Some(exporter) = self.linked.registered.get(import.module) {
             let position = exporter.exports.get(import.name).ok_or(Unlinked::Unknown)?;
@@ -155,7 +155,7 @@ impl Engine {
         Ok(Extern::Host(FunctionInfo {
             kind: FunctionKind::Host { id: function.id },
             signature: linkage.signatures[type_index as usize],
-            name: format!("{}.{}", import.module, import.name),
+            import: Some((import.module, import.name)),
             key: None,
             libc: None,
         }))
@@ -219,8 +219,10 @@ impl Engine {
     ) -> Result<(), EngineError> {
         room::reserve(added, module.bodies.len(), "functions")?;
         let mut replaced = replaced.into_iter().peekable();
+        let exports = module.exported_functions().filter(|_| number == LIBC);
+        let offered = exports.filter_map(|export| Some((export.index, libc::find(export.name)?)));
+        let offered: BTreeMap<u32, &'static LibcFunction> = offered.collect();
         for (key, index) in keys.into_iter().zip(module.imported_functions..) {
-            let name = function_name(module, index);
             let replacement = replaced.next_if(|(replaced, _)| *replaced == index);
             let target = replacement.and_then(|(_, function)| self.program.libc_function(function.name));
             let own = FuncId((self.program.functions.len() + added.len()) as u32);
@@ -228,8 +230,8 @@ impl Engine {
             added.push(FunctionInfo {
                 kind: FunctionKind::Defined { module: number, index },
                 signature: linkage.signatures[module.functions[index as usize] as usize],
-                libc: if number == LIBC { libc::find(&name) } else { None },
-                name,
+                libc: offered.get(&index).copied(),
+                import: None,
                 key: target.is_none().then_some(key),
             });
         }

@@ -226,7 +226,7 @@ impl Engine {
         trace.finish(|pc| {
             let id = self.code.find(pc)?.function()?;
             let offset = self.code.body_offset(pc).map(|offset| self.program.body_start(id) + offset);
-            Some((self.program.info(id).name.clone(), offset))
+            Some((self.program.name(id), offset))
         })
     }
 }

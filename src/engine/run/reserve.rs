@@ -47,7 +47,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn compiling(&self, id: FuncId) -> String {
-        format!("compiling {} ({} bytes)", self.program.info(id).name, self.program.body_bytes(id))
+        format!("compiling {} ({} bytes)", self.program.name(id), self.program.body_bytes(id))
     }
 
     /// Gives back what only a running program needs: its memories, its stack, its system with the files in it, the compiler's

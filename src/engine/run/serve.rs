@@ -135,7 +135,7 @@ impl Engine {
         match self.imports.call(host, &args, &mut results, self.platform.memories[0].memory.bytes()) {
             Ok(()) => {
                 write_words(&self.platform.stack, results_address, &results);
-                self.end_where_the_reserve_is_opened(|engine| engine.program.info(id).name.clone());
+                self.end_where_the_reserve_is_opened(|engine| engine.program.name(id));
             }
             Err(stop) => self.abandon(stop.into()),
         }

@@ -30,9 +30,9 @@ impl Translator<'_> {
         if kernel.is_none_or(|kernel| kernel.rare) {
             self.builder.set_cold_block(general);
         }
-        let name = self.program.info(callee).name.clone();
+        let name = self.program.info(callee).libc.map_or("", |function| function.name);
         for (path, bytes) in exact.iter().enumerate() {
-            let Some(way) = ExactPath::of(&name, u64::from(*bytes)) else { continue };
+            let Some(way) = ExactPath::of(name, u64::from(*bytes)) else { continue };
             let miss = self.builder.create_block();
             if self.guard_size(args[site.size], *bytes, miss) {
                 let results = self.exact_path(way, callee, site, args, *bytes, general)?;

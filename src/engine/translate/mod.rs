@@ -221,20 +221,12 @@ pub fn translate(
         Some(kernel) => translator.kernel_body(kernel),
         None => translator.body(body),
     };
-    translated.map_err(|Refusal { offset, what }| TranslateError {
-        function: program.info(id).name.clone(),
-        offset,
-        what,
-    })?;
+    translated.map_err(|Refusal { offset, what }| TranslateError { function: program.name(id), offset, what })?;
     let Translator { mut builder, extent, .. } = translator;
     let effort = extent.effort(builder.func, plan, environment.memory_bytes);
     builder.seal_all_blocks();
     builder.finalize(environment.config);
-    effort.map_err(|what| TranslateError {
-        function: program.info(id).name.clone(),
-        offset: body.range().start as usize,
-        what,
-    })
+    effort.map_err(|what| TranslateError { function: program.name(id), offset: body.range().start as usize, what })
 }
 
 fn function_name(id: FuncId) -> UserFuncName {

@@ -17,8 +17,9 @@ pub fn check(programs: impl Iterator<Item = String>) -> Result<()> {
             found.entry(proved.index).or_default().push(proved.known.name);
         }
         let replaced = bareflow::libc::proved(&module);
+        let names = module.names();
         let named =
-            || module.names.iter().filter(|(index, name)| module.body(**index).is_some() && find(last(name)).is_some());
+            || names.iter().filter(|(index, name)| module.body(**index).is_some() && find(last(name)).is_some());
         let missed: Vec<&str> =
             named().filter(|(index, _)| !found.contains_key(index)).map(|(_, name)| *name).collect();
         println!(
@@ -30,7 +31,7 @@ pub fn check(programs: impl Iterator<Item = String>) -> Result<()> {
             missed.join(" ")
         );
         for (index, known) in &found {
-            if let Some(name) = module.names.get(index).filter(|name| !known.contains(&last(name))) {
+            if let Some(name) = names.get(index).filter(|name| !known.contains(&last(name))) {
                 println!("    {name} is {}", known.join(" or "));
             }
         }
