@@ -23,11 +23,9 @@ use crate::engine::specialise::KernelId;
 /// Instructions and blocks of a function after which the compiler's memory is given back: some tens of megabytes.
 const LARGE: usize = 1 << 14;
 
-/// Compilers for every tier, and the memory they reuse.
+/// Code generators for every tier, and the memory they reuse.
 pub struct Compiler {
-    quick: OwnedTargetIsa,
-    careful: OwnedTargetIsa,
-    optimising: OwnedTargetIsa,
+    isas: Isas,
     context: Context,
     builder: FunctionBuilderContext,
 }
@@ -94,18 +92,13 @@ pub struct CodegenError(pub String);
 
 impl Compiler {
     /// `pinned_base`: linear memory is addressed through the pinned register.
-    pub fn new(cpu: CpuFeatures, pinned_base: bool) -> Result<Self, CodegenError> {
-        Ok(Self {
-            quick: isa(cpu, pinned_base, &[("opt_level", "none"), ("regalloc_algorithm", "single_pass")])?,
-            careful: isa(cpu, pinned_base, &[("opt_level", "none")])?,
-            optimising: isa(cpu, pinned_base, &[("opt_level", "speed")])?,
-            context: Context::new(),
-            builder: FunctionBuilderContext::new(),
-        })
+    pub fn new(cpu: CpuFeatures, pinned_base: bool) -> Self {
+        let isas = Isas { cpu, pinned_base, quick: None, careful: None, optimising: None };
+        Self { isas, context: Context::new(), builder: FunctionBuilderContext::new() }
     }
 
-    pub fn frontend_config(&self) -> TargetFrontendConfig {
-        self.quick.frontend_config()
+    pub fn frontend_config(&mut self) -> Result<TargetFrontendConfig, CodegenError> {
+        Ok(self.isas.of(Effort::Quick)?.frontend_config())
     }
 
     /// Compiles the function that `build` makes, with the effort that it asks for.
@@ -122,11 +115,7 @@ impl Compiler {
                 return Err(error);
             }
         };
-        let isa = match effort {
-            Effort::Least | Effort::Quick => &self.quick,
-            Effort::Careful => &self.careful,
-            Effort::Full => &self.optimising,
-        };
+        let isa = self.isas.of(effort)?;
         match self.context.compile(&**isa, &mut ControlPlane::default()) {
             Ok(_) => {}
             Err(error) => return Err(CodegenError(error.inner.to_string()).into()),
@@ -161,6 +150,31 @@ fn machine_code(function: &Function, code: &CompiledCode, effort: Effort) -> Res
         frame_bytes: code.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset),
         effort,
     })
+}
+
+/// Code generators, each made when it is first wanted.
+struct Isas {
+    cpu: CpuFeatures,
+    pinned_base: bool,
+    quick: Option<OwnedTargetIsa>,
+    careful: Option<OwnedTargetIsa>,
+    optimising: Option<OwnedTargetIsa>,
+}
+
+impl Isas {
+    fn of(&mut self, effort: Effort) -> Result<&OwnedTargetIsa, CodegenError> {
+        let (made, settings) = match effort {
+            Effort::Least | Effort::Quick => {
+                (&mut self.quick, &[("opt_level", "none"), ("regalloc_algorithm", "single_pass")][..])
+            }
+            Effort::Careful => (&mut self.careful, &[("opt_level", "none")][..]),
+            Effort::Full => (&mut self.optimising, &[("opt_level", "speed")][..]),
+        };
+        Ok(match made {
+            Some(isa) => isa,
+            None => made.insert(isa(self.cpu, self.pinned_base, settings)?),
+        })
+    }
 }
 
 fn isa(cpu: CpuFeatures, pinned_base: bool, effort: &[(&str, &str)]) -> Result<OwnedTargetIsa, CodegenError> {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
+use cranelift_codegen::isa::TargetFrontendConfig;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::choices::Choices;
@@ -17,7 +18,7 @@ use crate::engine::room;
 use crate::engine::translate::{
     CalleePlan, Environment, Expansion, Plan, Probe, SitePlan, Specialisation, host_wrapper, translate,
 };
-use crate::engine::{Compiler, Engine, EngineError, Observed, Rest};
+use crate::engine::{Engine, EngineError, Observed, Rest};
 use crate::profile::ValueHistogram;
 
 impl Engine {
@@ -99,7 +100,8 @@ impl Engine {
     }
 
     pub(in crate::engine) fn host_wrapper(&mut self, id: FuncId) -> Result<MachineCode, EngineError> {
-        let environment = environment(&self.program, &self.platform, &self.compiler);
+        let config = self.compiler.frontend_config()?;
+        let environment = environment(&self.program, &self.platform, config);
         self.compiler.compile(|function, context| {
             host_wrapper(environment, id, function, context);
             Ok(Effort::Least)
@@ -162,7 +164,8 @@ impl Engine {
         id: FuncId,
         mut plan: Plan,
     ) -> Result<(MachineCode, Option<u32>), EngineError> {
-        let environment = environment(&self.program, &self.platform, &self.compiler);
+        let config = self.compiler.frontend_config()?;
+        let environment = environment(&self.program, &self.platform, config);
         let mut compile = |plan: &Plan| {
             self.compiler.compile(|function, context| {
                 translate(environment, id, plan, function, context).map_err(EngineError::from)
@@ -313,13 +316,13 @@ fn quick_and_large(code: &MachineCode) -> Option<u32> {
 pub(in crate::engine) fn environment<'a>(
     program: &'a Program,
     platform: &Rest,
-    compiler: &Compiler,
+    config: TargetFrontendConfig,
 ) -> Environment<'a> {
     Environment {
         program,
         state_base: platform.state.base(),
         cpu: platform.cpu,
-        config: compiler.frontend_config(),
+        config,
         memory_bytes: platform.bytes_to_compile_in(),
     }
 }

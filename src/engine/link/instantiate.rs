@@ -98,7 +98,7 @@ impl Engine {
         Ok(Self {
             imports,
             options,
-            compiler: Compiler::new(cpu, pinned)?,
+            compiler: Compiler::new(cpu, pinned),
             code: CodeSpace::new(platform.code, state_base, pinned, cpu, trampolines)?,
             allocator,
             functions: Vec::new(),

@@ -154,7 +154,8 @@ impl Engine {
     }
 
     pub(in crate::engine) fn entry_wrapper(&mut self, signature: SignatureId) -> Result<MachineCode, EngineError> {
-        let environment = environment(&self.program, &self.platform, &self.compiler);
+        let config = self.compiler.frontend_config()?;
+        let environment = environment(&self.program, &self.platform, config);
         let ty = self.program.signatures.get(signature);
         self.compiler.compile(|function, context| {
             entry_wrapper(environment, ty, function, context);
