@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
+use core::mem;
 use core::mem::size_of;
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -76,25 +77,25 @@ impl Engine {
 
     /// Takes over the code in `image`, as far as it fits; `is_known` says that it was made for this very program. Where there
     /// is no memory for it, nothing is taken.
-    pub(in crate::engine) fn load(&mut self, image: &Image<'_>, is_known: bool) {
-        let head = &image.head;
-        if let Some(reason) = self.misfit(image, is_known) {
-            return self.reject(head.functions.len(), reason.to_string());
+    pub(in crate::engine) fn load(&mut self, mut image: Image<'_>, is_known: bool) {
+        let (functions, state_end) = (image.head.functions.len(), image.head.state_end);
+        if let Some(reason) = self.misfit(&image, is_known) {
+            return self.reject(functions, reason.to_string());
         }
         let state_before = self.allocator.end();
-        self.allocator.take_back(head.state_end as usize);
+        self.allocator.take_back(state_end as usize);
         if let Err(error) = self.allocator.ensure(&mut *self.platform.state) {
             self.allocator.take_back(state_before);
-            return self.reject(head.functions.len(), error.to_string());
+            return self.reject(functions, error.to_string());
         }
-        if let Err(error) = self.take_over(image, is_known) {
-            self.reject(head.functions.len(), error.to_string());
+        if let Err(error) = self.take_over(&mut image, is_known) {
+            self.reject(functions, error.to_string());
         }
     }
 
-    fn take_over(&mut self, image: &Image<'_>, is_known: bool) -> Result<(), EngineError> {
-        let head = &image.head;
-        self.take_over_counters(head)?;
+    fn take_over(&mut self, image: &mut Image<'_>, is_known: bool) -> Result<(), EngineError> {
+        self.take_over_counters(&mut image.head)?;
+        let (image, head) = (&*image, &image.head);
         if self.options.cache == Cache::Verify
             && let Err(reason) = self.verify(image)?
         {
@@ -124,14 +125,14 @@ impl Engine {
     }
 
     /// Has functions count where their code does.
-    fn take_over_counters(&mut self, head: &Head) -> Result<(), EngineError> {
+    fn take_over_counters(&mut self, head: &mut Head) -> Result<(), EngineError> {
         room::reserve(&mut self.sites, head.sites.len(), WHAT)?;
-        self.sites.extend(head.sites.iter().map(SiteState::restore));
+        self.sites.extend(head.sites.drain(..).map(SiteState::restore));
         self.sites.iter_mut().for_each(|site| site.restart(&mut *self.platform.state));
-        for stored in &head.observed {
+        for mut stored in mem::take(&mut head.observed) {
             if self.is_unchanged(head, FuncId(stored.id)) {
                 let state = &mut self.functions[stored.id as usize];
-                state.libc_callees = Some(stored.libc_callees.clone());
+                state.libc_callees = Some(stored.libc_callees);
                 state.observed = Some(Observed {
                     blocks: stored.blocks as usize,
                     block_count: stored.block_count as usize,

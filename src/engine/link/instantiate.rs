@@ -67,7 +67,7 @@ impl Engine {
         engine.cache.linked_end = engine.allocator.end();
         let started = engine.now();
         if let Some(image) = image {
-            engine.load(&image, is_known);
+            engine.load(image, is_known);
         }
         engine.statistics.ticks_load += engine.now().saturating_sub(started);
         Ok(engine)

@@ -133,11 +133,14 @@ impl SiteState {
     }
 
     /// The same as it was stored, without what was counted.
-    pub fn restore(stored: &StoredSite) -> Self {
+    pub fn restore(stored: StoredSite) -> Self {
         let mut site = Self::new(stored.kind, stored.callee.map(FuncId), stored.offset as usize);
-        site.editions.extend(stored.editions.iter().map(|edition| {
-            Edition::new(edition.specialisation.clone(), edition.counts_in_body, edition.offset as usize)
-        }));
+        site.editions.extend(
+            stored
+                .editions
+                .into_iter()
+                .map(|edition| Edition::new(edition.specialisation, edition.counts_in_body, edition.offset as usize)),
+        );
         site.newest = stored.newest as usize;
         site
     }
