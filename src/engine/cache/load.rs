@@ -129,7 +129,7 @@ impl Engine {
         room::reserve(&mut self.sites, head.sites.len(), WHAT)?;
         self.sites.extend(head.sites.drain(..).map(SiteState::restore));
         self.sites.iter_mut().for_each(|site| site.restart(&mut *self.platform.state));
-        for mut stored in mem::take(&mut head.observed) {
+        for stored in mem::take(&mut head.observed) {
             if self.is_unchanged(head, FuncId(stored.id)) {
                 let state = &mut self.functions[stored.id as usize];
                 state.libc_callees = Some(stored.libc_callees);
