@@ -38,6 +38,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::size_of;
+use core::ops::Range;
 
 use crate::libc::{Heap, Interpose, Interposed};
 use crate::profile::Profile;
@@ -349,6 +350,11 @@ impl Observed {
     /// Words of state memory for so many blocks: their counters, and the number of rounds at which a loop asks for promotion.
     const fn words(blocks: usize) -> usize {
         if blocks == 0 { 0 } else { blocks + 1 }
+    }
+
+    /// Its sites, among all.
+    const fn sites(&self) -> Range<usize> {
+        self.first_site..self.first_site + self.site_count
     }
 
     /// State offset of that number.

@@ -63,35 +63,22 @@ macro_rules! row_of {
     };
 }
 
-row_of! {
-    /// [`BootRow`] without `ticks_console` and what [`Row`] lacks.
-    FirstRow {
-        boot: u64,
-        generation: u64,
-        program: String,
-        exit_code: i32,
-        ticks_boot: u64,
-        ticks_program: u64,
-        ticks_compile: u64,
-        functions_total: u64,
-        functions_called: u64,
-        functions_baseline: u64,
-        functions_optimised: u64,
-        functions_specialised: u64,
-        functions_compiled_this_boot: u64,
-        code_bytes: u64,
-        profile_bytes: u64,
-        guards_passed: u64,
-        guards_failed: u64,
-        libc_functions_total: u64,
-        libc_functions_compiled: u64,
-        libc_code_bytes: u64,
-    }
+/// Makes the rows of both kinds: all columns, and those without the ones in the middle.
+macro_rules! rows_of {
+    ({ $($before:tt)* } { $($later:tt)* } { $($after:tt)* }) => {
+        row_of! {
+            /// [`BootRow`] without `ticks_console` and what [`Row`] lacks.
+            FirstRow { $($before)* $($after)* }
+        }
+        row_of! {
+            /// [`BootRow`] without what concerns code that is remembered, and without `ticks_total`.
+            Row { $($before)* $($later)* $($after)* }
+        }
+    };
 }
 
-row_of! {
-    /// [`BootRow`] without what concerns code that is remembered, and without `ticks_total`.
-    Row {
+rows_of! {
+    {
         boot: u64,
         generation: u64,
         program: String,
@@ -99,7 +86,11 @@ row_of! {
         ticks_boot: u64,
         ticks_program: u64,
         ticks_compile: u64,
+    }
+    {
         ticks_console: u64,
+    }
+    {
         functions_total: u64,
         functions_called: u64,
         functions_baseline: u64,

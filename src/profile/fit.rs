@@ -117,7 +117,7 @@ fn runs(record: &FunctionRecord) -> u128 {
 }
 
 /// Bytes of `record` in the wire format.
-pub(super) fn encoded_bytes(record: &impl Serialize) -> u64 {
+pub fn encoded_bytes(record: &impl Serialize) -> u64 {
     // Fails only on sequences of unknown length, which records do not have.
     postcard::serialize_with_flavor(record, Size::default()).map_or(0, |bytes| bytes as u64)
 }

@@ -24,5 +24,5 @@ mod testing;
 
 pub use decode::{Decoded, Limits};
 pub use encode::{ProfileError, SCHEMA};
-pub use fit::LeftOut;
+pub use fit::{LeftOut, encoded_bytes};
 pub use record::*;

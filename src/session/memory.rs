@@ -13,35 +13,8 @@ pub struct Learned {
     pub profile: Profile,
     /// What had to be left out of it, for the store is too small.
     pub left_out: Option<LeftOut>,
-    pub code: PreparedCode,
-}
-
-/// What is to become of the machine code in the store.
-pub enum PreparedCode {
-    None,
-    Same,
-    New(Vec<u8>),
-}
-
-impl PreparedCode {
-    /// The same with a seal in front; none where there is no memory for it.
-    fn sealed(self, key: Option<&Key>) -> Self {
-        let Self::New(mut code) = self else { return self };
-        if code.try_reserve_exact(SEAL_BYTES).is_err() {
-            return Self::None;
-        }
-        code.splice(..0, [0; SEAL_BYTES]);
-        seal::seal(key, &mut code);
-        Self::New(code)
-    }
-
-    fn as_stored(&self) -> Code<'_> {
-        match self {
-            Self::None => Code::None,
-            Self::Same => Code::Same,
-            Self::New(code) => Code::New(code),
-        }
-    }
+    /// What is to become of the machine code in the store; that has no seal yet.
+    pub code: Code<Vec<u8>>,
 }
 
 /// The store of this boot, if there is one, and what it held.
@@ -134,8 +107,8 @@ impl<'d> Recalled<'d> {
         self.store.is_some()
     }
 
-    /// The machine code that goes with the profile, behind its seal, if there is any: at most so many bytes; else why it cannot be used, as when
-    /// it is not sealed with `key`.
+    /// The machine code that goes with the profile, behind its seal, if there is any: at most so many bytes; else why it cannot
+    /// be used, as when it is not sealed with `key`.
     pub fn code(&mut self, key: Option<&Key>, most_bytes: u64) -> Result<Option<Vec<u8>>, String> {
         let Some(store) = &mut self.store else { return Ok(None) };
         let Some(code) = store.load_code(most_bytes).map_err(|fault| fault.to_string())? else { return Ok(None) };
@@ -163,9 +136,9 @@ impl<'d> Recalled<'d> {
         let Some(store) = &mut self.store else { return "none" };
         let saved = learned.and_then(|Learned { profile, left_out, code }| {
             let bytes = profile.encode().map_err(|error| error.to_string())?;
-            let code = code.sealed(key);
-            let committed = match store.commit(&bytes, code.as_stored()) {
-                Err(error) if matches!(code, PreparedCode::New(_)) => {
+            let code = sealed(code, key);
+            let committed = match store.commit(&bytes, code.as_deref()) {
+                Err(error) if matches!(code, Code::New(_)) => {
                     note(&format!("the code was not saved: {error}"));
                     store.commit(&bytes, Code::Same)
                 }
@@ -199,6 +172,17 @@ fn end_attempt(store: &mut Store<&mut dyn BlockDevice>, note: &mut dyn FnMut(&st
     if let Err(error) = store.end_attempt() {
         note(&format!("{error}; the next boots will count this one among those that did not end"));
     }
+}
+
+/// `code` with a seal in front; none where there is no memory for it.
+fn sealed(code: Code<Vec<u8>>, key: Option<&Key>) -> Code<Vec<u8>> {
+    let Code::New(mut code) = code else { return code };
+    if code.try_reserve_exact(SEAL_BYTES).is_err() {
+        return Code::None;
+    }
+    code.splice(..0, [0; SEAL_BYTES]);
+    seal::seal(key, &mut code);
+    Code::New(code)
 }
 
 /// What the profile was saved without, and what would help.

@@ -20,8 +20,8 @@ use crate::engine::seams::Imports;
 use crate::engine::{Cache, Ending, Engine, EngineError, Options, Platform, Prepared, Source, Statistics};
 use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits};
-use crate::store::{BlockDevice, MOST_ATTEMPTS};
-use memory::{Learned, PreparedCode, Recalled};
+use crate::store::{BlockDevice, Code, MOST_ATTEMPTS};
+use memory::{Learned, Recalled};
 use seal::{Key, SEAL_BYTES};
 
 /// What to run and how.
@@ -192,8 +192,8 @@ fn learn(
             let most_ticks = preparing.max(TICKS_TO_PREPARE);
             prepared(engine.prepare(&mut profile, recalled.code_room(), most_ticks), note)
         }
-        Kept::New | Kept::Same => PreparedCode::Same,
-        Kept::Nothing => PreparedCode::None,
+        Kept::New | Kept::Same => Code::Same,
+        Kept::Nothing => Code::None,
     };
     row.ticks_prepare = elapsed().saturating_sub(preparing);
     row.ticks_total = elapsed();
@@ -229,18 +229,18 @@ impl Kept {
 }
 
 /// What of `prepared` is to be stored.
-fn prepared(prepared: Prepared, note: &mut dyn FnMut(&str)) -> PreparedCode {
+fn prepared(prepared: Prepared, note: &mut dyn FnMut(&str)) -> Code<Vec<u8>> {
     match prepared {
-        Prepared::Same => PreparedCode::Same,
+        Prepared::Same => Code::Same,
         Prepared::New { image, left_out } => {
             if left_out > 0 {
                 note(&format!("code of {left_out} functions, those used least, has no room in the store"));
             }
-            PreparedCode::New(image)
+            Code::New(image)
         }
         Prepared::Nothing(reason) => {
             note(&format!("no code is kept for the next boot: {reason}"));
-            PreparedCode::None
+            Code::None
         }
     }
 }

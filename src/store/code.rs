@@ -10,13 +10,24 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// What becomes of the code at a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code<'a> {
+pub enum Code<B> {
     /// The new generation has none.
     None,
     /// That of the generation in use goes on, if it has any.
     Same,
     /// These bytes; none, if there are 0. Not written where the generation in use has the same.
-    New(&'a [u8]),
+    New(B),
+}
+
+impl<B: AsRef<[u8]>> Code<B> {
+    /// The same, of bytes that are borrowed.
+    pub fn as_deref(&self) -> Code<&[u8]> {
+        match self {
+            Self::None => Code::None,
+            Self::Same => Code::Same,
+            Self::New(code) => Code::New(code.as_ref()),
+        }
+    }
 }
 
 impl<D: BlockDevice> Store<D> {
@@ -54,7 +65,7 @@ impl<D: BlockDevice> Store<D> {
     }
 
     /// Writes `code` where that of the generation in use is not; what the next header says of it.
-    pub(super) fn put_code(&mut self, code: Code<'_>) -> Result<Option<CodeName>, StoreError> {
+    pub(super) fn put_code(&mut self, code: Code<&[u8]>) -> Result<Option<CodeName>, StoreError> {
         let in_use = match self.in_use {
             InUse::Slot { code, .. } => code,
             InUse::Nothing | InUse::Unknown => None,

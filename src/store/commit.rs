@@ -16,7 +16,7 @@ impl<D: BlockDevice> Store<D> {
     /// The generation in use is not touched, nor is its code: after an error or a crash at any point, the store holds it or,
     /// whole, the new one. If nothing was loaded before, the newest intact generation counts as in use. Where code is the
     /// reason of an error, a commit of the payload without it may succeed.
-    pub fn commit(&mut self, payload: &[u8], code: Code<'_>) -> Result<u64, StoreError> {
+    pub fn commit(&mut self, payload: &[u8], code: Code<&[u8]>) -> Result<u64, StoreError> {
         self.ensure_loaded();
         self.take_over()?;
         let (slot, generation) = self.next()?;

@@ -14,6 +14,7 @@ use crate::engine::code::trampoline::Trampolines;
 use crate::engine::decode::program::FuncId;
 use crate::engine::observe::site::StoredSite;
 use crate::engine::room;
+use crate::engine::translate::Tier;
 use crate::libc::{self, LibcFunction};
 use crate::profile::FunctionKey;
 
@@ -70,13 +71,12 @@ impl Head {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredFunction {
     pub id: u32,
-    /// Of baseline, optimised and specialised.
-    pub tier: u8,
+    pub tier: Tier,
     /// Hashes of the plan that its code embodies, and of what that is specialised for.
     pub plan: u64,
     pub choices: u64,
     /// Functions whose calls it does without.
-    pub without: Vec<u32>,
+    pub without: Vec<FuncId>,
     pub large_frame_bytes: Option<u32>,
 }
 
@@ -117,17 +117,9 @@ impl<'a> Image<'a> {
     }
 }
 
-/// Bytes that `head` takes packed.
-pub fn head_bytes(head: &Head) -> Result<usize, EngineError> {
-    Ok(postcard::to_allocvec(head).map_err(failed)?.len())
-}
-
-fn failed(error: postcard::Error) -> EngineError {
-    EngineError::Codegen(format!("code for the next boot: {error}"))
-}
-
 /// What is stored of `draft`, about which `head` says the rest.
 pub fn encode(key: &Key, head: &Head, draft: &Draft) -> Result<Vec<u8>, EngineError> {
+    let failed = |error: postcard::Error| EngineError::Codegen(format!("code for the next boot: {error}"));
     let functions = head.functions.len() as u32;
     let key = postcard::to_allocvec(key).map_err(failed)?;
     let head = postcard::to_allocvec(head).map_err(failed)?;
@@ -164,10 +156,10 @@ mod tests {
         let first = numbers.first().copied().unwrap_or(0);
         let functions = numbers.iter().map(|number| StoredFunction {
             id: *number,
-            tier: *number as u8,
+            tier: Tier::Optimised,
             plan: u64::from(*number) << 9,
             choices: 0,
-            without: numbers.to_vec(),
+            without: numbers.iter().copied().map(FuncId).collect(),
             large_frame_bytes: (*number % 3 == 0).then_some(*number),
         });
         let observed = |id: &u32| StoredObserved {

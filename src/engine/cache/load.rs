@@ -150,15 +150,14 @@ impl Engine {
         if state.address == 0 {
             return;
         }
-        let tier = [Tier::Baseline, Tier::Optimised, Tier::Specialised][usize::from(stored.tier.min(2))];
-        state.tier = Some(tier);
-        state.was_in_baseline = tier == Tier::Baseline;
+        state.tier = Some(stored.tier);
+        state.was_in_baseline = stored.tier == Tier::Baseline;
         (state.plan, state.choices) = (stored.plan, stored.choices);
-        state.without = stored.without.iter().copied().map(FuncId).collect();
+        state.without = stored.without.clone();
         state.large_frame_bytes = stored.large_frame_bytes;
         self.set_threshold(FuncId(stored.id));
         for callee in &stored.without {
-            self.functions[*callee as usize].generic_calls = Some(0);
+            self.functions[callee.0 as usize].generic_calls = Some(0);
         }
         self.statistics.code_loaded += 1;
     }
@@ -219,7 +218,7 @@ impl Engine {
     fn is_consistent(&self, image: &Image<'_>) -> bool {
         let head = &image.head;
         let functions = self.program.functions.len();
-        let is_function = |id: &u32| (*id as usize) < functions;
+        let is_function = |id: &FuncId| (id.0 as usize) < functions;
         let is_defined = |id: u32| {
             let kind = self.program.functions.get(id as usize).map(|info| info.kind);
             matches!(kind, Some(FunctionKind::Defined { .. }))
@@ -231,7 +230,7 @@ impl Engine {
         let observed = head.observed.iter().all(|stored| {
             let sites = stored.first_site as usize + stored.site_count as usize;
             is_defined(stored.id)
-                && stored.libc_callees.iter().all(|callee| is_function(&callee.0))
+                && stored.libc_callees.iter().all(is_function)
                 && sites <= head.sites.len()
                 && in_state(stored.blocks, Observed::words(stored.block_count as usize) * size_of::<u64>())
         });

@@ -19,7 +19,7 @@ use crate::engine::layout::{edition, function, site};
 use crate::engine::observe::site::SiteState;
 use crate::engine::{Engine, EngineError, FunctionState, room};
 use crate::libc;
-use crate::profile::{Profile, SiteRecord};
+use crate::profile::{Profile, SiteRecord, encoded_bytes};
 
 /// Code for the next boot.
 #[derive(Debug)]
@@ -98,24 +98,21 @@ impl Engine {
 
     /// The code that the next boot would make of `id`, if that is other code than it has and can be made by then.
     fn better_code(&mut self, id: FuncId, until: u64) -> Option<Loose> {
-        let decision = self.decide(id, self.tier_at_first_call(id), SITE_MINIMUM).ok()?;
+        let mut decision = self.decide(id, self.tier_at_first_call(id), SITE_MINIMUM).ok()?;
         let state = &self.functions[id.0 as usize];
         if decision.hash == state.plan || self.now() >= until {
             return None;
         }
-        let is_of_the_tier = decision.tier > Tier::Baseline && state.tier == Some(decision.tier);
+        let tier = decision.plan.tier;
+        let is_of_the_tier = tier > Tier::Baseline && state.tier == Some(tier);
         if is_of_the_tier && !self.is_worth_another_code(id) {
             return None;
         }
         let settled = decision.plan.threshold.is_none();
-        let editions = decision.plan.editions();
         // The code it has stays right.
-        let (code, large_frame_bytes) = self.translate(id, decision.plan).ok()?;
+        let (code, large_frame_bytes) = self.translate(id, &mut decision.plan).ok()?;
         let loose = Loose::new(Piece::Function(id.0), code, settled).ok()?;
-        self.set_newest(&editions);
-        let state = &mut self.functions[id.0 as usize];
-        (state.tier, state.large_frame_bytes) = (Some(decision.tier), large_frame_bytes);
-        (state.choices, state.plan, state.without) = (decision.choices, decision.hash, decision.without);
+        self.follow(id, decision, large_frame_bytes);
         Some(loose)
     }
 
@@ -123,8 +120,7 @@ impl Engine {
     fn is_worth_another_code(&self, id: FuncId) -> bool {
         let Some(known) = self.known(id) else { return true };
         let in_vain = || {
-            let sites =
-                self.functions[id.0 as usize].observed.map_or(0..0, |it| it.first_site..it.first_site + it.site_count);
+            let sites = self.functions[id.0 as usize].observed.map_or(0..0, |observed| observed.sites());
             let dropped = |site: &SiteState, known: &SiteRecord| {
                 known.dropped.iter().any(|dropped| site.newest_values().any(|value| value == dropped.value))
             };
@@ -140,8 +136,8 @@ impl Engine {
             return Ok(Prepared::Nothing(String::from("most of its counters are not used any more; it is made anew")));
         }
         let mut pieces = self.beside_functions()?;
-        let fixed = image::head_bytes(&head)? + pieces.iter().map(Loose::most_bytes).sum::<usize>();
-        let mut left = most_bytes.saturating_sub(fixed as u64);
+        let fixed = encoded_bytes(&head) + pieces.iter().map(|loose| loose.most_bytes() as u64).sum::<u64>();
+        let mut left = most_bytes.saturating_sub(fixed);
         let count = functions.len();
         for (id, new) in functions {
             let address = self.functions[id.0 as usize].address;
@@ -232,10 +228,10 @@ impl Engine {
         let state = &self.functions[id.0 as usize];
         StoredFunction {
             id: id.0,
-            tier: state.tier.map_or(0, |tier| tier as u8),
+            tier: state.tier.unwrap_or(Tier::Baseline),
             plan: state.plan,
             choices: state.choices,
-            without: state.without.iter().map(|callee| callee.0).collect(),
+            without: state.without.clone(),
             large_frame_bytes: state.large_frame_bytes,
         }
     }

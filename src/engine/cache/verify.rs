@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::image::Image;
 use crate::engine::code::compile::MachineCode;
-use crate::engine::code::draft::{Loose, StoredPiece};
+use crate::engine::code::draft::{Loose, StoredPiece, with_details};
 use crate::engine::code::space::Piece;
 use crate::engine::decide::tier::SITE_MINIMUM;
 use crate::engine::decode::program::{FuncId, FunctionKind, SignatureId};
@@ -20,10 +20,8 @@ impl Engine {
     pub(super) fn verify(&mut self, image: &Image<'_>) -> Result<Result<(), String>, EngineError> {
         let head = &image.head;
         let plans: BTreeMap<u32, u64> = head.functions.iter().map(|stored| (stored.id, stored.plan)).collect();
-        let (mut pieces, mut end) = (Vec::new(), 0);
-        for stored in &head.pieces {
-            let start = end;
-            end += stored.details_bytes as usize;
+        let mut pieces = Vec::new();
+        for (stored, own) in with_details(&head.pieces) {
             let made = match stored.piece {
                 Piece::Kernel(_) => continue,
                 Piece::Wrapper(signature) => Some((self.entry_wrapper(SignatureId(signature))?, false)),
@@ -37,7 +35,7 @@ impl Engine {
                     self.statistics.code_verified += 1;
                     Loose::new(stored.piece, code, settled)?
                 }
-                None => Loose::stored(stored, image.code, &image.details[start..end]),
+                None => Loose::stored(stored, image.code, &image.details[own]),
             });
         }
         let draft = self.code.draft(pieces)?;
@@ -50,12 +48,12 @@ impl Engine {
 
     /// Code of `id`, and whether it is settled, if it is decided now as in `plan`.
     fn made_as(&mut self, id: FuncId, plan: Option<u64>) -> Result<Option<(MachineCode, bool)>, EngineError> {
-        let decision = self.decide(id, self.tier_at_first_call(id), SITE_MINIMUM)?;
+        let mut decision = self.decide(id, self.tier_at_first_call(id), SITE_MINIMUM)?;
         if Some(decision.hash) != plan {
             return Ok(None);
         }
         let settled = decision.plan.threshold.is_none();
-        Ok(Some((self.translate(id, decision.plan)?.0, settled)))
+        Ok(Some((self.translate(id, &mut decision.plan)?.0, settled)))
     }
 
     fn difference(&self, at: usize, pieces: &[StoredPiece]) -> String {

@@ -43,9 +43,7 @@ impl Loose {
         let bytes = code[stored.offset as usize..][..stored.bytes as usize].to_vec();
         Self { piece: stored.piece, bytes, details: Details::read(details), settled: stored.settled }
     }
-}
 
-impl Loose {
     /// What it takes at most where it is stored.
     pub fn most_bytes(&self) -> usize {
         self.bytes.len().next_multiple_of(FUNCTION_ALIGN) + self.details.most_bytes() + BESIDE_BYTES
@@ -70,6 +68,15 @@ pub struct StoredPiece {
     /// How much of the details is its; those of the pieces follow each other.
     pub details_bytes: u32,
     pub settled: bool,
+}
+
+/// Each of `pieces` with where in the details those of its own are.
+pub fn with_details(pieces: &[StoredPiece]) -> impl Iterator<Item = (&StoredPiece, Range<usize>)> {
+    pieces.iter().scan(0, |end, stored| {
+        let start = *end;
+        *end += stored.details_bytes as usize;
+        Some((stored, start..*end))
+    })
 }
 
 impl CodeSpace {
@@ -166,14 +173,9 @@ impl CodeSpace {
         room::reserve(&mut self.placed, pieces.len(), "the list of machine code")?;
         let offset = self.reserve(code.len())?;
         self.write(offset, code)?;
-        let mut end = 0;
-        for stored in pieces {
-            let start = end;
-            end += stored.details_bytes as usize;
-            if wanted(stored.piece) {
-                let first = self.base() + (offset + stored.offset as usize) as u64;
-                self.add(stored, first, start..end);
-            }
+        for (stored, own) in with_details(pieces).filter(|(stored, _)| wanted(stored.piece)) {
+            let first = self.base() + (offset + stored.offset as usize) as u64;
+            self.add(stored, first, own);
         }
         self.details = details;
         let functions = self.placed.iter().filter_map(|placed| Some((placed.function()?, placed.range.start)));
@@ -182,12 +184,11 @@ impl CodeSpace {
     }
 
     /// Whether `pieces` with these `details` refer to nothing that is not there.
-    pub fn are_consistent(&self, pieces: &[StoredPiece], mut details: &[u8]) -> bool {
-        pieces.iter().all(|stored| {
-            let (first, rest) = details.split_at(stored.details_bytes as usize);
-            details = rest;
-            self.is_consistent(&Details::read(first), stored.bytes as usize)
-        })
+    pub fn are_consistent(&self, pieces: &[StoredPiece], details: &[u8]) -> bool {
+        let is_consistent = |(stored, own): (&StoredPiece, Range<usize>)| {
+            self.is_consistent(&Details::read(&details[own]), stored.bytes as usize)
+        };
+        with_details(pieces).all(is_consistent)
     }
 
     fn is_consistent(&self, details: &Details, bytes: usize) -> bool {
@@ -204,13 +205,10 @@ impl CodeSpace {
 
     /// Has `code`, in which `pieces` with these `details` are, go through the entries of the functions `elsewhere`.
     pub fn detach(&self, code: &mut [u8], pieces: &[StoredPiece], details: &[u8], elsewhere: &BTreeSet<FuncId>) {
-        let mut end = 0;
-        for stored in pieces {
-            let start = end;
-            end += stored.details_bytes as usize;
+        for (stored, own) in with_details(pieces) {
             let piece = &mut code[stored.offset as usize..][..stored.bytes as usize];
             let address = self.base() + (self.first + stored.offset as usize) as u64;
-            for relocation in Details::read(&details[start..end]).relocations {
+            for relocation in Details::read(&details[own]).relocations {
                 if let Symbol::Function(id) = relocation.target
                     && elsewhere.contains(&id)
                 {

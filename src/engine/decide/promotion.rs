@@ -111,25 +111,20 @@ impl Engine {
     /// Compiles `id` and sends its calls there; above the baseline, sites with at least `minimum` recorded calls may be
     /// specialised.
     fn compile_function(&mut self, id: FuncId, wanted: Tier, minimum: u64) -> Result<u64, EngineError> {
-        let decision = self.decide(id, wanted, minimum)?;
+        let mut decision = self.decide(id, wanted, minimum)?;
         for callee in &decision.without {
             self.end_generic_calls(*callee);
         }
         let settled = decision.plan.threshold.is_none();
-        let editions = decision.plan.editions();
-        let (code, large_frame_bytes) = self.translate(id, decision.plan)?;
+        let (code, large_frame_bytes) = self.translate(id, &mut decision.plan)?;
         let code_bytes = code.bytes.len() as u64;
         let address = self.code.place(code, Piece::Function(id.0))?;
         self.code.patch_entry(id, address, settled)?;
-        self.set_newest(&editions);
         let state = &mut self.functions[id.0 as usize];
         state.was_promoted = state.tier.is_some();
-        state.was_in_baseline |= decision.tier == Tier::Baseline;
-        state.tier = Some(decision.tier);
-        state.address = address;
-        state.code_bytes = code_bytes;
-        state.large_frame_bytes = large_frame_bytes;
-        (state.choices, state.plan, state.without) = (decision.choices, decision.hash, decision.without);
+        state.was_in_baseline |= decision.plan.tier == Tier::Baseline;
+        (state.address, state.code_bytes) = (address, code_bytes);
+        self.follow(id, decision, large_frame_bytes);
         self.statistics.functions_compiled += 1;
         self.statistics.translated_bytes += self.program.body_bytes(id) as u64;
         self.statistics.translated_code_bytes += code_bytes;
@@ -137,9 +132,14 @@ impl Engine {
         Ok(address)
     }
 
-    /// From now on, these are the editions of the newest code of these sites.
-    pub(in crate::engine) fn set_newest(&mut self, editions: &[(usize, usize)]) {
-        editions.iter().for_each(|(site, edition)| self.sites[*site].set_newest(*edition));
+    /// From now on, the newest code of `id` is as was decided.
+    pub(in crate::engine) fn follow(&mut self, id: FuncId, decision: Decision, large_frame_bytes: Option<u32>) {
+        for (site, edition) in decision.plan.editions() {
+            self.sites[site].set_newest(edition);
+        }
+        let state = &mut self.functions[id.0 as usize];
+        (state.tier, state.large_frame_bytes) = (Some(decision.plan.tier), large_frame_bytes);
+        (state.choices, state.plan, state.without) = (decision.choices, decision.hash, decision.without);
     }
 
     /// What `id` would be compiled to by now, as in [`Self::compile_function`].
@@ -155,14 +155,14 @@ impl Engine {
         let choices = if tier == Tier::Baseline { Choices::default() } else { self.choices(id, minimum)? };
         let tier = if choices.are_generic() { tier } else { Tier::Specialised };
         let plan = self.plan(id, tier, &choices)?;
-        Ok(Decision { tier, choices: hash_of(&choices), hash: hash_of(&plan), without: choices.without(id), plan })
+        Ok(Decision { choices: hash_of(&choices), hash: hash_of(&plan), without: choices.without(id), plan })
     }
 
     /// Code as `plan` says, and the bytes of its frame if that is large.
     pub(in crate::engine) fn translate(
         &mut self,
         id: FuncId,
-        mut plan: Plan,
+        plan: &mut Plan,
     ) -> Result<(MachineCode, Option<u32>), EngineError> {
         let config = self.compiler.frontend_config()?;
         let environment = environment(&self.program, &self.platform, config);
@@ -171,14 +171,14 @@ impl Engine {
                 translate(environment, id, plan, function, context).map_err(EngineError::from)
             })
         };
-        let code = compile(&plan)?;
+        let code = compile(plan)?;
         let large_frame_bytes = quick_and_large(&code);
         if large_frame_bytes.is_none() || plan.threshold.is_some() {
             return Ok((code, large_frame_bytes));
         }
         drop(code);
         plan.small_frame = true;
-        Ok((compile(&plan)?, None))
+        Ok((compile(plan)?, None))
     }
 
     /// From now on, calls of `id` are not all calls of its body.
@@ -238,7 +238,7 @@ impl Engine {
         let probe = if is_new { Probe::Full } else { Probe::Sampled };
         let mut plans = Vec::new();
         room::reserve(&mut plans, observed.site_count, "the plan of a function")?;
-        for (index, number) in (observed.first_site..).take(observed.site_count).enumerate() {
+        for (index, number) in observed.sites().enumerate() {
             let specialisation = chosen.get(index).and_then(Option::as_ref);
             let callee = self.sites[number].callee;
             let counts_in_body = callee.is_some_and(|callee| expansions.get(&callee) == Some(&Expand::Body));
@@ -292,7 +292,6 @@ impl Engine {
 
 /// How a function is to be compiled.
 pub(in crate::engine) struct Decision {
-    pub tier: Tier,
     pub plan: Plan,
     /// Hashes of the plan, and of the choices that it is made of.
     pub hash: u64,

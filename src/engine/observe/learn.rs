@@ -126,7 +126,7 @@ impl Engine {
     pub(in crate::engine) fn site_records(&mut self, id: FuncId) -> Result<Vec<SiteRecord>, NoRoom> {
         self.collect_sites(id);
         let Some(observed) = self.functions[id.0 as usize].observed else { return Ok(Vec::new()) };
-        let sites = self.sites[observed.first_site..][..observed.site_count].iter();
+        let sites = self.sites[observed.sites()].iter();
         let callee = |site: &SiteState| site.callee.and_then(|callee| self.program.info(callee).key);
         room::collect(sites.map(|site| site.record(callee(site), &*self.platform.state)), COUNTED)
     }
@@ -135,7 +135,7 @@ impl Engine {
     /// without them.
     fn collect_sites(&mut self, id: FuncId) {
         let Some(observed) = self.functions[id.0 as usize].observed else { return };
-        for site in &mut self.sites[observed.first_site..][..observed.site_count] {
+        for site in &mut self.sites[observed.sites()] {
             let elsewhere = site.collect(&mut *self.platform.state);
             if let Some(callee) = site.callee {
                 let calls = &mut self.functions[callee.0 as usize].calls_elsewhere;
@@ -174,7 +174,7 @@ impl Engine {
     fn make_fit(&self, id: FuncId, profile: &mut Profile) {
         let Some(observed) = self.functions[id.0 as usize].observed else { return };
         let Some(known) = self.program.info(id).key.and_then(|key| profile.find_mut(key)) else { return };
-        let sites = &self.sites[observed.first_site..][..observed.site_count];
+        let sites = &self.sites[observed.sites()];
         let Ok(kinds) = room::collect(sites.iter().map(SiteState::kind), COUNTED) else { return };
         known.fit(observed.block_count, &kinds);
         known.code_bytes = 0;
@@ -191,7 +191,7 @@ impl Engine {
         let state = &self.functions[id.0 as usize];
         let Some(observed) = state.observed else { return };
         let Some(known) = self.program.info(id).key.and_then(|key| profile.find_mut(key)) else { return };
-        let seen = &self.sites[observed.first_site..][..observed.site_count];
+        let seen = &self.sites[observed.sites()];
         for (known, seen) in known.sites.iter_mut().zip(seen) {
             if !state.was_promoted || seen.newest_saw_most() {
                 tier::judge_paths(known);

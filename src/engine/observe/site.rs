@@ -61,7 +61,7 @@ struct Path {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredSite {
     kind: SiteKind,
-    pub callee: Option<u32>,
+    pub callee: Option<FuncId>,
     /// Of its cells, in state memory.
     offset: u32,
     newest: u32,
@@ -134,7 +134,7 @@ impl SiteState {
 
     /// The same as it was stored, without what was counted.
     pub fn restore(stored: StoredSite) -> Self {
-        let mut site = Self::new(stored.kind, stored.callee.map(FuncId), stored.offset as usize);
+        let mut site = Self::new(stored.kind, stored.callee, stored.offset as usize);
         site.editions.extend(
             stored
                 .editions
@@ -154,7 +154,7 @@ impl SiteState {
         });
         StoredSite {
             kind: self.kind,
-            callee: self.callee.map(|id| id.0),
+            callee: self.callee,
             offset: self.offset as u32,
             newest: self.newest as u32,
             editions: editions.collect(),

@@ -57,7 +57,7 @@ pub use scan::{Shape, callees, scan};
 pub use wrapper::{entry_wrapper, host_wrapper};
 
 /// How a function is compiled. Ordered from slow to fast code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Tier {
     /// Compiled fast, every block and value counted.
     Baseline,

@@ -122,7 +122,7 @@ fn forged(
 }
 
 /// What the generation after one with the code `before` has, if it is committed with `code`; nothing where that is not known.
-fn code_after(before: &Result<Option<Vec<u8>>, Fault>, code: Code<'_>) -> Option<Option<Vec<u8>>> {
+fn code_after(before: &Result<Option<Vec<u8>>, Fault>, code: Code<&[u8]>) -> Option<Option<Vec<u8>>> {
     match (code, before) {
         (Code::None, _) => Some(None),
         (Code::New(code), _) => Some(Some(code.to_vec()).filter(|code| !code.is_empty())),
@@ -168,7 +168,7 @@ proptest! {
             prop_assert!(names.map(|name| name.hash).any(|hash| hash == xxh3_128(code)));
         }
         let code = match &new_code {
-            Some(code) => Code::New(code),
+            Some(code) => Code::New(&code[..]),
             None if same_code => Code::Same,
             None => Code::None,
         };

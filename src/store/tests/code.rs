@@ -19,7 +19,8 @@ fn wrote_code(disk: &FakeDisk) -> bool {
 fn code_comes_back_with_its_generation() {
     use Code::{New, None as Nothing, Same};
     let [one, two] = [code(1), code(2)];
-    let histories: [(&[Code<'_>], Option<&Vec<u8>>); 10] = [
+    type History<'a> = (&'a [Code<&'a [u8]>], Option<&'a Vec<u8>>);
+    let histories: [History<'_>; 10] = [
         (&[], None),
         (&[Nothing], None),
         (&[Same], None),
@@ -39,7 +40,7 @@ fn code_comes_back_with_its_generation() {
 #[test]
 fn code_that_did_not_change_is_not_written() {
     let one = code(1);
-    for again in [Code::Same, Code::New(&one)] {
+    for again in [Code::Same, Code::New(&one[..])] {
         let mut store = Store::open(disk_with(&[Code::New(&one)])).expect("formatted");
         store.commit(&payload(2), again).expect("it fits");
         let disk = store.into_device();
@@ -186,7 +187,7 @@ fn names_of_code_that_no_slot_can_hold_cost_the_code_only() {
         let (generation, code_found) = found(&disk);
         let fault = code_found.expect_err("the name is wrong");
         assert!(generation == 1 && fault.to_string().contains("generation 1"), "{fault}");
-        for next in [Code::Same, Code::New(&code(2)), Code::New(&code(1))] {
+        for next in [Code::Same, Code::New(&code(2)[..]), Code::New(&code(1)[..])] {
             let mut store = Store::open(disk.clone()).expect("formatted");
             assert_eq!((store.load().generation, store.load_code(u64::MAX)), (1, Err(fault.clone())));
             assert_eq!(store.commit(&payload(2), next), Ok(2));

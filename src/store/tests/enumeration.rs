@@ -100,7 +100,7 @@ impl Seen {
             let (code, kept) = match boot {
                 Nothing => (Code::None, None),
                 Same => (Code::Same, same),
-                New => (Code::New(&new_code), Some(new_code.clone())),
+                New => (Code::New(&new_code[..]), Some(new_code.clone())),
             };
             history.push((payload.clone(), kept));
             let commit = |disk: FakeDisk| {

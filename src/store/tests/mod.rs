@@ -39,7 +39,7 @@ fn code(number: u64) -> Vec<u8> {
 }
 
 /// As many generations as `codes`, each committed by a boot of its own.
-fn disk_with(codes: &[Code<'_>]) -> FakeDisk {
+fn disk_with(codes: &[Code<&[u8]>]) -> FakeDisk {
     let mut disk = Store::format(FakeDisk::new(SECTORS_WITH_CODE), ID).expect("the disk is large enough").into_device();
     for (generation, code) in (1..).zip(codes) {
         let mut store = Store::open(disk).expect("formatted");
