@@ -14,6 +14,11 @@ pub trait BlockDevice {
     /// Capacity in sectors.
     fn sectors(&self) -> u64;
 
+    /// Bytes of the disk's own unit (its logical block): [`SECTOR_BYTES`] or a multiple of it. A partition table counts in it.
+    fn block_bytes(&self) -> usize {
+        SECTOR_BYTES
+    }
+
     /// Fills `buffer`, a whole number of sectors, from sector `first` on.
     fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), BlockError>;
 
@@ -48,6 +53,10 @@ impl<D: BlockDevice + ?Sized> BlockDevice for &mut D {
         (**self).sectors()
     }
 
+    fn block_bytes(&self) -> usize {
+        (**self).block_bytes()
+    }
+
     fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), BlockError> {
         (**self).read(first, buffer)
     }
@@ -64,6 +73,10 @@ impl<D: BlockDevice + ?Sized> BlockDevice for &mut D {
 impl<D: BlockDevice + ?Sized> BlockDevice for alloc::boxed::Box<D> {
     fn sectors(&self) -> u64 {
         (**self).sectors()
+    }
+
+    fn block_bytes(&self) -> usize {
+        (**self).block_bytes()
     }
 
     fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), BlockError> {
