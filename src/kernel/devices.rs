@@ -1,6 +1,5 @@
 //! The machine's devices, brought up and adapted to the seams of the layers above.
 
-use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,23 +7,24 @@ use alloc::vec::Vec;
 use super::terminal::Terminal;
 use super::{BootInformation, FirmwareMemory};
 use crate::arch::interrupts;
-use crate::drivers::ata::{self, ChannelPorts};
+use crate::drivers::ata;
 use crate::drivers::clock::Clock;
 use crate::drivers::console::{Console, VgaText};
+use crate::drivers::disk::{Disk, DiskError};
 use crate::drivers::keyboard::Keyboard;
-use crate::drivers::pci::{self, ConfigPorts};
+use crate::drivers::pci::{self, ConfigSpace};
 use crate::drivers::power::{PowerTimer, RootTable, SoftOff};
 use crate::drivers::serial::Serial;
 use crate::drivers::{entropy, local_apic, pic};
 use crate::memory::layout::PHYSICAL_MAP;
-use crate::store::{BlockDevice, BlockError};
+use crate::store::{BlockDevice, BlockError, SECTOR_BYTES};
 use crate::wasi::{self, SEED_BYTES, SeededEntropy};
 
 /// Everything that was found.
 pub struct Devices {
     pub terminal: Terminal,
     pub clock: Rc<Clock>,
-    pub disks: Vec<AtaDisk>,
+    pub disks: Vec<Disk>,
     pub soft_off: Option<SoftOff>,
     /// What did not work, for people.
     pub problems: Vec<String>,
@@ -50,20 +50,23 @@ impl Devices {
         let root = tables.as_ref().ok().copied();
         // SAFETY: see `find_tables`.
         let clock = Rc::new(Clock::new(move || unsafe { PowerTimer::find(root?, &FirmwareMemory) }));
-        let disks = find_disks(&clock, &mut problems);
+        let disks = find_disks(root, &clock, &mut problems);
         let soft_off = tables.and_then(find_soft_off).map_err(|error| problems.push(error)).ok();
         interrupts::enable();
         Self { terminal: Terminal::new(serial, screen, keyboard), clock, disks, soft_off, problems }
     }
 }
 
-fn find_disks(clock: &Rc<Clock>, problems: &mut Vec<String>) -> Vec<AtaDisk> {
-    // SAFETY: nothing else uses the configuration ports.
-    let devices = pci::devices(&unsafe { ConfigPorts::new() });
+/// The disks of all controllers.
+fn find_disks(root: Option<RootTable>, clock: &Rc<Clock>, problems: &mut Vec<String>) -> Vec<Disk> {
+    // SAFETY: see `find_tables`.
+    let windows = root.map(|root| unsafe { pci::windows(root, &FirmwareMemory) }).unwrap_or_default();
+    // SAFETY: nothing else uses the configuration ports, and the windows come from the firmware's table.
+    let space = Rc::new(unsafe { ConfigSpace::new(windows) });
+    let functions = pci::functions(&space);
     // SAFETY: nothing else uses the channels.
-    let found = unsafe { ata::find(&devices, clock) };
-    let usable = |result: Result<_, ata::AtaError>| result.map_err(|error| problems.push(error.to_string())).ok();
-    found.into_iter().filter_map(usable).map(AtaDisk).collect()
+    let found = unsafe { ata::find(&functions, clock) };
+    found.into_iter().filter_map(|result| result.map_err(|problem| problems.push(problem)).ok()).collect()
 }
 
 /// The machine's own root table, as the loader says; firmware keeps its tables where [`FirmwareMemory`] reaches.
@@ -77,28 +80,29 @@ fn find_soft_off(root: RootTable) -> Result<SoftOff, String> {
     unsafe { SoftOff::find(root, &FirmwareMemory) }.map_err(|error| error.to_string())
 }
 
-/// An ATA disk as the store sees it.
-pub struct AtaDisk(pub ata::Disk<ChannelPorts>);
-
-fn failed(operation: &'static str, sector: u64) -> impl Fn(ata::AtaError) -> BlockError {
-    move |error| BlockError { operation, sector, reason: format!("{error}") }
+fn failed(error: DiskError) -> BlockError {
+    BlockError { operation: error.operation.name(), sector: error.sector, reason: error.reason.to_string() }
 }
 
-impl BlockDevice for AtaDisk {
+impl BlockDevice for Disk {
     fn sectors(&self) -> u64 {
-        self.0.sectors()
+        self.geometry().sectors
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.geometry().block_sectors as usize * SECTOR_BYTES
     }
 
     fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), BlockError> {
-        self.0.read(first, buffer).map_err(failed("read", first))
+        self.read(first, buffer).map_err(failed)
     }
 
     fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), BlockError> {
-        self.0.write(first, bytes).map_err(failed("write", first))
+        self.write(first, bytes).map_err(failed)
     }
 
     fn flush(&mut self) -> Result<(), BlockError> {
-        self.0.flush().map_err(failed("flush", 0))
+        self.flush().map_err(failed)
     }
 }
 

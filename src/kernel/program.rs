@@ -6,11 +6,12 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::RefCell;
 
-use super::devices::{AtaDisk, ProgramClock, ProgramEntropy};
+use super::devices::{ProgramClock, ProgramEntropy};
 use super::terminal::{Streams, Terminal};
 use super::{BootInformation, Module, System, TimeStampCounter, faults, options, sampler};
 use crate::arch::{ExitCode, interrupts, ticks};
 use crate::drivers::clock::{Clock, RateSource};
+use crate::drivers::disk::Disk;
 use crate::drivers::power;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
@@ -125,8 +126,8 @@ fn file_name(module: &Module) -> Result<String, String> {
 }
 
 /// The first disk with a store; without one the first disk, so that the user learns what is wrong with it.
-fn choose_disk(disks: &mut [AtaDisk]) -> Option<&mut dyn BlockDevice> {
-    let is_store = |disk: &mut AtaDisk| Store::open(disk as &mut dyn BlockDevice).is_ok();
+fn choose_disk(disks: &mut [Disk]) -> Option<&mut dyn BlockDevice> {
+    let is_store = |disk: &mut Disk| Store::open(disk as &mut dyn BlockDevice).is_ok();
     let index = disks.iter_mut().position(is_store).unwrap_or(0);
     disks.get_mut(index).map(|disk| disk as &mut dyn BlockDevice)
 }

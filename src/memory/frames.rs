@@ -154,6 +154,33 @@ impl Frames {
         Ok(LargeFrame(address))
     }
 
+    /// The address of `count` small frames, one after the other, that are never given back. At most as many as a large frame
+    /// has, less one.
+    pub fn allocate_contiguous(&mut self, count: u64) -> Result<u64, MemoryError> {
+        if count >= FRAMES_PER_CHUNK {
+            return Err(MemoryError::OutOfFrames);
+        }
+        let mut chunk = self.open_chunks;
+        loop {
+            if chunk == NONE {
+                chunk = self.take_large()?;
+                self.open_chunk(chunk);
+            }
+            let header = self.header(chunk);
+            let Some(first) = first_clear_run(&header.allocated, count) else {
+                chunk = header.next;
+                continue;
+            };
+            (first..first + count).for_each(|frame| header.allocated[(frame / 64) as usize] |= 1 << (frame % 64));
+            header.free -= count;
+            if header.free == 0 {
+                self.unlink(chunk);
+            }
+            self.statistics.free -= count * PAGE_BYTES;
+            return Ok(chunk + first * PAGE_BYTES);
+        }
+    }
+
     pub fn free(&mut self, frame: Frame) {
         self.statistics.free += PAGE_BYTES;
         let chunk = frame.0 & !(LARGE_PAGE_BYTES - 1);
@@ -327,4 +354,14 @@ fn next_loose(start: u64, end: u64, cursor: u64) -> Option<u64> {
 fn first_clear_bit(words: &[u64]) -> u64 {
     let index = words.iter().position(|&word| word != u64::MAX).unwrap_or(0);
     index as u64 * 64 + u64::from(words[index].trailing_ones())
+}
+
+/// Index of the lowest run of `count` clear bits.
+fn first_clear_run(words: &[u64], count: u64) -> Option<u64> {
+    let is_clear = |bit: &u64| words[(bit / 64) as usize] & 1 << (bit % 64) == 0;
+    let mut run = 0;
+    (0..words.len() as u64 * 64).find_map(|bit| {
+        run = if is_clear(&bit) { run + 1 } else { 0 };
+        (run == count).then(|| bit + 1 - count)
+    })
 }

@@ -5,6 +5,7 @@
 //! | `0` | `+ 4 GiB` | [the program's linear memory](LINEAR_BASE), guarded up to `8 GiB + 64 KiB` | RW, no-execute |
 //! | `16 GiB` | `+ 496 GiB` | [further linear memories](LINEAR_STRIDE), 16 GiB apart | RW, no-execute |
 //! | `0xffff_8000_0000_0000` | `+ 512 GiB` | [all physical memory](PHYSICAL_MAP) | RW, no-execute |
+//! | `0xffff_9000_0000_0000` | `+ 512 GiB` | [devices' registers](DEVICES_BASE), each in GiB of its own | RW, no-execute, uncached |
 //! | `0xffff_a000_0000_0000` | `+ 64 GiB` | [the kernel's heap](HEAP_BASE) | RW, no-execute |
 //! | `0xffff_b000_0000_0000` | `+ 1 GiB + 1 MiB` | [the program's call stack](CALL_STACK_BASE) at the end, an unmapped guard below it | RW, no-execute |
 //! | `0xffff_c000_0000_0000` | `+ 4 GiB` | [linear memory again](LINEAR_ALIAS), at an address that Rust may dereference | RW, no-execute |
@@ -39,6 +40,9 @@ pub const LINEAR_MEMORIES: u64 = SLOT_BYTES / LINEAR_STRIDE;
 pub const PHYSICAL_MAP: u64 = 0xffff_8000_0000_0000;
 /// The most physical memory that is used.
 pub const PHYSICAL_MAP_BYTES: u64 = SLOT_BYTES;
+
+pub const DEVICES_BASE: u64 = 0xffff_9000_0000_0000;
+pub const DEVICES_BYTES: u64 = SLOT_BYTES;
 
 pub const HEAP_BASE: u64 = 0xffff_a000_0000_0000;
 pub const HEAP_BYTES: u64 = 64 * GIB;

@@ -7,6 +7,7 @@
 //! Key types: [`RegionSource`], [`Regions`], [`frames::Frames`], [`space::AddressSpace`], [`heap::KernelHeap`]. Neighbours: `arch` below;
 //! `kernel::seams` wraps the regions for the engine.
 
+mod device;
 pub mod frames;
 pub mod heap;
 mod image;
@@ -27,6 +28,7 @@ use core::ops::Range;
 
 use spin::Mutex;
 
+pub use device::{DeviceRegisters, DmaMemory};
 pub use frames::{Frame, LargeFrame, Statistics};
 pub use image::image_range;
 pub use linear::{Linear, LinearPlaces};
@@ -52,6 +54,8 @@ pub enum MemoryError {
     RegionFull { base: u64, capacity: u64 },
     /// Something is already mapped at `page`.
     AlreadyMapped { page: u64 },
+    /// The CPU cannot address these bytes.
+    NoSuchAddress { address: u64, bytes: u64 },
     /// Memory was asked for before there was any.
     NotInitialised,
     /// The regions were asked for while there were some.
@@ -70,6 +74,12 @@ impl fmt::Display for MemoryError {
                 write!(f, "the region at {base:#x} is full ({} MiB): the program is too large", capacity >> 20)
             }
             Self::AlreadyMapped { page } => write!(f, "the page at {page:#x} is already in use: a bug in the kernel"),
+            Self::NoSuchAddress { address, bytes } => {
+                write!(
+                    f,
+                    "{bytes} bytes at {address:#x} are beyond what the CPU can address: the firmware or a device lies"
+                )
+            }
             Self::NotInitialised => write!(f, "memory is used before it is set up: a bug in the kernel"),
             Self::RegionsInUse => write!(f, "the regions of an engine are still in use: a bug in the kernel"),
         }
@@ -83,6 +93,8 @@ pub(crate) struct Memory {
     frames: Frames,
     space: AddressSpace,
     stack: StackPages,
+    /// Bytes of the devices' region that are in use.
+    devices_mapped: u64,
 }
 
 /// Reached by the global heap. Never held while something is allocated on the heap.
@@ -136,7 +148,7 @@ pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<RegionSource, Me
     // SAFETY: the space maps the kernel image, in which code, data and stacks lie, and all physical memory that was
     // mapped before.
     unsafe { space.activate() };
-    *MEMORY.lock() = Some(Memory { frames, space, stack: StackPages::default() });
+    *MEMORY.lock() = Some(Memory { frames, space, stack: StackPages::default(), devices_mapped: 0 });
     Ok(RegionSource { lease: Lease::default() })
 }
 

@@ -19,6 +19,8 @@ pub enum Access {
     Read,
     ReadWrite,
     ReadExecute,
+    /// Read and written as it is said, each time, without caches.
+    Device,
 }
 
 impl Access {
@@ -27,6 +29,7 @@ impl Access {
             Self::Read => PageTableFlags::PRESENT | PageTableFlags::NO_EXECUTE,
             Self::ReadWrite => PageTableFlags::PRESENT | PageTableFlags::NO_EXECUTE | PageTableFlags::WRITABLE,
             Self::ReadExecute => PageTableFlags::PRESENT,
+            Self::Device => Self::ReadWrite.flags() | PageTableFlags::NO_CACHE | PageTableFlags::WRITE_THROUGH,
         }
     }
 }

@@ -50,7 +50,7 @@ impl Drop for CallStack {
     fn drop(&mut self) {
         // Without memory there is nothing mapped.
         let _ = with_memory(|memory| {
-            let Memory { frames, space, stack } = memory;
+            let Memory { frames, space, stack, .. } = memory;
             for page in (stack.lowest..stack.usable.end).step_by(PAGE_BYTES as usize) {
                 if let Some(mapped) = space.unmap(frames, page) {
                     free_mapped(frames, mapped);
@@ -74,7 +74,7 @@ pub fn back_call_stack(address: u64) -> bool {
 }
 
 fn back(memory: &mut Memory, page: u64) -> Result<(), MemoryError> {
-    let Memory { frames, space, stack } = memory;
+    let Memory { frames, space, stack, .. } = memory;
     if !stack.usable.contains(&page) || space.mapped_at(frames, page).is_some() {
         return Err(MemoryError::AlreadyMapped { page });
     }

@@ -102,3 +102,21 @@ fn never_hands_out_memory_twice_under_random_use() {
     large.into_iter().for_each(|frame| machine.frames.free_large(frame));
     assert_eq!(machine.frames.statistics(), before);
 }
+
+#[test]
+fn contiguous_frames_are_one_after_the_other_and_nobody_elses() {
+    let mut machine = Machine::new(16 * MIB, &[(2 * MIB, 8 * MIB)]);
+    let single = machine.frames.allocate().unwrap();
+    let runs = [3, 200, 200, 200, 511].map(|count| (machine.frames.allocate_contiguous(count), count));
+    let mut taken = BTreeSet::from([single.address()]);
+    for (address, count) in runs {
+        let address = address.unwrap();
+        assert!(address / LARGE_PAGE_BYTES == (address + count * PAGE_BYTES - 1) / LARGE_PAGE_BYTES);
+        (0..count).for_each(|frame| assert!(taken.insert(address + frame * PAGE_BYTES), "{frame} of {count}"));
+    }
+    assert_eq!(machine.frames.allocate_contiguous(512), Err(MemoryError::OutOfFrames));
+    let rest: Vec<_> = core::iter::from_fn(|| machine.frames.allocate().ok()).collect();
+    assert!(rest.iter().all(|frame| taken.insert(frame.address())));
+    assert_eq!(taken.len() as u64, 3 * 511);
+    assert_eq!(machine.frames.statistics().free, 0);
+}

@@ -11,7 +11,9 @@ mod ports;
 mod protocol;
 mod registers;
 
+use alloc::format;
 use alloc::rc::Rc;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 pub use error::{AtaError, Command};
@@ -20,6 +22,7 @@ pub use ports::{ChannelAddress, ChannelPorts, channels};
 pub use registers::{Drive, ErrorBits, Register, Registers, Status};
 
 use super::clock::Clock;
+use super::disk::{self, Commands, Failure, Geometry};
 use super::pci;
 use protocol::Transfer;
 
@@ -38,21 +41,28 @@ pub enum Found<R> {
     Disk(Disk<R>),
 }
 
-/// Every disk on every channel, and an error for each that answers but cannot be used.
+/// Every disk on every channel, and a line for each that answers but cannot be used.
 ///
 /// # Safety
 /// No other code uses the channels' ports, now or later.
-pub unsafe fn find(devices: &[pci::Device], clock: &Rc<Clock>) -> Vec<Result<Disk<ChannelPorts>, AtaError>> {
-    let places = channels(devices).into_iter().flat_map(|channel| [(channel, Drive::Master), (channel, Drive::Slave)]);
+pub unsafe fn find(functions: &[pci::Function], clock: &Rc<Clock>) -> Vec<Result<disk::Disk, String>> {
+    let devices: Vec<pci::Device> = functions.iter().map(|function| function.device.clone()).collect();
+    let places = channels(&devices).into_iter().enumerate();
+    let places =
+        places.flat_map(|(number, channel)| [Drive::Master, Drive::Slave].map(|drive| (number, channel, drive)));
     places
-        .filter_map(|(channel, drive)| {
+        .filter_map(|(number, channel, drive)| {
+            let place = format!("IDE channel {number}, {}", drive.name());
             // SAFETY: the caller gives us the ports. The two drives of a channel share them, and each operation
             // selects its drive first and leaves the channel idle.
             let registers = unsafe { ChannelPorts::new(channel, Rc::clone(clock)) };
             match Disk::probe(registers, drive) {
-                Ok(Found::Disk(disk)) => Some(Ok(disk)),
+                Ok(Found::Disk(found)) => {
+                    let Identity { model, serial, .. } = found.identity();
+                    Some(Ok(disk::Disk::new(disk::name(&place, model, serial), found)))
+                }
                 Ok(Found::Nothing | Found::PacketDevice) => None,
-                Err(error) => Some(Err(error)),
+                Err(error) => Some(Err(format!("{place}: {error}"))),
             }
         })
         .collect()
@@ -161,6 +171,28 @@ impl<R: Registers> Disk<R> {
             self.offline = !protocol::reset(&mut self.registers, self.drive);
         }
         result
+    }
+}
+
+impl<R: Registers> Commands for Disk<R> {
+    fn geometry(&self) -> Geometry {
+        Geometry { sectors: self.sectors(), block_sectors: 1, most_sectors: MAX_SECTORS_PER_COMMAND as u64 }
+    }
+
+    fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), Failure> {
+        self.read(first, buffer).map_err(|error| Failure::Reported(error.to_string()))
+    }
+
+    fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), Failure> {
+        self.write(first, bytes).map_err(|error| Failure::Reported(error.to_string()))
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.flush().map_err(|error| Failure::Reported(error.to_string()))
+    }
+
+    fn reset(&mut self) -> bool {
+        !self.offline
     }
 }
 

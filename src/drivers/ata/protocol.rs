@@ -2,19 +2,16 @@
 //!
 //! Source: ATA/ATAPI-7 volume 2, sections 11.1 (reset), 11.4 (non-data), 11.5 and 11.6 (PIO data in and out).
 
+use super::SECTOR_BYTES;
 use super::error::{AtaError, Command};
 use super::identity::Identity;
 use super::registers::{Drive, ErrorBits, Register, Registers, Status};
-use super::{super::poll, SECTOR_BYTES};
+use crate::drivers::{self, MAX_POLLS, poll};
 
 /// Longer than a disk takes to spin up, and than a full cache takes to flush.
 const TIMEOUT_MS: u64 = 15_000;
 /// An idle disk answers IDENTIFY within milliseconds; firmware has waited for its spin-up.
 const IDENTIFY_TIMEOUT_MS: u64 = 2_000;
-/// In case the clock stands still. A poll takes from 300 ns (emulated) to some microseconds.
-const MAX_POLLS: u32 = 100_000_000;
-/// Before the clock is looked at, which may have to be measured: far more than a disk that works needs.
-const UNTIMED_POLLS: u32 = 100_000;
 
 /// Reading the alternate status this often takes the 400 ns after which the status is valid.
 const SETTLE_READS: usize = 4;
@@ -233,19 +230,11 @@ fn wait_idle(
 /// Waits until the selected device is not busy; else its last status and the time waited.
 fn wait<R: Registers>(registers: &mut R, timeout_ms: u64) -> Result<Status, (Status, u64)> {
     let mut status = Status(0);
-    let mut read_idle = |registers: &mut R| {
+    let idle = drivers::wait(registers, timeout_ms, R::now_ms, |registers| {
         status = Status(registers.read(Register::Status));
         !status.is_busy()
-    };
-    let mut waited_ms = 0;
-    let idle = poll(UNTIMED_POLLS, || read_idle(registers)) || {
-        let start = registers.now_ms();
-        poll(MAX_POLLS, || {
-            waited_ms = registers.now_ms().saturating_sub(start);
-            read_idle(registers) || waited_ms >= timeout_ms
-        })
-    };
-    if idle && !status.is_busy() { Ok(status) } else { Err((status, waited_ms)) }
+    });
+    idle.map(|()| status).map_err(|waited_ms| (status, waited_ms))
 }
 
 /// The device has either failed or wants to move a block now.

@@ -9,6 +9,15 @@ pub enum Drive {
     Slave,
 }
 
+impl Drive {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Slave => "slave",
+        }
+    }
+}
+
 /// The 8-bit registers. Several have one meaning when read and another when written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Register {

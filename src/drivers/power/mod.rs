@@ -6,7 +6,7 @@
 //! Source: ACPI Specification 6.5, sections 4.8.3.2, 7.4.2 and 16.1.4.
 
 mod s5;
-mod tables;
+pub(super) mod tables;
 
 use core::fmt;
 use x86_64::instructions::port::Port;

@@ -50,11 +50,23 @@ impl RootTable {
     }
 }
 
+/// All tables.
+///
+/// # Safety
+/// See [`SoftOff::find`].
+pub(in crate::drivers) unsafe fn open<M: PhysicalMemory>(
+    root: RootTable,
+    memory: &M,
+) -> Result<AcpiTables<Mapper<'_, M>>, AcpiError> {
+    // SAFETY: the caller vouches for the root table and for the access to its tables.
+    unsafe { AcpiTables::from_rsdt(Mapper(memory), root.revision, root.address as usize) }
+}
+
 /// # Safety
 /// See [`SoftOff::find`].
 pub(super) unsafe fn find_power_timer(root: RootTable, memory: &impl PhysicalMemory) -> Option<PowerTimer> {
     // SAFETY: the caller vouches for the root table and for the access to its tables.
-    let tables = unsafe { AcpiTables::from_rsdt(Mapper(memory), root.revision, root.address as usize) }.ok()?;
+    let tables = unsafe { open(root, memory) }.ok()?;
     let timer = tables.find_table::<Fadt>().ok()?.pm_timer_block().ok()??;
     Some(PowerTimer { port: io_port(timer).ok()? })
 }
@@ -63,7 +75,7 @@ pub(super) unsafe fn find_power_timer(root: RootTable, memory: &impl PhysicalMem
 /// See [`SoftOff::find`].
 pub(super) unsafe fn find_soft_off(root: RootTable, memory: &impl PhysicalMemory) -> Result<SoftOff, PowerError> {
     // SAFETY: the caller vouches for the root table and for the access to its tables.
-    let tables = unsafe { AcpiTables::from_rsdt(Mapper(memory), root.revision, root.address as usize) };
+    let tables = unsafe { open(root, memory) };
     let tables = tables.map_err(|error| bad_table("RSDT/XSDT", error))?;
     let fadt = tables.find_table::<Fadt>().map_err(|error| bad_table("FADT", error))?;
     let pm1a = fadt.pm1a_control_block().map_err(|error| bad_table("FADT", error))?;
@@ -138,7 +150,7 @@ unsafe fn says_more_than_a_header(start: NonNull<u8>) -> bool {
 }
 
 /// Our memory access as the `acpi` crate wants it. Everything stays mapped, so there is nothing to undo.
-struct Mapper<'m, M>(&'m M);
+pub(in crate::drivers) struct Mapper<'m, M>(&'m M);
 
 impl<M> Clone for Mapper<'_, M> {
     fn clone(&self) -> Self {

@@ -8,7 +8,7 @@ use super::Verdict;
 use crate::arch::{ExitCode, interrupts, probe};
 use crate::drivers::{power, timer};
 use crate::kernel::System;
-use crate::store::{BlockDevice, SECTOR_BYTES};
+use crate::store::SECTOR_BYTES;
 
 /// How long somebody may take to type.
 const TYPING_NS: u64 = 60_000_000_000;
@@ -71,7 +71,7 @@ pub fn unexpected_interrupts(system: &mut System) -> Result<Verdict, Verdict> {
 pub fn disk(system: &mut System) -> Result<Verdict, Verdict> {
     const SECTORS: u64 = 8;
     let disk = system.devices.disks.first_mut().ok_or("there is no disk")?;
-    let first = disk.sectors() - SECTORS;
+    let first = disk.geometry().sectors - SECTORS;
     let written: Vec<u8> = (0..SECTORS * SECTOR_BYTES as u64 / 8).flat_map(|index| pattern(first, index)).collect();
     let mut read = alloc::vec![0; written.len()];
     let done = disk.write(first, &written).and_then(|()| disk.flush()).and_then(|()| disk.read(first, &mut read));

@@ -44,7 +44,7 @@ fn at(bus: u8, device: u8, function: u8) -> PciAddress {
 
 #[test]
 fn empty_machine_has_no_devices() {
-    assert_eq!(devices(&Fake::default()), []);
+    assert_eq!(devices(&Fake::default(), 0), []);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn functions_of_single_function_devices_are_not_asked() {
     fake.add(at(0, 1, 3), 0x7113_8086, 0x06_80_00, 0x00);
     fake.add(at(0, 2, 0), 0x1111_1234, 0x03_00_00, 0x00);
     fake.add(at(0, 2, 1), 0xdead_dead, 0x03_00_00, 0x00);
-    let found: Vec<_> = devices(&fake).iter().map(|device| device.address).collect();
+    let found: Vec<_> = devices(&fake, 0).iter().map(|device| device.address).collect();
     assert_eq!(found, [at(0, 1, 0), at(0, 1, 3), at(0, 2, 0)]);
 }
 
@@ -66,7 +66,7 @@ fn bridges_are_followed_once_even_in_a_circle() {
         fake.set(at(bus, 3, 0), 0x18, u32::from(behind as u8) << 8, 0);
     }
     fake.add(at(6, 4, 0), 0x1001_1af4, 0x01_00_00, 0x00);
-    let found: Vec<_> = devices(&fake).iter().map(|device| device.address).collect();
+    let found: Vec<_> = devices(&fake, 0).iter().map(|device| device.address).collect();
     assert_eq!(found, [at(0, 3, 0), at(5, 3, 0), at(6, 3, 0), at(6, 4, 0)]);
 }
 
@@ -80,7 +80,7 @@ fn regions_are_sized_and_left_as_they_were() {
     fake.set(device, 0x18, 0x0000_0004 | 0x8, 0xffff_c000);
     fake.set(device, 0x1c, 0x0000_0080, 0xffff_ffff);
     let before = fake.0.borrow().clone();
-    let found = devices(&fake);
+    let found = devices(&fake, 0);
     assert_eq!(
         found[0].bars,
         [
@@ -104,7 +104,7 @@ fn nonsense_in_a_region_register_is_no_region() {
     for (register, value) in [0x0000_0006, 0xffff_ffff, 0x0000_0002, 0x0000_000f, 0, 0x0000_0004].iter().enumerate() {
         fake.set(device, 0x10 + 4 * register as u16, *value, 0);
     }
-    for bar in devices(&fake)[0].bars.iter().flatten() {
+    for bar in devices(&fake, 0)[0].bars.iter().flatten() {
         assert!(matches!(bar, Bar::Io { .. }), "{bar:?}");
     }
 }

@@ -1,14 +1,19 @@
 //! PCI: which devices there are, and where their registers lie.
 //!
-//! [`devices`] lists what is behind any [`ConfigRegionAccess`]; [`ConfigPorts`] is the one every PC has (configuration
-//! mechanism 1, ports 0xcf8 and 0xcfc). It starts at bus 0 and follows bridges, visiting each bus once, so the work is
-//! bounded however a broken bridge points. Source: PCI Local Bus Specification 3.0, sections 3.2.2.3 and 6.
+//! [`functions`] lists what the machine has; [`devices`] does so behind any [`ConfigRegionAccess`], of which [`ConfigSpace`]
+//! is the machine's. It starts at bus 0 and follows bridges, visiting each bus once, so the work is bounded however a
+//! broken bridge points. Source: PCI Local Bus Specification 3.0, section 6.
 
+mod config;
+mod mcfg;
+
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::fmt;
 use pci_types::{CommandRegister, ConfigRegionAccess, HeaderType, PciAddress, PciHeader, PciPciBridgeHeader};
-use x86_64::instructions::interrupts::without_interrupts;
-use x86_64::instructions::port::Port;
+
+pub use config::{ConfigSpace, Function, Window};
+pub use mcfg::windows;
 
 const BUSES: usize = 256;
 const DEVICES_PER_BUS: u8 = 32;
@@ -57,16 +62,23 @@ impl fmt::Display for Device {
     }
 }
 
-/// Every function on every bus that bridges lead to, in the order found.
+/// Every function of the machine, in the order found. To be called before any driver uses one: see [`devices`].
+pub fn functions(space: &Rc<ConfigSpace>) -> Vec<Function> {
+    let segments = space.segments().into_iter();
+    let devices = segments.flat_map(|segment| devices(&**space, segment));
+    devices.map(|device| Function { device, space: Rc::clone(space) }).collect()
+}
+
+/// Every function on every bus of `segment` that bridges lead to, in the order found.
 ///
 /// Sizing its regions turns a device off for a moment; call this before any driver uses one.
-pub fn devices(access: &impl ConfigRegionAccess) -> Vec<Device> {
+pub fn devices(access: &impl ConfigRegionAccess, segment: u16) -> Vec<Device> {
     let mut found = Vec::new();
     let mut seen = [false; BUSES];
     seen[0] = true;
     let mut waiting: Vec<u8> = alloc::vec![0];
     while let Some(bus) = waiting.pop() {
-        for address in functions(access, bus) {
+        for address in functions_on(access, segment, bus) {
             found.push(describe(access, address));
             if let Some(behind) = bus_behind(access, address)
                 && !core::mem::replace(&mut seen[usize::from(behind)], true)
@@ -78,16 +90,16 @@ pub fn devices(access: &impl ConfigRegionAccess) -> Vec<Device> {
     found
 }
 
-fn functions(access: &impl ConfigRegionAccess, bus: u8) -> impl Iterator<Item = PciAddress> {
+fn functions_on(access: &impl ConfigRegionAccess, segment: u16, bus: u8) -> impl Iterator<Item = PciAddress> {
     (0..DEVICES_PER_BUS).flat_map(move |device| {
-        let first = PciAddress::new(0, bus, device, 0);
+        let first = PciAddress::new(segment, bus, device, 0);
         let functions = match exists(access, first) {
             false => 0,
             true if PciHeader::new(first).has_multiple_functions(access) => FUNCTIONS_PER_DEVICE,
             true => 1,
         };
         (0..functions)
-            .map(move |function| PciAddress::new(0, bus, device, function))
+            .map(move |function| PciAddress::new(segment, bus, device, function))
             .filter(move |&address| exists(access, address))
     })
 }
@@ -162,48 +174,5 @@ fn read_and_size(access: &impl ConfigRegionAccess, address: PciAddress, register
     (value, mask)
 }
 
-/// Configuration mechanism 1: an address port and a data port; 256 bytes per function, segment 0.
-pub struct ConfigPorts(());
-
-impl ConfigPorts {
-    const ADDRESS_PORT: u16 = 0xcf8;
-    const DATA_PORT: u16 = 0xcfc;
-    const ENABLE: u32 = 1 << 31;
-
-    /// # Safety
-    /// No other code uses the ports 0xcf8 to 0xcff.
-    pub unsafe fn new() -> Self {
-        Self(())
-    }
-
-    fn select(address: PciAddress, offset: u16) {
-        let function = u32::from(address.bus()) << 16
-            | u32::from(address.device()) << 11
-            | u32::from(address.function()) << 8
-            | u32::from(offset & 0xfc);
-        // SAFETY: `new` gave us this port; selecting a register has no effect by itself.
-        unsafe { Port::<u32>::new(Self::ADDRESS_PORT).write(Self::ENABLE | function) };
-    }
-}
-
-impl ConfigRegionAccess for ConfigPorts {
-    unsafe fn read(&self, address: PciAddress, offset: u16) -> u32 {
-        without_interrupts(|| {
-            Self::select(address, offset);
-            // SAFETY: the caller vouches for reading the register selected above.
-            unsafe { Port::<u32>::new(Self::DATA_PORT).read() }
-        })
-    }
-
-    unsafe fn write(&self, address: PciAddress, offset: u16, value: u32) {
-        without_interrupts(|| {
-            Self::select(address, offset);
-            // SAFETY: the caller vouches for writing the register selected above.
-            unsafe { Port::<u32>::new(Self::DATA_PORT).write(value) };
-        });
-    }
-}
-
 #[cfg(test)]
-#[path = "pci_tests.rs"]
 mod tests;
