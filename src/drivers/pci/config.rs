@@ -186,3 +186,24 @@ impl ConfigRegionAccess for ConfigPorts {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn window_holds_its_own_buses_and_no_others() {
+        let window = Window { address: 0, segment: 1, first_bus: 0x10, last_bus: 0x11 };
+        assert_eq!(window.bytes(), 2 << 20);
+        let at = |segment, bus| window.offset(PciAddress::new(segment, bus, 3, 2), 0x104);
+        assert_eq!([at(1, 0x10), at(1, 0x11)], [Some(0x1_a104), Some(0x11_a104)]);
+        assert_eq!([at(1, 0x0f), at(1, 0x12), at(0, 0x10)], [None; 3]);
+    }
+
+    #[test]
+    fn window_over_all_buses_is_whole() {
+        let window = Window { address: 0, segment: 0, first_bus: 0, last_bus: 0xff };
+        let last = window.offset(PciAddress::new(0, 0xff, 31, 7), 0xffc).expect("inside");
+        assert_eq!((window.bytes(), last), (256 << 20, (256 << 20) - 4));
+    }
+}
