@@ -9,7 +9,7 @@
 //! | tell the time | [`clock`], [`rtc`] | [`clock::Clock`] |
 //! | find devices | [`pci`] | [`pci::Function`] |
 //! | drive those that reach memory by themselves | [`bus_master`] | [`bus_master::BusMaster`] |
-//! | keep data | [`disk`]: [`ata`] | [`disk::Disk`] |
+//! | keep data | [`disk`]: [`ahci`], [`ata`] | [`disk::Disk`] |
 //! | switch off | [`power`] | [`power::SoftOff`] |
 //! | be unpredictable | [`entropy`] | [`entropy::fill`] |
 //!
@@ -20,6 +20,7 @@
 //!
 //! The only statics are those an interrupt handler must reach: the tick counter and the two buffers of input.
 
+pub mod ahci;
 pub mod ata;
 pub mod bus_master;
 pub mod clock;

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use super::terminal::Terminal;
 use super::{BootInformation, FirmwareMemory};
 use crate::arch::interrupts;
-use crate::drivers::ata;
 use crate::drivers::clock::Clock;
 use crate::drivers::console::{Console, VgaText};
 use crate::drivers::disk::{Disk, DiskError};
@@ -15,6 +14,7 @@ use crate::drivers::keyboard::Keyboard;
 use crate::drivers::pci::{self, ConfigSpace};
 use crate::drivers::power::{PowerTimer, RootTable, SoftOff};
 use crate::drivers::serial::Serial;
+use crate::drivers::{ahci, ata};
 use crate::drivers::{entropy, local_apic, pic};
 use crate::memory::layout::PHYSICAL_MAP;
 use crate::store::{BlockDevice, BlockError, SECTOR_BYTES};
@@ -65,7 +65,9 @@ fn find_disks(root: Option<RootTable>, clock: &Rc<Clock>, problems: &mut Vec<Str
     let space = Rc::new(unsafe { ConfigSpace::new(windows) });
     let functions = pci::functions(&space);
     // SAFETY: nothing else uses the channels.
-    let found = unsafe { ata::find(&functions, clock) };
+    let mut found = unsafe { ata::find(&functions, clock) };
+    // SAFETY: nothing else drives these controllers.
+    found.extend(unsafe { ahci::find(&functions, clock) });
     found.into_iter().filter_map(|result| result.map_err(|problem| problems.push(problem)).ok()).collect()
 }
 

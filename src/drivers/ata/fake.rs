@@ -264,7 +264,7 @@ impl Registers for FakeChannel {
 }
 
 /// The description of a disk with 48-bit addresses.
-fn identify_words(sectors: u64) -> [u8; SECTOR_BYTES] {
+pub(in crate::drivers) fn identify_words(sectors: u64) -> [u8; SECTOR_BYTES] {
     let mut words = [0u16; 256];
     for (word, pair) in words[27..47].iter_mut().zip(b"FAKE DISK                               ".chunks(2)) {
         *word = u16::from_be_bytes([pair[0], pair[1]]);

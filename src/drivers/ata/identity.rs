@@ -8,9 +8,11 @@ use super::SECTOR_BYTES;
 use super::error::AtaError;
 
 /// 28 address bits.
-const MAX_SECTORS_LBA28: u64 = 1 << 28;
+const MAX_BLOCKS_LBA28: u64 = 1 << 28;
 /// 48 address bits.
-const MAX_SECTORS_LBA48: u64 = 1 << 48;
+const MAX_BLOCKS_LBA48: u64 = 1 << 48;
+/// The longest logical sectors that disks have.
+const MAX_BLOCK_BYTES: u64 = 4096;
 
 /// A disk's description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Identity {
     pub serial: String,
     /// Capacity in sectors of 512 bytes.
     pub sectors: u64,
+    /// Sectors in what the disk numbers and moves as one: 1, or a power of two.
+    pub block_sectors: u64,
     /// Takes the commands with 48-bit addresses.
     pub lba48: bool,
     /// Takes FLUSH CACHE EXT.
@@ -33,24 +37,27 @@ impl Identity {
         let words = Words(bytes);
         let features = words.checked(83);
         let lba48 = features & 1 << 10 != 0 && words.number(100, 4) != 0;
-        let sectors = if lba48 {
-            words.number(100, 4).min(MAX_SECTORS_LBA48)
+        let blocks = if lba48 {
+            words.number(100, 4).min(MAX_BLOCKS_LBA48)
         } else if words.at(49) & 1 << 9 != 0 {
-            words.number(60, 2).min(MAX_SECTORS_LBA28)
+            words.number(60, 2).min(MAX_BLOCKS_LBA28)
         } else {
             0
         };
-        let sector_bytes = words.sector_bytes();
-        if sector_bytes != SECTOR_BYTES as u64 {
-            return Err(AtaError::SectorSize { len_bytes: sector_bytes });
+        let block_bytes = words.block_bytes();
+        let block_sectors = block_bytes / SECTOR_BYTES as u64;
+        if block_bytes % SECTOR_BYTES as u64 != 0 || !block_sectors.is_power_of_two() || block_bytes > MAX_BLOCK_BYTES {
+            return Err(AtaError::SectorSize { len_bytes: block_bytes });
         }
-        if sectors == 0 {
+        if blocks == 0 {
             return Err(AtaError::NoSectors);
         }
+        let sectors = blocks * block_sectors;
         let flush_ext = lba48 && features & 1 << 13 != 0;
         let [max_block_sectors, _] = words.at(47).to_le_bytes();
         let max_block_sectors = max_block_sectors.max(1);
-        Ok(Self { model: words.text(27, 20), serial: words.text(10, 10), sectors, lba48, flush_ext, max_block_sectors })
+        let (model, serial) = (words.text(27, 20), words.text(10, 10));
+        Ok(Self { model, serial, sectors, block_sectors, lba48, flush_ext, max_block_sectors })
     }
 }
 
@@ -72,7 +79,7 @@ impl Words<'_> {
         (first..first + words).rev().fold(0, |number, word| number << 16 | u64::from(self.at(word)))
     }
 
-    fn sector_bytes(&self) -> u64 {
+    fn block_bytes(&self) -> u64 {
         if self.checked(106) & 1 << 12 != 0 { self.number(117, 2) * 2 } else { SECTOR_BYTES as u64 }
     }
 
@@ -109,8 +116,9 @@ mod tests {
             let bytes: Vec<u8> = words.into_iter().flat_map(u16::to_le_bytes).collect();
             match Identity::parse(bytes[..].try_into().expect("256 words")) {
                 Ok(disk) => {
-                    prop_assert!((1..=MAX_SECTORS_LBA48).contains(&disk.sectors) && disk.max_block_sectors > 0);
-                    prop_assert!(disk.lba48 || disk.sectors <= MAX_SECTORS_LBA28);
+                    let blocks = disk.sectors / disk.block_sectors;
+                    prop_assert!((1..=MAX_BLOCKS_LBA48).contains(&blocks) && disk.max_block_sectors > 0);
+                    prop_assert!(disk.lba48 || blocks <= MAX_BLOCKS_LBA28);
                 }
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
             }

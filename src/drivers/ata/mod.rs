@@ -197,6 +197,9 @@ impl<R: Registers> Commands for Disk<R> {
 }
 
 #[cfg(test)]
+pub(super) use fake::identify_words;
+
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod tests;

@@ -88,7 +88,11 @@ pub(super) fn identify(registers: &mut impl Registers, drive: Drive) -> Result<A
     expect_data(registers, status, COMMAND, None)?;
     let mut words = [0; SECTOR_BYTES];
     registers.read_data(&mut words);
-    Ok(Answer::Disk(Identity::parse(&words)?))
+    let identity = Identity::parse(&words)?;
+    match identity.block_sectors {
+        1 => Ok(Answer::Disk(identity)),
+        sectors => Err(AtaError::SectorSize { len_bytes: sectors * SECTOR_BYTES as u64 }),
+    }
 }
 
 /// Agrees with the disk on how many sectors it moves at once, for a transfer of `sectors`. The agreement does not outlast a
