@@ -2,6 +2,7 @@
 //! 3.0, section 10.3.4.
 
 use crate::drivers::ata::{Command, Identity};
+use crate::drivers::disk::SECTOR_BYTES;
 
 /// Which way data goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Request {
         blocks: 0,
         lba48: false,
         direction: Direction::FromDisk,
-        bytes: crate::drivers::ata::SECTOR_BYTES,
+        bytes: SECTOR_BYTES,
     };
 
     /// Moves `bytes` bytes, from sector `first` on; both are whole blocks of the disk.
@@ -40,7 +41,7 @@ impl Request {
             (Direction::ToDisk, true) => Command::WriteDmaExt,
             (Direction::ToDisk, false) => Command::WriteDma,
         };
-        let block_bytes = disk.block_sectors as usize * crate::drivers::ata::SECTOR_BYTES;
+        let block_bytes = disk.block_sectors as usize * SECTOR_BYTES;
         let (block, blocks) = (first / disk.block_sectors, (bytes / block_bytes) as u16);
         Self { command, block, blocks, lba48: disk.lba48, direction, bytes }
     }

@@ -10,9 +10,9 @@ use super::registers::{
     CAPABILITIES, CAPABILITIES_2, CONTROL, DISK_SIGNATURE, GONE, HAND_OFF, INTERRUPTS, LINK_AWAKE, LINK_RESET, Link,
     PORTS, PORTS_IMPLEMENTED, PortRegister, PortState, capabilities_2, command, control, hand_off, interrupts,
 };
-use crate::drivers::ata::{Identity, SECTOR_BYTES};
+use crate::drivers::ata::Identity;
 use crate::drivers::bus_master::BusMaster;
-use crate::drivers::disk::Failure;
+use crate::drivers::disk::{Failure, SECTOR_BYTES};
 use crate::drivers::wait;
 
 /// Longer than a disk takes to spin up, and than a full cache takes to flush.

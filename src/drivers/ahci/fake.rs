@@ -5,8 +5,8 @@ use super::registers::{
     CAPABILITIES, CAPABILITIES_2, CONTROL, DISK_SIGNATURE, HAND_OFF, LINK_AWAKE, LINK_RESET, PORTS_IMPLEMENTED,
     PortRegister, capabilities_2, command, control, hand_off, interrupts,
 };
-use crate::drivers::ata::SECTOR_BYTES;
 use crate::drivers::bus_master::BusMaster;
+use crate::drivers::disk::SECTOR_BYTES;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::vec::Vec;

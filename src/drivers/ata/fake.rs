@@ -1,7 +1,7 @@
 //! An ATA channel with one disk at the master's place, for tests: it executes commands and can be told to misbehave.
 
-use super::SECTOR_BYTES;
 use super::registers::{Drive, Register, Registers};
+use crate::drivers::disk::SECTOR_BYTES;
 use std::vec::Vec;
 
 const BUSY: u8 = 0x80;
@@ -9,8 +9,8 @@ const READY: u8 = 0x40;
 const DATA_REQUEST: u8 = 0x08;
 const ERROR: u8 = 0x01;
 
-pub(super) const UNCORRECTABLE: u8 = 0x40;
-pub(super) const ABORTED: u8 = 0x04;
+const UNCORRECTABLE: u8 = 0x40;
+const ABORTED: u8 = 0x04;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -40,7 +40,6 @@ pub(super) struct FakeChannel {
     /// (command, first sector, sectors) of every transfer given.
     pub transfers: Vec<(u8, u64, u64)>,
     pub flushes: usize,
-    pub resets: usize,
     /// Aborts SET MULTIPLE MODE.
     pub refuses_blocks: bool,
     now_ms: u64,
@@ -69,7 +68,6 @@ impl FakeChannel {
             floating: None,
             transfers: Vec::new(),
             flushes: 0,
-            resets: 0,
             refuses_blocks: false,
             now_ms: 0,
             status: READY,
@@ -184,7 +182,6 @@ impl FakeChannel {
         if value & 0x04 == 0 {
             return;
         }
-        self.resets += 1;
         self.block = 0;
         if self.fault == Fault::HangsUntilReset {
             self.fault = Fault::None;

@@ -3,9 +3,9 @@
 //! Source: ATA/ATAPI-7 volume 1, section 6.17; long sectors and multiples: ATA8-ACS, words 106 and 117.
 
 use alloc::string::String;
+use core::fmt;
 
-use super::SECTOR_BYTES;
-use super::error::AtaError;
+use crate::drivers::disk::SECTOR_BYTES;
 
 /// 28 address bits.
 const MAX_BLOCKS_LBA28: u64 = 1 << 28;
@@ -31,9 +31,31 @@ pub struct Identity {
     pub max_block_sectors: u8,
 }
 
+/// Why a disk that describes itself cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It has sectors of a size that its driver does not move.
+    SectorSize { len_bytes: u64 },
+    /// It cannot address sectors by number, or has none.
+    NoSectors,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SectorSize { len_bytes } => {
+                write!(f, "the disk has {len_bytes}-byte sectors; use one with {SECTOR_BYTES}-byte logical sectors")
+            }
+            Self::NoSectors => f.write_str("the disk has no sectors that can be addressed by number (LBA)"),
+        }
+    }
+}
+
+impl core::error::Error for Unusable {}
+
 impl Identity {
     /// Parses the answer; refuses disks that the driver cannot use.
-    pub fn parse(bytes: &[u8; SECTOR_BYTES]) -> Result<Self, AtaError> {
+    pub fn parse(bytes: &[u8; SECTOR_BYTES]) -> Result<Self, Unusable> {
         let words = Words(bytes);
         let features = words.checked(83);
         let lba48 = features & 1 << 10 != 0 && words.number(100, 4) != 0;
@@ -47,10 +69,10 @@ impl Identity {
         let block_bytes = words.block_bytes();
         let block_sectors = block_bytes / SECTOR_BYTES as u64;
         if block_bytes % SECTOR_BYTES as u64 != 0 || !block_sectors.is_power_of_two() || block_bytes > MAX_BLOCK_BYTES {
-            return Err(AtaError::SectorSize { len_bytes: block_bytes });
+            return Err(Unusable::SectorSize { len_bytes: block_bytes });
         }
         if blocks == 0 {
-            return Err(AtaError::NoSectors);
+            return Err(Unusable::NoSectors);
         }
         let sectors = blocks * block_sectors;
         let flush_ext = lba48 && features & 1 << 13 != 0;

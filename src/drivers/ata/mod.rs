@@ -1,11 +1,10 @@
 //! ATA disks by programmed I/O: no DMA, no interrupts, works on every PC with an IDE controller.
 //!
-//! [`find`] looks at every channel and returns a [`Disk`] per disk (packet devices such as CD drives are passed over).
-//! The protocol runs over the [`Registers`] of a channel ([`ports::ChannelPorts`] on the machine, a fake in the tests).
-//! Every wait is bounded by time and by count. After any failure the channel is reset; a disk whose reset fails
-//! is not asked again. Source: ATA/ATAPI-7 (T13/1532D) volumes 1 and 2.
+//! [`find`] looks at every channel and returns a [`Disk`](disk::Disk) per disk (packet devices such as CD drives are passed
+//! over). The protocol runs over the [`Registers`] of a channel ([`ports::ChannelPorts`] on the machine, a fake in the tests).
+//! Disks with sectors of another size than 512 bytes are refused. Source: ATA/ATAPI-7 (T13/1532D) volumes 1 and 2.
 
-mod error;
+mod command;
 mod identity;
 mod ports;
 mod protocol;
@@ -13,24 +12,21 @@ mod registers;
 
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use error::{AtaError, Command};
-pub use identity::Identity;
+pub use command::Command;
+pub use identity::{Identity, Unusable};
 pub use ports::{ChannelAddress, ChannelPorts, channels};
 pub use registers::{Drive, ErrorBits, Register, Registers, Status};
 
 use super::clock::Clock;
-use super::disk::{self, Commands, Failure, Geometry};
+use super::disk::{self, Commands, Failure, Geometry, SECTOR_BYTES};
 use super::pci;
 use protocol::Transfer;
 
-/// Bytes per sector: disks with another logical sector size are refused.
-pub const SECTOR_BYTES: usize = 512;
-
 /// Sectors that one command moves at most.
-const MAX_SECTORS_PER_COMMAND: usize = 256;
+const MAX_SECTORS_PER_COMMAND: u64 = 256;
 
 /// What was found at a place where a disk may be.
 #[derive(Debug)]
@@ -38,7 +34,7 @@ pub enum Found<R> {
     Nothing,
     /// A device that takes packets, such as a CD drive.
     PacketDevice,
-    Disk(Disk<R>),
+    Disk(AtaDisk<R>),
 }
 
 /// Every disk on every channel, and a line for each that answers but cannot be used.
@@ -56,10 +52,10 @@ pub unsafe fn find(functions: &[pci::Function], clock: &Rc<Clock>) -> Vec<Result
             // SAFETY: the caller gives us the ports. The two drives of a channel share them, and each operation
             // selects its drive first and leaves the channel idle.
             let registers = unsafe { ChannelPorts::new(channel, Rc::clone(clock)) };
-            match Disk::probe(registers, drive) {
+            match AtaDisk::probe(registers, drive) {
                 Ok(Found::Disk(found)) => {
-                    let Identity { model, serial, .. } = found.identity();
-                    Some(Ok(disk::Disk::new(disk::name(&place, model, serial), found)))
+                    let name = disk::name(&place, &found.identity.model, &found.identity.serial);
+                    Some(Ok(disk::Disk::new(name, found)))
                 }
                 Ok(Found::Nothing | Found::PacketDevice) => None,
                 Err(error) => Some(Err(format!("{place}: {error}"))),
@@ -70,78 +66,24 @@ pub unsafe fn find(functions: &[pci::Function], clock: &Rc<Clock>) -> Vec<Result
 
 /// A disk that has identified itself.
 #[derive(Debug)]
-pub struct Disk<R> {
+pub struct AtaDisk<R> {
     registers: R,
     drive: Drive,
     identity: Identity,
-    offline: bool,
 }
 
-impl<R: Registers> Disk<R> {
+impl<R: Registers> AtaDisk<R> {
     /// Asks what is there. A place that is empty costs no waiting.
-    pub fn probe(mut registers: R, drive: Drive) -> Result<Found<R>, AtaError> {
+    pub fn probe(mut registers: R, drive: Drive) -> Result<Found<R>, Failure> {
         match protocol::identify(&mut registers, drive)? {
             protocol::Answer::Nothing => Ok(Found::Nothing),
             protocol::Answer::PacketDevice => Ok(Found::PacketDevice),
-            protocol::Answer::Disk(identity) => Ok(Found::Disk(Self { registers, drive, identity, offline: false })),
+            protocol::Answer::Disk(identity) => Ok(Found::Disk(Self { registers, drive, identity })),
         }
     }
 
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// Capacity in sectors of [`SECTOR_BYTES`].
-    pub fn sectors(&self) -> u64 {
-        self.identity.sectors
-    }
-
-    /// Fills `buffer`, a whole number of sectors, from sector `first` on.
-    pub fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), AtaError> {
-        self.check(Command::ReadSectorsExt, first, buffer.len())?;
-        let result = self.try_read(first, buffer);
-        self.recover(result)
-    }
-
-    /// Writes `bytes`, a whole number of sectors, from sector `first` on. They may stay in the disk's cache until
-    /// [`Disk::flush`].
-    pub fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), AtaError> {
-        self.check(Command::WriteSectorsExt, first, bytes.len())?;
-        let result = self.try_write(first, bytes);
-        self.recover(result)
-    }
-
-    /// Returns once every earlier write is on the medium.
-    pub fn flush(&mut self) -> Result<(), AtaError> {
-        let command = if self.identity.flush_ext { Command::FlushCacheExt } else { Command::FlushCache };
-        self.check(command, 0, 0)?;
-        let result = protocol::flush(&mut self.registers, self.drive, command);
-        self.recover(result)
-    }
-
-    fn try_read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), AtaError> {
-        let block_sectors = self.block_sectors(buffer.len())?;
-        let command = Command::read(self.identity.lba48, block_sectors > 1);
-        let parts = buffer.chunks_mut(MAX_SECTORS_PER_COMMAND * SECTOR_BYTES);
-        for (part, lba) in parts.zip((first..).step_by(MAX_SECTORS_PER_COMMAND)) {
-            let transfer = self.transfer(command, lba, part.len(), block_sectors);
-            protocol::read(&mut self.registers, transfer, part)?;
-        }
-        Ok(())
-    }
-
-    fn try_write(&mut self, first: u64, bytes: &[u8]) -> Result<(), AtaError> {
-        let block_sectors = self.block_sectors(bytes.len())?;
-        let command = Command::write(self.identity.lba48, block_sectors > 1);
-        let parts = bytes.chunks(MAX_SECTORS_PER_COMMAND * SECTOR_BYTES);
-        for (part, lba) in parts.zip((first..).step_by(MAX_SECTORS_PER_COMMAND)) {
-            let transfer = self.transfer(command, lba, part.len(), block_sectors);
-            protocol::write(&mut self.registers, transfer, part)?;
-        }
-        Ok(())
-    }
-
-    fn block_sectors(&mut self, len_bytes: usize) -> Result<usize, AtaError> {
+    /// Agrees with the disk on how many sectors it moves at once.
+    fn block_sectors(&mut self, len_bytes: usize) -> Result<usize, Failure> {
         let max = self.identity.max_block_sectors;
         protocol::block_sectors(&mut self.registers, self.drive, max, len_bytes / SECTOR_BYTES)
     }
@@ -150,49 +92,36 @@ impl<R: Registers> Disk<R> {
         let (drive, sectors, lba48) = (self.drive, len_bytes / SECTOR_BYTES, self.identity.lba48);
         Transfer { command, drive, lba, sectors, block_sectors, lba48 }
     }
-
-    fn check(&self, command: Command, first: u64, len_bytes: usize) -> Result<(), AtaError> {
-        if self.offline {
-            return Err(AtaError::Offline { command });
-        }
-        if !len_bytes.is_multiple_of(SECTOR_BYTES) {
-            return Err(AtaError::PartialSector { command, len_bytes });
-        }
-        let sectors = (len_bytes / SECTOR_BYTES) as u64;
-        match first.checked_add(sectors) {
-            Some(end) if end <= self.sectors() => Ok(()),
-            _ => Err(AtaError::OutOfRange { command, lba: first, sectors, capacity: self.sectors() }),
-        }
-    }
-
-    /// After a failure, brings the channel back to where commands can start.
-    fn recover(&mut self, result: Result<(), AtaError>) -> Result<(), AtaError> {
-        if result.is_err() {
-            self.offline = !protocol::reset(&mut self.registers, self.drive);
-        }
-        result
-    }
 }
 
-impl<R: Registers> Commands for Disk<R> {
+impl<R: Registers> Commands for AtaDisk<R> {
     fn geometry(&self) -> Geometry {
-        Geometry { sectors: self.sectors(), block_sectors: 1, most_sectors: MAX_SECTORS_PER_COMMAND as u64 }
+        Geometry { sectors: self.identity.sectors, block_sectors: 1, most_sectors: MAX_SECTORS_PER_COMMAND }
     }
 
     fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), Failure> {
-        self.read(first, buffer).map_err(|error| Failure::Reported(error.to_string()))
+        let block_sectors = self.block_sectors(buffer.len())?;
+        let command = Command::read(self.identity.lba48, block_sectors > 1);
+        let transfer = self.transfer(command, first, buffer.len(), block_sectors);
+        protocol::read(&mut self.registers, transfer, buffer)
     }
 
     fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), Failure> {
-        self.write(first, bytes).map_err(|error| Failure::Reported(error.to_string()))
+        let block_sectors = self.block_sectors(bytes.len())?;
+        let command = Command::write(self.identity.lba48, block_sectors > 1);
+        let transfer = self.transfer(command, first, bytes.len(), block_sectors);
+        protocol::write(&mut self.registers, transfer, bytes)
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        self.flush().map_err(|error| Failure::Reported(error.to_string()))
+        let command = if self.identity.flush_ext { Command::FlushCacheExt } else { Command::FlushCache };
+        protocol::flush(&mut self.registers, self.drive, command)
     }
 
     fn reset(&mut self) -> bool {
-        !self.offline
+        protocol::reset(&mut self.registers, self.drive)
+            && protocol::identify(&mut self.registers, self.drive)
+                .is_ok_and(|answer| answer == protocol::Answer::Disk(self.identity.clone()))
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Source: ATA/ATAPI-7 volume 2, sections 11.1 (reset), 11.4 (non-data), 11.5 and 11.6 (PIO data in and out).
 
-use super::SECTOR_BYTES;
-use super::error::{AtaError, Command};
-use super::identity::Identity;
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use super::command::Command;
+use super::identity::{Identity, Unusable};
 use super::registers::{Drive, ErrorBits, Register, Registers, Status};
+use crate::drivers::disk::{Failure, SECTOR_BYTES};
 use crate::drivers::{self, MAX_POLLS, poll};
 
 /// Longer than a disk takes to spin up, and than a full cache takes to flush.
@@ -30,6 +33,7 @@ const CONTROL_RESET: u8 = 1 << 2;
 const PACKET_SIGNATURES: [(u8, u8); 2] = [(0x14, 0xeb), (0x69, 0x96)];
 
 /// What answered an IDENTIFY.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Nothing,
     PacketDevice,
@@ -60,22 +64,21 @@ impl Transfer {
 }
 
 /// Asks a place what is there.
-pub(super) fn identify(registers: &mut impl Registers, drive: Drive) -> Result<Answer, AtaError> {
-    const COMMAND: Command = Command::Identify;
+pub(super) fn identify(registers: &mut impl Registers, drive: Drive) -> Result<Answer, Failure> {
     registers.write(Register::Control, CONTROL_NO_INTERRUPTS);
     registers.write(Register::Device, device_bits(drive));
     settle(registers);
     if Status(registers.read(Register::Status)).is_floating() {
         return Ok(Answer::Nothing);
     }
-    wait_idle(registers, COMMAND, None, IDENTIFY_TIMEOUT_MS)?;
+    wait_idle(registers, IDENTIFY_TIMEOUT_MS)?;
     write_address(registers, 0, [0; 3]);
-    registers.write(Register::Status, COMMAND as u8);
+    registers.write(Register::Status, Command::Identify as u8);
     settle(registers);
     if Status(registers.read(Register::Status)).is_empty() {
         return Ok(Answer::Nothing);
     }
-    let status = wait_idle(registers, COMMAND, None, IDENTIFY_TIMEOUT_MS)?;
+    let status = wait_idle(registers, IDENTIFY_TIMEOUT_MS)?;
     let signature = (registers.read(Register::LbaMid), registers.read(Register::LbaHigh));
     if PACKET_SIGNATURES.contains(&signature) {
         return Ok(Answer::PacketDevice);
@@ -85,13 +88,14 @@ pub(super) fn identify(registers: &mut impl Registers, drive: Drive) -> Result<A
     if !status.wants_data() && (aborted || !status.is_failure()) {
         return Ok(Answer::Nothing);
     }
-    expect_data(registers, status, COMMAND, None)?;
+    expect_data(registers, status, None)?;
     let mut words = [0; SECTOR_BYTES];
     registers.read_data(&mut words);
-    let identity = Identity::parse(&words)?;
+    let refused = |reason: Unusable| Failure::Reported(reason.to_string());
+    let identity = Identity::parse(&words).map_err(refused)?;
     match identity.block_sectors {
         1 => Ok(Answer::Disk(identity)),
-        sectors => Err(AtaError::SectorSize { len_bytes: sectors * SECTOR_BYTES as u64 }),
+        sectors => Err(refused(Unusable::SectorSize { len_bytes: sectors * SECTOR_BYTES as u64 })),
     }
 }
 
@@ -102,16 +106,16 @@ pub(super) fn block_sectors(
     drive: Drive,
     max: u8,
     sectors: usize,
-) -> Result<usize, AtaError> {
+) -> Result<usize, Failure> {
     if max <= 1 || sectors <= 1 { Ok(1) } else { set_block_sectors(registers, drive, max) }
 }
 
 /// Reads `bytes`, the transfer's sectors.
-pub(super) fn read(registers: &mut impl Registers, transfer: Transfer, bytes: &mut [u8]) -> Result<(), AtaError> {
+pub(super) fn read(registers: &mut impl Registers, transfer: Transfer, bytes: &mut [u8]) -> Result<(), Failure> {
     start(registers, transfer)?;
     for (block, lba) in bytes.chunks_mut(transfer.block_bytes()).zip(transfer.blocks()) {
-        let status = wait_idle(registers, transfer.command, Some(lba), TIMEOUT_MS)?;
-        expect_data(registers, status, transfer.command, Some(lba))?;
+        let status = wait_idle(registers, TIMEOUT_MS)?;
+        expect_data(registers, status, Some(lba))?;
         registers.read_data(block);
         settle(registers);
     }
@@ -119,39 +123,38 @@ pub(super) fn read(registers: &mut impl Registers, transfer: Transfer, bytes: &m
 }
 
 /// Writes `bytes`, the transfer's sectors.
-pub(super) fn write(registers: &mut impl Registers, transfer: Transfer, bytes: &[u8]) -> Result<(), AtaError> {
+pub(super) fn write(registers: &mut impl Registers, transfer: Transfer, bytes: &[u8]) -> Result<(), Failure> {
     start(registers, transfer)?;
     let mut last = transfer.lba;
     for (block, lba) in bytes.chunks(transfer.block_bytes()).zip(transfer.blocks()) {
-        let status = wait_idle(registers, transfer.command, Some(last), TIMEOUT_MS)?;
-        expect_data(registers, status, transfer.command, Some(last))?;
+        let status = wait_idle(registers, TIMEOUT_MS)?;
+        expect_data(registers, status, Some(last))?;
         registers.write_data(block);
         settle(registers);
         last = lba;
     }
-    let status = wait_idle(registers, transfer.command, Some(last), TIMEOUT_MS)?;
-    expect_success(registers, status, transfer.command, Some(last))
+    let status = wait_idle(registers, TIMEOUT_MS)?;
+    expect_success(registers, status, Some(last))
 }
 
 /// Has the disk move `sectors` at once in the "multiple" commands. Returns how many it will: 1 means that it knows only
 /// the plain commands.
-fn set_block_sectors(registers: &mut impl Registers, drive: Drive, sectors: u8) -> Result<usize, AtaError> {
-    const COMMAND: Command = Command::SetMultipleMode;
-    select(registers, drive, device_bits(drive), COMMAND, None)?;
+fn set_block_sectors(registers: &mut impl Registers, drive: Drive, sectors: u8) -> Result<usize, Failure> {
+    select(registers, drive, device_bits(drive))?;
     registers.write(Register::SectorCount, sectors);
-    registers.write(Register::Status, COMMAND as u8);
+    registers.write(Register::Status, Command::SetMultipleMode as u8);
     settle(registers);
-    let status = wait_idle(registers, COMMAND, None, TIMEOUT_MS)?;
+    let status = wait_idle(registers, TIMEOUT_MS)?;
     Ok(if status.is_failure() { 1 } else { usize::from(sectors) })
 }
 
 /// Has the disk's cache written to the medium.
-pub(super) fn flush(registers: &mut impl Registers, drive: Drive, command: Command) -> Result<(), AtaError> {
-    select(registers, drive, device_bits(drive), command, None)?;
+pub(super) fn flush(registers: &mut impl Registers, drive: Drive, command: Command) -> Result<(), Failure> {
+    select(registers, drive, device_bits(drive))?;
     registers.write(Register::Status, command as u8);
     settle(registers);
-    let status = wait_idle(registers, command, None, TIMEOUT_MS)?;
-    expect_success(registers, status, command, None)
+    let status = wait_idle(registers, TIMEOUT_MS)?;
+    expect_success(registers, status, None)
 }
 
 /// Resets both devices of the channel; false if `drive` is not idle afterwards.
@@ -167,16 +170,16 @@ pub(super) fn reset(registers: &mut impl Registers, drive: Drive) -> bool {
     poll(MAX_POLLS, || registers.now_ms().saturating_sub(released) >= RECOVERY_MS);
     registers.write(Register::Device, device_bits(drive));
     settle(registers);
-    wait(registers, TIMEOUT_MS).is_ok_and(|status| !status.is_floating())
+    wait_idle(registers, TIMEOUT_MS).is_ok_and(|status| !status.is_floating())
 }
 
 /// Gives a command with its address and count; the high halves go first through the same registers.
-fn start(registers: &mut impl Registers, transfer: Transfer) -> Result<(), AtaError> {
+fn start(registers: &mut impl Registers, transfer: Transfer) -> Result<(), Failure> {
     let Transfer { command, drive, lba, sectors, lba48, .. } = transfer;
     let address = lba.to_le_bytes();
     let [count, count_high, ..] = sectors.to_le_bytes(); // With 28-bit addresses, 0 stands for 256.
     let top = if lba48 { 0 } else { address[3] & 0xf };
-    select(registers, drive, device_bits(drive) | DEVICE_LBA | top, command, Some(lba))?;
+    select(registers, drive, device_bits(drive) | DEVICE_LBA | top)?;
     if lba48 {
         write_address(registers, count_high, [address[3], address[4], address[5]]);
     }
@@ -201,16 +204,10 @@ fn device_bits(drive: Drive) -> u8 {
 }
 
 /// The channel must be idle before and after the device register changes.
-fn select(
-    registers: &mut impl Registers,
-    drive: Drive,
-    device: u8,
-    command: Command,
-    lba: Option<u64>,
-) -> Result<(), AtaError> {
+fn select(registers: &mut impl Registers, drive: Drive, device: u8) -> Result<(), Failure> {
     registers.write(Register::Device, device_bits(drive));
     settle(registers);
-    wait_idle(registers, command, lba, TIMEOUT_MS)?;
+    wait_idle(registers, TIMEOUT_MS)?;
     registers.write(Register::Device, device);
     Ok(())
 }
@@ -221,46 +218,35 @@ fn settle(registers: &mut impl Registers) {
     }
 }
 
-fn wait_idle(
-    registers: &mut impl Registers,
-    command: Command,
-    lba: Option<u64>,
-    timeout_ms: u64,
-) -> Result<Status, AtaError> {
-    let waited = wait(registers, timeout_ms);
-    waited.map_err(|(status, waited_ms)| AtaError::Timeout { command, lba, status, waited_ms })
-}
-
-/// Waits until the selected device is not busy; else its last status and the time waited.
-fn wait<R: Registers>(registers: &mut R, timeout_ms: u64) -> Result<Status, (Status, u64)> {
+/// Waits until the selected device is not busy.
+fn wait_idle<R: Registers>(registers: &mut R, timeout_ms: u64) -> Result<Status, Failure> {
     let mut status = Status(0);
     let idle = drivers::wait(registers, timeout_ms, R::now_ms, |registers| {
         status = Status(registers.read(Register::Status));
         !status.is_busy()
     });
-    idle.map(|()| status).map_err(|waited_ms| (status, waited_ms))
+    let timeout = |waited_ms| Failure::Timeout { waited_ms, state: format!("status {status:?}") };
+    idle.map(|()| status).map_err(timeout)
 }
 
-/// The device has either failed or wants to move a block now.
-fn expect_data(
-    registers: &mut impl Registers,
-    status: Status,
-    command: Command,
-    lba: Option<u64>,
-) -> Result<(), AtaError> {
-    expect_success(registers, status, command, lba)?;
-    if status.wants_data() { Ok(()) } else { Err(AtaError::EndedEarly { command, lba, status }) }
+/// The device has either failed or wants to move a block now; `lba` is the block's first sector.
+fn expect_data(registers: &mut impl Registers, status: Status, lba: Option<u64>) -> Result<(), Failure> {
+    expect_success(registers, status, lba)?;
+    if status.wants_data() {
+        return Ok(());
+    }
+    Err(Failure::Reported(format!("the disk ended the command early{}: status {status:?}", at(lba))))
 }
 
-fn expect_success(
-    registers: &mut impl Registers,
-    status: Status,
-    command: Command,
-    lba: Option<u64>,
-) -> Result<(), AtaError> {
+fn expect_success(registers: &mut impl Registers, status: Status, lba: Option<u64>) -> Result<(), Failure> {
     if !status.is_failure() {
         return Ok(());
     }
     let error = ErrorBits(registers.read(Register::Error));
-    Err(AtaError::Device { command, lba, status, error })
+    Err(Failure::Reported(format!("status {status:?}, error {error:?}{}", at(lba))))
+}
+
+/// Where in its transfer a command failed, for people.
+fn at(lba: Option<u64>) -> String {
+    lba.map(|lba| format!(" at sector {lba}")).unwrap_or_default()
 }
