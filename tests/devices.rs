@@ -138,8 +138,7 @@ fn run_on_failing_disk(store: &Path, kind: &str, sector: Option<u64>) -> Boot {
 fn a_disk_that_cannot_be_read_leaves_the_program_unprofiled() {
     let folder = folder();
     let boot = run_on_failing_disk(&fresh_store(&folder), "read", None);
-    boot.expect("bareflow: store: disk read failed at sector 0: ")
-        .expect("; check the disk or its file; running unprofiled");
+    boot.expect("bareflow: store: disk read failed at sector 0: ").expect("; check the disk or its file\n");
     boot.expect("\"store\":\"none\"");
 }
 

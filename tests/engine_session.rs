@@ -13,6 +13,7 @@ use bareflow::host::disk::FileDisk;
 use bareflow::libc::Heap;
 use bareflow::profile::{BootRow, FunctionKey, FunctionRecord, Profile};
 use bareflow::session::{Report, Session};
+use bareflow::store::place::Region;
 use bareflow::store::{BlockDevice, BlockError, Code, Store};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -95,7 +96,7 @@ impl Machine {
         };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         self.notes.clear();
-        session.run(platform, Box::new(Exit), disk, |_| 0, &mut |note| self.notes.push(note.into()))
+        session.run(platform, Box::new(Exit), disk.map(Region::whole), |_| 0, &mut |note| self.notes.push(note.into()))
     }
 
     fn noted(&self, words: &str) -> bool {
@@ -348,10 +349,13 @@ fn a_profile_that_takes_more_memory_than_it_may_is_passed_over_and_kept() {
         };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         let (mut disk, mut notes) = (disk(), String::new());
-        let report =
-            session.run(Platform { free_memory, ..platform }, Box::new(Exit), Some(&mut disk), |_| 0, &mut |note| {
-                notes = format!("{notes}{note}\n")
-            });
+        let report = session.run(
+            Platform { free_memory, ..platform },
+            Box::new(Exit),
+            Some(Region::whole(&mut disk)),
+            |_| 0,
+            &mut |note| notes = format!("{notes}{note}\n"),
+        );
         assert_eq!(report.event, "exit", "{notes}");
         (report.row.generation, report.store, notes)
     };

@@ -9,6 +9,7 @@ use bareflow::host;
 use bareflow::host::memory::{self, ReservedHeap};
 use bareflow::profile::{FunctionKey, FunctionRecord, Profile};
 use bareflow::session::{Report, Session};
+use bareflow::store::place::Region;
 use bareflow::store::{BlockDevice, BlockError, Code, SECTOR_BYTES, Store};
 use bareflow::wasi::{Clock, Console, Entropy, Input, Stream, Wasi, WriteFailed};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -212,8 +213,8 @@ fn boot(bytes: &'static [u8], disk: &mut Disk, refusing: Refusing) -> Boot {
     let mut notes = Vec::new();
     REQUESTS.set(0);
     REFUSING.set(refusing);
-    let report =
-        session.run(platform, wasi, Some(disk), |_| 0, &mut |note| undisturbed(|| notes.push(note.to_owned())));
+    let report = session
+        .run(platform, wasi, Some(Region::whole(disk)), |_| 0, &mut |note| undisturbed(|| notes.push(note.to_owned())));
     let requests = REQUESTS.get();
     REFUSING.set(Refusing::Nothing);
     let output = output.take();

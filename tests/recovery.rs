@@ -180,7 +180,7 @@ fn a_store_cut_before_its_generations_starts_empty() {
 #[test]
 fn a_store_cut_inside_its_first_sector_is_no_store_or_a_damaged_one() {
     for (length, expected) in [
-        (1, "holds no store; run `bareflow store format FILE`"),
+        (1, "store: no disk holds a store: "),
         (511, "is damaged; restore it from a copy, or run `bareflow store format FILE`"),
     ] {
         let line = TwoGenerations::get().boot_cut(length);
@@ -193,7 +193,7 @@ fn a_store_cut_to_nothing_is_a_disk_without_sectors() {
     let (_folder, store) = TwoGenerations::get().copy();
     File::create(&store).expect("the store can be cut");
     let boot = program(&store);
-    boot.expect("bareflow: the disk has no sectors").expect("there is no store disk; running unprofiled");
+    boot.expect(": the disk has no sectors").expect("there is no store disk; running unprofiled");
     assert_eq!(boot.output(), TwoGenerations::get().output, "{}", boot.log());
 }
 

@@ -1,34 +1,41 @@
-//! A disk in a file: what QEMU sees as a raw disk, and what the host command reads and writes.
+//! A disk in a file, which QEMU sees as a raw disk, or a block device of Linux: what the host command reads and writes.
 //!
-//! Key type: [`FileDisk`], which no other process uses meanwhile ([`lock`]). Neighbours: `store` owns the seam.
+//! Key type: [`FileDisk`], which no other process uses meanwhile ([`lock`]). Neighbours: `store` owns the seam, `block` knows
+//! block devices.
 
+use super::block::Device;
+use crate::store::place::Place;
 use crate::store::{BlockDevice, BlockError, SECTOR_BYTES};
+use std::format;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::{Path, PathBuf};
 use std::string::ToString;
 
 const IN_USE: &str = "another process is using it: wait until that has ended, or use a store of its own for each";
 
-/// A raw disk image; an incomplete sector at its end does not count.
+/// A raw disk image or a block device; an incomplete sector at its end does not count.
 #[derive(Debug)]
 pub struct FileDisk {
     file: File,
     sectors: u64,
+    block_bytes: usize,
+    /// Of a block device: where it is, and what keeps Linux from using it, without which nothing is written.
+    device: Option<(PathBuf, Option<File>)>,
 }
 
 impl FileDisk {
-    /// Opens an existing image for reading and writing.
+    /// Opens an existing image for reading and writing, or a block device for [`FileDisk::claim`].
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::of(lock(path)?)
+        Self::of(path, lock(path)?)
     }
 
-    /// Opens an existing image for reading, as others may at the same time; writes fail.
+    /// Opens an existing image or block device for reading, as others may at the same time; writes fail.
     pub fn open_read_only(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         locked(file.try_lock_shared())?;
-        Self::of(file)
+        Self::of(path, file)
     }
 
     /// Makes a new image of `sectors` zeroed sectors. An existing file is an error, not overwritten.
@@ -37,15 +44,34 @@ impl FileDisk {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         locked(file.try_lock())?;
         file.set_len(bytes)?;
-        Self::of(file)
+        Self::of(path, file)
     }
 
-    fn of(file: File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    fn of(path: &Path, mut file: File) -> io::Result<Self> {
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a regular file nor a block device"));
         }
-        Ok(Self { sectors: metadata.len() / SECTOR_BYTES as u64, file })
+        let sectors = file.seek(SeekFrom::End(0))? / SECTOR_BYTES as u64;
+        let device = kind.is_block_device().then(|| Device::of(&file)).transpose()?;
+        Ok(Self {
+            file,
+            sectors,
+            block_bytes: device.as_ref().map_or(SECTOR_BYTES, Device::block_bytes),
+            device: device.map(|_| (path.into(), None)),
+        })
+    }
+
+    /// Of a block device, keeps Linux from mounting `place`, which can be written then; refused if it is in use. An image
+    /// has been locked before.
+    pub fn claim(&mut self, place: &Place) -> io::Result<()> {
+        let Some((path, claim)) = &mut self.device else { return Ok(()) };
+        let device = Device::of(&self.file)?;
+        if let Some((number, disk)) = device.partition() {
+            return Err(io::Error::other(format!("it is a partition: say /dev/{disk} and --partition {number}")));
+        }
+        *claim = Some(device.claim(path, place)?);
+        Ok(())
     }
 
     /// The byte offset of sector `first`, if `len` bytes from there are whole sectors of the disk.
@@ -83,6 +109,10 @@ impl BlockDevice for FileDisk {
         self.sectors
     }
 
+    fn block_bytes(&self) -> usize {
+        self.block_bytes
+    }
+
     fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), BlockError> {
         let offset = self.offset("read", first, buffer.len())?;
         self.file.read_exact_at(buffer, offset).map_err(|error| failed("read", first, &error))
@@ -90,6 +120,9 @@ impl BlockDevice for FileDisk {
 
     fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), BlockError> {
         let offset = self.offset("write", first, bytes.len())?;
+        if let Some((_, None)) = self.device {
+            return Err(BlockError { operation: "write", sector: first, reason: "nobody asked for it".to_string() });
+        }
         self.file.write_all_at(bytes, offset).map_err(|error| failed("write", first, &error))
     }
 

@@ -1,6 +1,7 @@
 //! The face as an ordinary Linux process: the same engine on `mmap`, signals and files, for fast tests, benchmarks and
 //! the `bareflow` command.
 
+mod block;
 pub mod disk;
 pub mod folder;
 pub mod key;

@@ -1,6 +1,6 @@
 //! What the kernel's command line asks for.
 //!
-//! Pure. Key functions: [`engine_options`], [`stack_size`], [`reads_console`]. What makes no sense is said and passed over: a typing
+//! Pure. Key functions: [`engine_options`], [`stack_size`], [`reads_console`], [`store`]. What makes no sense is said and passed over: a typing
 //! error must not keep a machine from booting. Neighbour: [`super::command_line`] splits the line.
 
 use alloc::format;
@@ -10,6 +10,7 @@ use super::command_line::option;
 use crate::engine::decide::tier::{Promotion, Thresholds};
 use crate::engine::{Cache, Options, StackSize};
 use crate::libc::{Heap, Interpose};
+use crate::store::place::Wanted;
 
 /// How to run the program.
 pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
@@ -71,6 +72,15 @@ pub fn reads_console(line: &str, say: &dyn Fn(&str)) -> bool {
             false
         }
     }
+}
+
+/// Which store is used. What nobody can be meant by is said, and none is used: whoever names one wants no other.
+pub fn store(line: &str, say: &dyn Fn(&str)) -> Wanted {
+    let Some(text) = option(line, "store") else { return Wanted::Only };
+    text.parse().unwrap_or_else(|error| {
+        say(&format!("store={text} {error}; no store is used"));
+        Wanted::None
+    })
 }
 
 fn thresholds(text: &str) -> Option<Thresholds> {
@@ -155,12 +165,23 @@ mod tests {
         assert_eq!(said.take(), ["stdin=serial is not known; it can be console or none"]);
     }
 
+    #[test]
+    fn the_store_is_the_one_that_is_named() {
+        let said = RefCell::new(Vec::new());
+        let wanted = |line: &str| store(line, &|text: &str| said.borrow_mut().push(text.to_string()));
+        let named = Wanted::Named("01ab".into());
+        assert_eq!(["", "store=01AB", "store=none"].map(wanted), [Wanted::Only, named, Wanted::None]);
+        assert_eq!((said.take(), wanted("store=sda")), (Vec::new(), Wanted::None));
+        let why = "is neither none nor 4 to 32 hexadecimal digits of a store's identifier; no store is used";
+        assert_eq!(said.take(), [format!("store=sda {why}")]);
+    }
+
     proptest! {
         #[test]
         fn absurd_lines_ask_for_something_or_are_said(
             words in proptest::collection::vec(
                 prop_oneof![
-                    "(promote|heap|cache|stdin|stack|thresholds|without)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
+                    "(promote|heap|cache|stdin|stack|store|thresholds|without)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
                     (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(a, b, c)| format!("thresholds={a},{b},{c}")),
                     "\\PC{0,9}",
                 ],
@@ -173,6 +194,7 @@ mod tests {
             prop_assert!(said.len() <= 5 && said.iter().all(|said| line.contains(said.split('=').next().unwrap_or("-"))));
             reads_console(&line, &|_| ());
             stack_size(&line, &|_| ());
+            store(&line, &|_| ());
         }
     }
 }

@@ -18,7 +18,8 @@ use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::{Activation, Engine, Platform, StackSize};
 use crate::memory::{MemoryError, RegionSource, reserve};
 use crate::session::Session;
-use crate::store::{BlockDevice, Store};
+use crate::store::BlockDevice;
+use crate::store::place::{self, Region, Wanted};
 use crate::wasi::Wasi;
 
 /// The one engine's code, for the exception handler.
@@ -44,7 +45,7 @@ pub fn run(system: System) -> ! {
         }
     };
     let mut disks = devices.disks;
-    let disk = choose_disk(&mut disks);
+    let region = choose_store(&mut disks, &options::store(&boot.command_line(), &say), &say);
     let session = Session { ticks_before: ticks::now().saturating_sub(ticks_at_entry), ..session };
     let sampler = sampler::start();
     let said_before = terminal.borrow().ticks_writing();
@@ -52,7 +53,7 @@ pub fn run(system: System) -> ! {
         sampler.stop().for_each(|(place, ticks)| engine.add_sample(place, ticks));
         terminal.borrow().ticks_writing().saturating_sub(said_before)
     };
-    let report = session.run(platform, imports, disk, ended, &mut |line: &str| say(line));
+    let report = session.run(platform, imports, region, ended, &mut |line: &str| say(line));
     let lost_input = terminal.borrow().lost_input();
     say_what_was_missed(lost_input, verbose, &say);
     if devices.clock.source_if_asked() == Some(RateSource::Assumed) {
@@ -125,11 +126,17 @@ fn file_name(module: &Module) -> Result<String, String> {
     })
 }
 
-/// The first disk with a store; without one the first disk, so that the user learns what is wrong with it.
-fn choose_disk(disks: &mut [Disk]) -> Option<&mut dyn BlockDevice> {
-    let is_store = |disk: &mut Disk| Store::open(disk as &mut dyn BlockDevice).is_ok();
-    let index = disks.iter_mut().position(is_store).unwrap_or(0);
-    disks.get_mut(index).map(|disk| disk as &mut dyn BlockDevice)
+/// Where on which disk the store of this boot is.
+fn choose_store<'d>(
+    disks: &'d mut [Disk],
+    wanted: &Wanted,
+    say: &dyn Fn(&str),
+) -> Option<Region<&'d mut dyn BlockDevice>> {
+    let named = disks.iter_mut().map(|disk| (disk.name().to_string(), disk as &mut dyn BlockDevice));
+    let choice = place::choose(named, wanted);
+    choice.lines.iter().for_each(|line| say(line));
+    let (index, place) = choice.store?;
+    disks.get_mut(index).map(|disk| Region::new(disk as &mut dyn BlockDevice, place))
 }
 
 /// What an engine needs; refused while there is another engine.

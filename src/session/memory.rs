@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::seal::{self, Key, SEAL_BYTES};
 use crate::profile::{BootRow, Decoded, LeftOut, Limits, Profile, ProfileError};
+use crate::store::place::Region;
 use crate::store::{self, BlockDevice, Code, Store};
 
 /// What a boot leaves to be saved.
@@ -28,16 +29,16 @@ pub struct Recalled<'d> {
 }
 
 impl<'d> Recalled<'d> {
-    /// Opens the store on `disk` and takes the newest valid generation. Nothing that a disk holds stops a boot: what
+    /// Opens the store in `region` and takes the newest valid generation. Nothing that a disk holds stops a boot: what
     /// cannot be used is said to `note`.
-    pub fn open(disk: Option<&'d mut dyn BlockDevice>, limits: &Limits, note: &mut dyn FnMut(&str)) -> Self {
+    pub fn open(region: Option<Region<&'d mut dyn BlockDevice>>, limits: &Limits, note: &mut dyn FnMut(&str)) -> Self {
         let mut recalled =
             Self { store: None, profile: Profile::default(), generation: 0, profile_bytes: 0, unclean_boots: 0 };
-        let Some(disk) = disk else {
+        let Some(region) = region else {
             note("there is no store disk; running unprofiled, nothing will be remembered");
             return recalled;
         };
-        let mut store = match Store::open(disk) {
+        let mut store = match Store::open_in(region) {
             Ok(store) => store,
             Err(error) => {
                 note(&format!("{error}; running unprofiled, nothing will be remembered"));

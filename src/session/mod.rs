@@ -1,7 +1,7 @@
 //! One boot's work, the same on every face: recall, run, learn, remember, report.
 //!
 //! Key types: [`Session`] (what to run and how), [`Report`]. Neighbours: the faces call [`Session::run`] with their
-//! platform and disk; `engine`, `profile` and `store` do the parts.
+//! platform and the region of a disk that is the store's; `engine`, `profile` and `store` do the parts.
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ use crate::engine::seams::Imports;
 use crate::engine::{Cache, Ending, Engine, EngineError, Options, Platform, Prepared, Source, Statistics};
 use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits};
+use crate::store::place::Region;
 use crate::store::{BlockDevice, Code, MOST_ATTEMPTS};
 use memory::{Learned, Recalled};
 use seal::{Key, SEAL_BYTES};
@@ -82,21 +83,21 @@ impl Report {
 }
 
 impl Session {
-    /// Recalls what `disk` knows, runs the program, and saves what was learned. `note` is told what happens as it
+    /// Recalls what the store in `region` knows, runs the program, and saves what was learned. `note` is told what happens as it
     /// happens; `ended`, called once the program has, adds the timer's samples to the engine, and tells how many ticks went
     /// into writing what the program wrote.
     pub fn run(
         self,
         platform: Platform,
         imports: Box<dyn Imports>,
-        disk: Option<&mut dyn BlockDevice>,
+        region: Option<Region<&mut dyn BlockDevice>>,
         ended: impl FnOnce(&mut Engine) -> u64,
         note: &mut dyn FnMut(&str),
     ) -> Report {
         let ticks = Rc::clone(&platform.ticks);
         let (before, started) = (self.ticks_before, ticks.now());
         let elapsed = move || before + ticks.now().saturating_sub(started);
-        let mut report = self.boot(platform, imports, disk, ended, &elapsed, note);
+        let mut report = self.boot(platform, imports, region, ended, &elapsed, note);
         report.row.ticks_total = elapsed();
         report
     }
@@ -106,14 +107,14 @@ impl Session {
         mut self,
         platform: Platform,
         imports: Box<dyn Imports>,
-        disk: Option<&mut dyn BlockDevice>,
+        region: Option<Region<&mut dyn BlockDevice>>,
         ended: impl FnOnce(&mut Engine) -> u64,
         elapsed: &dyn Fn() -> u64,
         note: &mut dyn FnMut(&str),
     ) -> Report {
         let code_bytes = self.program.bytes.len().max(self.options.heap.module().len());
         let limits = Limits::of((platform.free_memory)(), code_bytes);
-        let mut recalled = Recalled::open(disk, &limits, note);
+        let mut recalled = Recalled::open(region, &limits, note);
         if let Some(bytes) = self.shipped {
             recalled.start_from(bytes, &limits, note);
         }

@@ -1,8 +1,9 @@
 //! What can go wrong with a store, and what was wrong with a generation that was passed over.
 
-use super::{BlockError, SECTOR_BYTES, layout};
+use super::{BlockError, Home, SECTOR_BYTES, layout};
 use alloc::string::String;
 use core::fmt;
+use gpt_disk_types::Guid;
 
 /// Why an operation on the store failed. Generations committed earlier are as they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum StoreError {
     SuperblockDamaged,
     /// The store was formatted by another version of BareFlow.
     UnknownVersion { found: u32 },
+    /// The store was formatted at another place, and so is a copy; or its partition was moved or has another size now.
+    Elsewhere { home: Home, sectors: u64 },
     /// The disk cannot hold a store.
     TooSmall { sectors: u64, needed: u64 },
     /// The payload does not fit into a slot, or into what is left of it on a disk that was cut short.
@@ -52,6 +55,18 @@ impl fmt::Display for StoreError {
                 "store: format version {found}, this BareFlow knows {}; use the BareFlow that formatted it",
                 layout::VERSION
             ),
+            Self::Elsewhere { home, sectors } => {
+                f.write_str("store: what is there was formatted as ")?;
+                match home {
+                    Home { first_sector: 0, .. } => write!(f, "a whole disk of {sectors} sectors")?,
+                    Home { first_sector, partition } => write!(
+                        f,
+                        "the {sectors} sectors of partition {} from sector {first_sector} on",
+                        Guid::from_bytes(*partition)
+                    )?,
+                }
+                f.write_str(", and is not used here: put it back, or format it")
+            }
             Self::TooSmall { sectors, needed } => write!(
                 f,
                 "store: the disk has {sectors} sectors and needs {needed} ({} KiB); use a larger one: for a file, delete \

@@ -1,4 +1,4 @@
-//! Where things stand on the disk and what their sectors hold: `FORMAT.md` as types.
+//! Where things stand in a store and what their sectors hold: `FORMAT.md` as types.
 
 use super::sector::Sector;
 use super::{SECTOR_BYTES, StoreError};
@@ -44,18 +44,31 @@ const SUPERBLOCK_MAGIC: [u8; 8] = *b"BAREFLOW";
 const SLOT_MAGIC: [u8; 8] = *b"BFSLOT\0\0";
 const ATTEMPTS_MAGIC: [u8; 8] = *b"BFTRIES\0";
 
-/// Sector 0: says that there is a store, and of which size.
+/// Sector 0: says that there is a store, of which size, and where it belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// 1 or [`VERSION`].
     pub version: u32,
     pub id: StoreId,
-    /// Sectors of the disk when it was formatted.
+    /// Sectors of the disk or partition when it was formatted.
     pub total_sectors: u64,
     pub slot_sectors: u64,
     /// Size of a slot of code; 0 if the store has none.
     pub code_sectors: u64,
+    pub home: Home,
 }
+
+/// Where on a disk a store was formatted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Home {
+    /// Sector of the disk at which the store begins: 0 for one that has the whole disk.
+    pub first_sector: u64,
+    /// The partition's unique GUID; zeros for a whole disk.
+    pub partition: PartitionId,
+}
+
+/// A partition's unique GUID, byte for byte as it is in the table.
+pub type PartitionId = [u8; 16];
 
 impl Superblock {
     /// The layout for a disk of `sectors`.
@@ -64,13 +77,18 @@ impl Superblock {
         let share = whole_blocks(half / (SLOT_SHARE / SLOTS as u64)).max(SLOT_SECTORS_BEFORE_CODE);
         let slot_sectors = share.min(whole_blocks(half)).min(MOST_SLOT_SECTORS);
         let code_sectors = whole_blocks(half - slot_sectors).min(MOST_CODE_SECTORS);
-        Ok(Self { version: VERSION, id, total_sectors: sectors, slot_sectors, code_sectors })
+        Ok(Self { version: VERSION, id, total_sectors: sectors, slot_sectors, code_sectors, home: Home::default() })
     }
 
     /// The layout of version 1: the slots share what is free.
     pub fn of_version_1(sectors: u64, id: StoreId) -> Result<Self, StoreError> {
         let slot_sectors = whole_blocks(half_of_disk(sectors)?).min(MOST_SLOT_SECTORS);
-        Ok(Self { version: 1, id, total_sectors: sectors, slot_sectors, code_sectors: 0 })
+        Ok(Self { version: 1, id, total_sectors: sectors, slot_sectors, code_sectors: 0, home: Home::default() })
+    }
+
+    /// The same layout at another place.
+    pub fn at(self, home: Home) -> Self {
+        Self { home, ..self }
     }
 
     pub fn encode(&self) -> Sector {
@@ -81,26 +99,32 @@ impl Superblock {
             .with(32, &self.total_sectors.to_le_bytes())
             .with(40, &self.slot_sectors.to_le_bytes())
             .with(48, &self.code_sectors.to_le_bytes())
+            .with(56, &self.home.first_sector.to_le_bytes())
+            .with(64, &self.home.partition)
             .sealed()
     }
 
+    /// Whether `sector` means to be a superblock, right or wrong.
+    pub fn is_meant(sector: &Sector) -> bool {
+        sector.field(0) == SUPERBLOCK_MAGIC
+    }
+
     pub fn decode(sector: &Sector) -> Result<Self, StoreError> {
-        if sector.field(0) != SUPERBLOCK_MAGIC {
+        if !Self::is_meant(sector) {
             return Err(StoreError::NotFormatted);
         }
         if !sector.is_intact() {
             return Err(StoreError::SuperblockDamaged);
         }
         let (id, total_sectors) = (sector.field(16), sector.u64(32));
+        let home = Home { first_sector: sector.u64(56), partition: sector.field(64) };
         let expected = match sector.u32(8) {
             1 => Self::of_version_1(total_sectors, id),
-            VERSION => Self::for_disk(total_sectors, id),
+            VERSION => Self::for_disk(total_sectors, id).map(|superblock| superblock.at(home)),
             found => return Err(StoreError::UnknownVersion { found }),
         };
-        // The sizes follow from the disk's: other ones were not written by `format`.
-        let is_as_written =
-            |superblock: &Self| (superblock.slot_sectors, superblock.code_sectors) == (sector.u64(40), sector.u64(48));
-        expected.ok().filter(is_as_written).ok_or(StoreError::SuperblockDamaged)
+        // The sizes follow from the disk's, and what is not listed is zero: anything else was not written by `format`.
+        expected.ok().filter(|expected| expected.encode() == *sector).ok_or(StoreError::SuperblockDamaged)
     }
 
     pub fn header_sector(&self, slot: usize) -> u64 {

@@ -1,8 +1,8 @@
 //! The crash-safe region of a disk that keeps generations of one payload (the encoded profile) and of the machine code that
 //! goes with it.
 //!
-//! Key types: [`BlockDevice`] (the seam), [`Store`], [`Recovered`] (what a boot starts from), [`Code`]. `FORMAT.md` beside
-//! this file describes every byte and the assumptions about the disk.
+//! Key types: [`BlockDevice`] (the seam), [`place::Region`] (the sectors of a disk that are the store's), [`Store`], [`Recovered`]
+//! (what a boot starts from), [`Code`]. `FORMAT.md` beside this file describes every byte and the assumptions about the disk.
 //! Neighbours: `drivers` and `host` supply disks; the payload's meaning is `profile`'s, that of code the engine's.
 //!
 //! Two slots take turns. A commit writes the slot that does not hold the generation in use, and makes it count by one
@@ -19,6 +19,7 @@ mod error;
 #[cfg(test)]
 mod fake;
 mod layout;
+pub mod place;
 mod recover;
 mod sector;
 mod take_over;
@@ -30,16 +31,17 @@ pub use attempts::MOST_ATTEMPTS;
 pub use code::Code;
 pub use device::*;
 pub use error::{Fault, Note, Obstacle, StoreError};
-pub use layout::{StoreId, disk_bytes_for};
+pub use layout::{Home, PartitionId, StoreId, disk_bytes_for};
 pub use recover::Recovered;
 
 use layout::{CodeName, SLOTS, SlotHeader, Superblock};
+use place::Region;
 use sector::Sector;
 
 /// An opened store.
 #[derive(Debug)]
 pub struct Store<D: BlockDevice> {
-    device: D,
+    device: Region<D>,
     superblock: Superblock,
     /// The generation that [`Store::load_with`] chose or [`Store::commit`] wrote last; no commit touches its slot.
     in_use: InUse,
@@ -62,10 +64,21 @@ enum InUse {
 }
 
 impl<D: BlockDevice> Store<D> {
-    /// Prepares `device` as an empty store, discarding what it holds. `id` must differ from that of every other store
+    /// Prepares all of `disk` as an empty store, discarding what it holds. `id` must differ from that of every other store
     /// (16 random bytes), so that remains of an earlier store are never taken for this one's.
-    pub fn format(mut device: D, id: StoreId) -> Result<Self, StoreError> {
-        let superblock = Superblock::for_disk(device.sectors(), id)?;
+    pub fn format(disk: D, id: StoreId) -> Result<Self, StoreError> {
+        Self::format_in(Region::whole(disk), || id)
+    }
+
+    /// Prepares a region of a disk as an empty store. Of the identifiers that `new_id` gives, each a new one, the first is taken
+    /// with which nobody can take the superblock for a boot sector: all but one in 65,536.
+    pub fn format_in(mut device: Region<D>, mut new_id: impl FnMut() -> StoreId) -> Result<Self, StoreError> {
+        let mut superblock = Superblock::for_disk(device.sectors(), new_id())?.at(device.place().home());
+        for _ in 0..SLOTS {
+            if place::is_boot_sector(&superblock.encode()) {
+                superblock.id = new_id();
+            }
+        }
         // The superblock comes last: until it is there, a crash leaves the earlier store, empty, or no store.
         for slot in 0..SLOTS {
             device.write(superblock.header_sector(slot), Sector::ZERO.bytes())?;
@@ -77,13 +90,20 @@ impl<D: BlockDevice> Store<D> {
         Ok(Self { device, superblock, in_use: InUse::Nothing, begun: None })
     }
 
-    /// Finds the store on `device`. Reads one sector and writes nothing.
-    pub fn open(mut device: D) -> Result<Self, StoreError> {
+    /// Opens the store that has all of `disk`. Reads one sector and writes nothing.
+    pub fn open(disk: D) -> Result<Self, StoreError> {
+        Self::open_in(Region::whole(disk))
+    }
+
+    /// Opens the store in a region of a disk: nothing outside of that is read or written.
+    pub fn open_in(mut device: Region<D>) -> Result<Self, StoreError> {
         if device.sectors() == 0 {
             return Err(StoreError::TooSmall { sectors: device.sectors(), needed: layout::LEAST_SECTORS });
         }
         let sector = Sector::read(&mut device, layout::SUPERBLOCK_SECTOR)?;
-        Ok(Self { device, superblock: Superblock::decode(&sector)?, in_use: InUse::Unknown, begun: None })
+        let superblock = place::superblock(&sector, &device.place(), device.sectors())?;
+        let device = device.narrowed(superblock.total_sectors);
+        Ok(Self { device, superblock, in_use: InUse::Unknown, begun: None })
     }
 
     /// The bytes that tell this store from others.
@@ -103,6 +123,6 @@ impl<D: BlockDevice> Store<D> {
 
     /// Gives the disk back.
     pub fn into_device(self) -> D {
-        self.device
+        self.device.into_disk()
     }
 }

@@ -13,10 +13,15 @@ impl Sector {
     pub const ZERO: Self = Self([0; SECTOR_BYTES]);
 
     /// Reads sector `number`.
-    pub fn read<D: BlockDevice>(device: &mut D, number: u64) -> Result<Self, BlockError> {
+    pub fn read<D: BlockDevice + ?Sized>(device: &mut D, number: u64) -> Result<Self, BlockError> {
         let mut sector = Self::ZERO;
         device.read(number, &mut sector.0)?;
         Ok(sector)
+    }
+
+    /// The first sector of `bytes`, if they are that many.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        bytes.first_chunk().map(|sector| Self(*sector))
     }
 
     pub fn bytes(&self) -> &[u8; SECTOR_BYTES] {

@@ -10,6 +10,7 @@ use bareflow::engine::{Cache, Options};
 use bareflow::host;
 use bareflow::session::seal::Key;
 use bareflow::session::{Report, Session};
+use bareflow::store::place::Region;
 use bareflow::store::{BlockDevice, BlockError, Store};
 use wasmparser::ValType;
 
@@ -160,7 +161,7 @@ fn boot_program(
     let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
     let (said, mut notes) = (Rc::default(), Vec::new());
     let imports = Box::new(Say(Rc::clone(&said)));
-    let report = session.run(platform, imports, Some(disk), |_| 0, &mut |note| notes.push(note.into()));
+    let report = session.run(platform, imports, Some(Region::whole(disk)), |_| 0, &mut |note| notes.push(note.into()));
     assert_eq!((report.event, report.row.exit_code, report.store), ("exit", 0, "saved"), "{notes:?}");
     assert_eq!(said.get(), sum(), "{notes:?}");
     (report, notes)

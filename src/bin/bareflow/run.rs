@@ -12,17 +12,17 @@ use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::{Cache, Engine, Options, StackSize};
 use bareflow::host;
-use bareflow::host::disk::FileDisk;
 use bareflow::host::output::{Loss, Output};
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
 use bareflow::libc::{Heap, Interpose};
 use bareflow::session::Session;
-use bareflow::store::BlockDevice;
+use bareflow::store::place::Region;
 use bareflow::wasi::Wasi;
 
 use crate::pc::{file_name, program};
 use crate::stats::{Moment, Stats};
 use crate::status::{Status, complain, of_program, say};
+use crate::store::open_to_write;
 
 /// Runs a program as a process of this machine
 #[derive(clap::Args)]
@@ -133,9 +133,12 @@ pub fn run(args: Args) -> Result<Status> {
     }
     let output = Output::of_process().context("cannot use the standard output")?;
     let wasi = wasi.build(StandardStreams::new(output.clone()), SystemClock::new(), SystemEntropy);
-    let mut disk = match &args.store {
-        Some(path) => Some(FileDisk::open(path).with_context(|| format!("cannot open {}", path.display()))?),
-        None => None,
+    let mut region = match args.store.as_deref().map(open_to_write).transpose()? {
+        Some(Err(reason)) => {
+            complain(format_args!("{reason}; running unprofiled, nothing will be remembered"));
+            None
+        }
+        region => region.and_then(Result::ok),
     };
     let mut options = Options {
         promotion: match args.promote {
@@ -159,7 +162,7 @@ pub fn run(args: Args) -> Result<Status> {
         ..Options::default()
     };
     let mut key = None;
-    if disk.is_some() && options.cache != Cache::Off {
+    if region.is_some() && options.cache != Cache::Off {
         match host::key::code_key() {
             Ok(found) => key = Some(found),
             Err(error) => {
@@ -176,21 +179,21 @@ pub fn run(args: Args) -> Result<Status> {
     let session = Session { name, program: source, options, shipped, key, ticks_before: 0 };
     let platform =
         host::platform_with_stack(CpuFeatures::detect(), args.stack).context("cannot reserve address space")?;
-    let with_store = disk.is_some();
+    let with_store = region.is_some();
     let mut note = |text: &str| {
         if with_store || !text.starts_with("there is no store") {
             output.flush();
             complain(format_args!("{text}"));
         }
     };
-    let disk = disk.as_mut().map(|disk| disk as &mut dyn BlockDevice);
+    let region = region.as_mut().map(Region::lent);
     let started = Moment::now(platform.ticks.now());
     let mut ended = started;
     let ran = |engine: &mut Engine| {
         ended = Moment::now(engine.now());
         0
     };
-    let report = session.run(platform, Box::new(wasi), disk, ran, &mut note);
+    let report = session.run(platform, Box::new(wasi), region, ran, &mut note);
     let written = output.finish();
     if args.report {
         say(format_args!("{}", report.line()));

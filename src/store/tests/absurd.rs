@@ -33,7 +33,7 @@ fn superblock() -> impl Strategy<Value = Superblock> {
         let honest = layout_of(version, total_sectors, id);
         let slot_sectors = forged_slot.unwrap_or(honest.map_or(0, |layout| layout.slot_sectors));
         let code_sectors = forged_code.unwrap_or(honest.map_or(0, |layout| layout.code_sectors));
-        Superblock { version, id, total_sectors, slot_sectors, code_sectors }
+        Superblock { version, id, total_sectors, slot_sectors, code_sectors, home: Home::default() }
     })
 }
 

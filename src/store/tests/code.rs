@@ -56,7 +56,7 @@ fn code_is_flushed_before_the_payload_and_that_before_the_header() {
     let superblock = store.superblock;
     store.commit(&payload(2), Code::New(&code(2))).expect("it fits");
     let is_read = |request: &Request| matches!(request, Request::Read { .. });
-    let writes: Vec<_> = store.device.log.iter().copied().filter(|request| !is_read(request)).collect();
+    let writes: Vec<_> = store.device.disk().log.iter().copied().filter(|request| !is_read(request)).collect();
     let (code_at, payload_at) = (superblock.code_sector(1), superblock.payload_sector(1));
     assert_eq!(
         writes,
@@ -83,10 +83,10 @@ fn sizes_from_one_byte_to_the_whole_slot_come_back_and_larger_ones_are_refused()
         store.commit(&payload(1), Code::New(&code)).expect("it fits");
         assert_eq!(store.load_code(len), Ok(Some(code)));
     }
-    let (before, writes) = (store.generation(), store.device.log.len());
+    let (before, writes) = (store.generation(), store.device.disk().log.len());
     let error = store.commit(&payload(1), Code::New(&[7; 8193])).expect_err("a slot takes 8192 bytes");
     assert_eq!(error, StoreError::CodeTooLarge { bytes: 8193, capacity: 8192 });
-    assert!(!store.device.log[writes..].iter().any(|request| matches!(request, Request::Write { .. })));
+    assert!(!store.device.disk().log[writes..].iter().any(|request| matches!(request, Request::Write { .. })));
     assert_eq!((store.load().generation, store.load_code(room)), (before, Ok(Some(vec![9; 8192]))));
 }
 
@@ -161,7 +161,7 @@ fn generation_whose_code_a_commit_began_to_overwrite_keeps_its_payload() {
     // The power goes once code 3 is where code 1 was.
     let flush = Store::open(before.clone()).and_then(|mut store| {
         store.commit(&payload(3), Code::New(&code(3)))?;
-        Ok(store.device.log.iter().position(|request| *request == Request::Flush).expect("commits flush"))
+        Ok(store.device.disk().log.iter().position(|request| *request == Request::Flush).expect("commits flush"))
     });
     let mut disk = before.with(Failure::PowerCut(flush.expect("it fits") + 1));
     assert!(Store::open(&mut disk).expect("formatted").commit(&payload(3), Code::New(&code(3))).is_err());

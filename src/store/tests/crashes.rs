@@ -71,10 +71,10 @@ fn failing_request_never_costs_the_generation_in_use() {
     for request in 0..12 {
         let mut store = Store::open(disk(2)).expect("formatted");
         store.load();
-        store.device = store.device.with(Failure::Once(request));
+        *store.device.disk() = store.device.disk().with(Failure::Once(request));
         let failed = store.commit(&payload(3), Code::None).is_err();
-        store.device.failure = Failure::Never;
-        let cut = store.device.after_power_cut(|_| false);
+        store.device.disk().failure = Failure::Never;
+        let cut = store.device.disk().after_power_cut(|_| false);
         assert!([2, 3].contains(&recovered(&cut).generation));
         assert!(failed || recovered(&cut).generation == 3);
         // The same store can commit again, and still spares the generation in use.
@@ -89,7 +89,7 @@ fn failing_request_never_costs_the_generation_in_use() {
 fn failing_request_at_load_gives_an_older_generation_or_none_with_a_note() {
     for request in 0..6 {
         let mut store = Store::open(disk(2)).expect("formatted");
-        store.device = store.device.with(Failure::Once(request));
+        *store.device.disk() = store.device.disk().with(Failure::Once(request));
         let recovered = store.load();
         assert_eq!(recovered.payload, (recovered.generation > 0).then(|| payload(recovered.generation)));
         assert!(recovered.generation == 2 || recovered.notes.len() == 1, "request {request}: {recovered:?}");

@@ -108,7 +108,14 @@ fn disks_that_are_no_store_are_told_what_to_do() {
 #[test]
 fn forged_superblock_sizes_are_refused() {
     for (total_sectors, slot_sectors) in [(48, u64::MAX), (48, 0), (48, 24), (u64::MAX, u64::MAX), (0, 0), (47, 16)] {
-        let forged = layout::Superblock { version: 2, id: ID, total_sectors, slot_sectors, code_sectors: 0 };
+        let forged = layout::Superblock {
+            version: 2,
+            id: ID,
+            total_sectors,
+            slot_sectors,
+            code_sectors: 0,
+            home: Home::default(),
+        };
         let mut disk = disk(1);
         disk.medium[..SECTOR_BYTES].copy_from_slice(forged.encode().bytes());
         assert_eq!(Store::open(disk).map(|_| ()), Err(StoreError::SuperblockDamaged));

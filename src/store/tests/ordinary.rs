@@ -47,7 +47,7 @@ fn commit_flushes_the_payload_before_the_header_and_then_the_header() {
     let (header, payload_at) = (store.superblock.header_sector(1), store.superblock.payload_sector(1));
     store.commit(&payload(2), Code::None).expect("it fits");
     let writes: Vec<_> =
-        store.device.log.iter().copied().filter(|request| !matches!(request, Request::Read { .. })).collect();
+        store.device.disk().log.iter().copied().filter(|request| !matches!(request, Request::Read { .. })).collect();
     assert_eq!(
         writes,
         [
@@ -113,7 +113,7 @@ fn dies_reading(disk: &mut FakeDisk) -> Recovered<()> {
     let mut store = Store::open(&mut *disk).expect("formatted");
     store.begin_attempt().expect("the disk works");
     let mut read = false;
-    let after_begin = FakeDisk::clone(store.device);
+    let after_begin = FakeDisk::clone(store.device.disk());
     let found = store.load_with(u64::MAX, |_| {
         read = true;
         Ok::<_, &str>(())

@@ -126,12 +126,12 @@ fn failing_request_while_taking_over_costs_nothing_and_the_next_commit_finishes_
         for failure in (0..40).flat_map(|request| [Failure::Once(request), Failure::Refused(request)]) {
             let mut store = Store::open(disk.clone()).expect("version 1 is known");
             store.load();
-            store.device = store.device.with(failure);
+            *store.device.disk() = store.device.disk().with(failure);
             let new = payload(generation + 1);
             let failed = store.commit(&new, Code::None).is_err();
-            store.device.failure = Failure::Never;
+            store.device.disk().failure = Failure::Never;
             // Whatever of it had not reached the medium, or had.
-            for cut in store.device.after_every_power_cut() {
+            for cut in store.device.disk().after_every_power_cut() {
                 let found = recovered(&cut).generation;
                 assert!(found == generation && failed || found == generation + 1, "{failure:?}: {found}");
             }
@@ -166,7 +166,7 @@ fn payload_that_changed_on_the_medium_since_it_was_loaded_is_not_taken_over() {
     let mut store = Store::open(version_1(2048, &[(1, payload(1)), (2, payload(2))])).expect("version 1 is known");
     store.load();
     let sector = store.superblock.payload_sector(1);
-    store.device.medium[sector as usize * SECTOR_BYTES] ^= 1;
+    store.device.disk().medium[sector as usize * SECTOR_BYTES] ^= 1;
     assert_eq!(store.commit(&payload(3), Code::None), Err(StoreError::NotWritten { sector }));
     let mut later = Store::open(store.into_device()).expect("version 1 is known");
     assert_eq!((later.load().generation, later.version()), (1, 1));
