@@ -15,6 +15,7 @@ use bareflow::profile::{BootRow, FunctionKey, FunctionRecord, Profile};
 use bareflow::session::{Report, Session};
 use bareflow::store::place::Region;
 use bareflow::store::{BlockDevice, BlockError, Code, Store};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use tempfile::TempDir;
 use wasmparser::ValType;
@@ -241,6 +242,52 @@ fn three_unclean_boots_lead_to_one_in_the_baseline() {
         "a clean boot restores trust: {:?}",
         machine.notes
     );
+}
+
+/// First sector of slot 0 (`src/store/FORMAT.md`).
+const FIRST_SLOT: u64 = 16;
+
+/// A disk at which the machine stops when something is saved.
+struct Stops(FileDisk);
+
+impl BlockDevice for Stops {
+    fn sectors(&self) -> u64 {
+        self.0.sectors()
+    }
+
+    fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), BlockError> {
+        self.0.read(first, buffer)
+    }
+
+    fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), BlockError> {
+        assert!(first < FIRST_SLOT, "the machine stops");
+        self.0.write(first, bytes)
+    }
+
+    fn flush(&mut self) -> Result<(), BlockError> {
+        self.0.flush()
+    }
+}
+
+#[test]
+fn after_three_boots_that_stopped_saving_the_next_runs_as_ever_and_is_not_saved() {
+    let (mut machine, wasm) = (Machine::new(), program(""));
+    machine.boot(&wasm, options());
+    machine.boot(&wasm, options());
+    for _ in 0..3 {
+        let mut disk = Stops(machine.disk());
+        let stopped = catch_unwind(AssertUnwindSafe(|| machine.boot_on(Some(&mut disk), &wasm, options())));
+        assert!(stopped.is_err(), "{:?}", machine.notes);
+    }
+    for left in (1..8).rev() {
+        let mut disk = Stops(machine.disk());
+        let report = machine.boot_on(Some(&mut disk), &wasm, options());
+        assert_eq!((report.event, report.store, report.row.generation), ("exit", "none", 2), "{:?}", machine.notes);
+        assert_eq!(report.row.guards_passed, 1000, "it runs as ever: {:?}", machine.notes);
+        assert!(machine.noted(&format!("this one is not saved (boots until saving is tried again: {left})")));
+    }
+    let report = machine.boot(&wasm, options());
+    assert_eq!((report.store, report.row.boot, report.row.generation), ("saved", 3, 2), "{:?}", machine.notes);
 }
 
 /// A disk that can be read and not written.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::seal::{self, Key, SEAL_BYTES};
 use crate::profile::{BootRow, Decoded, LeftOut, Limits, Profile, ProfileError};
 use crate::store::place::Region;
-use crate::store::{self, BlockDevice, Code, Store};
+use crate::store::{self, Attempt, BlockDevice, Code, Store};
 
 /// What a boot leaves to be saved.
 pub struct Learned {
@@ -26,14 +26,22 @@ pub struct Recalled<'d> {
     profile_bytes: u64,
     /// Boots in a row before this one that started from the newest generation and did not end.
     pub unclean_boots: u32,
+    /// Whether this boot is going to be saved.
+    saves: bool,
 }
 
 impl<'d> Recalled<'d> {
     /// Opens the store in `region` and takes the newest valid generation. Nothing that a disk holds stops a boot: what
     /// cannot be used is said to `note`.
     pub fn open(region: Option<Region<&'d mut dyn BlockDevice>>, limits: &Limits, note: &mut dyn FnMut(&str)) -> Self {
-        let mut recalled =
-            Self { store: None, profile: Profile::default(), generation: 0, profile_bytes: 0, unclean_boots: 0 };
+        let mut recalled = Self {
+            store: None,
+            profile: Profile::default(),
+            generation: 0,
+            profile_bytes: 0,
+            unclean_boots: 0,
+            saves: false,
+        };
         let Some(region) = region else {
             note("there is no store disk; running unprofiled, nothing will be remembered");
             return recalled;
@@ -67,8 +75,15 @@ impl<'d> Recalled<'d> {
             recalled.profile_bytes = bytes;
         }
         match begun {
-            Ok(unclean_boots) => {
-                recalled.unclean_boots = unclean_boots;
+            Ok(Attempt { unclean, boots_until_saved }) => {
+                if boots_until_saved > 0 {
+                    note(&format!(
+                        "boots before this one stopped while they saved, or read what was saved; this one is not saved (boots \
+                         until saving is tried again: {boots_until_saved})"
+                    ));
+                }
+                recalled.unclean_boots = unclean;
+                recalled.saves = boots_until_saved == 0;
                 recalled.store = Some(store);
             }
             Err(error) => note(&format!("{error}; this boot will not be remembered")),
@@ -104,8 +119,9 @@ impl<'d> Recalled<'d> {
         }
     }
 
-    pub fn has_store(&self) -> bool {
-        self.store.is_some()
+    /// Whether what this boot learns is going to be saved.
+    pub fn saves(&self) -> bool {
+        self.saves
     }
 
     /// The machine code that goes with the profile, behind its seal, if there is any: at most so many bytes; else why it cannot
@@ -134,7 +150,10 @@ impl<'d> Recalled<'d> {
         key: Option<&Key>,
         note: &mut dyn FnMut(&str),
     ) -> &'static str {
-        let Some(store) = &mut self.store else { return "none" };
+        let Some(store) = self.store.as_mut().filter(|_| self.saves) else {
+            self.end(note);
+            return "none";
+        };
         let saved = learned.and_then(|Learned { profile, left_out, code }| {
             let bytes = profile.encode().map_err(|error| error.to_string())?;
             let code = sealed(code, key);

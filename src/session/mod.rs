@@ -189,7 +189,7 @@ fn learn(
     let mut profile = engine.learned();
     let preparing = elapsed();
     let code = match kept {
-        Kept::New if recalled.has_store() => {
+        Kept::New if recalled.saves() => {
             let most_ticks = preparing.max(TICKS_TO_PREPARE);
             prepared(engine.prepare(&mut profile, recalled.code_room(), most_ticks), note)
         }

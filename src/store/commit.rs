@@ -18,6 +18,7 @@ impl<D: BlockDevice> Store<D> {
     /// reason of an error, a commit of the payload without it may succeed.
     pub fn commit(&mut self, payload: &[u8], code: Code<&[u8]>) -> Result<u64, StoreError> {
         self.ensure_loaded();
+        self.saving_begins()?;
         self.take_over()?;
         let (slot, generation) = self.next()?;
         self.check_size(slot, payload.len() as u64)?;

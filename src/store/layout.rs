@@ -230,7 +230,7 @@ impl SlotHeader {
     }
 }
 
-/// The attempts sector: how many boots in a row started from one generation and did not end.
+/// The attempts sector: how many boots in a row started from one generation and did not end, and what is not done for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempts {
     pub store: StoreId,
@@ -238,19 +238,43 @@ pub struct Attempts {
     pub generation: u64,
     pub payload_crc: u32,
     pub count: u32,
-    /// The last of them may have come to its end while it read the store.
-    pub reading: bool,
+    /// What the last of them may have come to its end at.
+    pub phase: Phase,
+    /// Generations, newest first, that are not read: boots that read them did not get further.
+    pub passed_over: u32,
+    /// Boots until one reads again, that one included; 0 where every boot reads.
+    pub unread: u32,
+    /// Boots until one saves again, that one included; 0 where every boot saves.
+    pub unsaved: u32,
+}
+
+/// What a boot does with its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Something else, or nobody wrote down what.
+    Running,
+    /// It reads payloads.
+    Reading,
+    Saving,
 }
 
 impl Attempts {
     pub fn encode(&self) -> Sector {
+        let phase: u32 = match self.phase {
+            Phase::Running => 0,
+            Phase::Reading => 1,
+            Phase::Saving => 2,
+        };
         Sector::ZERO
             .with(0, &ATTEMPTS_MAGIC)
             .with(8, &self.generation.to_le_bytes())
             .with(16, &self.store)
             .with(32, &self.payload_crc.to_le_bytes())
             .with(36, &self.count.to_le_bytes())
-            .with(40, &u32::from(self.reading).to_le_bytes())
+            .with(40, &phase.to_le_bytes())
+            .with(44, &self.passed_over.to_le_bytes())
+            .with(48, &self.unread.to_le_bytes())
+            .with(52, &self.unsaved.to_le_bytes())
             .sealed()
     }
 
@@ -262,7 +286,20 @@ impl Attempts {
             generation: sector.u64(8),
             payload_crc: sector.u32(32),
             count: sector.u32(36),
-            reading: sector.u32(40) != 0,
+            phase: match sector.u32(40) {
+                0 => Phase::Running,
+                2 => Phase::Saving,
+                _ => Phase::Reading,
+            },
+            passed_over: sector.u32(44),
+            unread: sector.u32(48),
+            unsaved: sector.u32(52),
         })
+    }
+
+    /// Whether both count for the same generation of the same store.
+    pub fn is_of(&self, other: &Self) -> bool {
+        let name = |record: &Self| (record.store, record.generation, record.payload_crc);
+        name(self) == name(other)
     }
 }

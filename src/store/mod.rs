@@ -26,15 +26,14 @@ mod take_over;
 #[cfg(test)]
 mod tests;
 
-use attempts::Begun;
-pub use attempts::MOST_ATTEMPTS;
+pub use attempts::{Attempt, MOST_ATTEMPTS};
 pub use code::Code;
 pub use device::*;
 pub use error::{Fault, Note, Obstacle, StoreError};
 pub use layout::{Home, PartitionId, StoreId, disk_bytes_for};
 pub use recover::Recovered;
 
-use layout::{CodeName, SLOTS, SlotHeader, Superblock};
+use layout::{Attempts, CodeName, SLOTS, SlotHeader, Superblock};
 use place::Region;
 use sector::Sector;
 
@@ -45,7 +44,8 @@ pub struct Store<D: BlockDevice> {
     superblock: Superblock,
     /// The generation that [`Store::load_with`] chose or [`Store::commit`] wrote last; no commit touches its slot.
     in_use: InUse,
-    begun: Option<Begun>,
+    /// What was recorded of the attempt that has begun and of which no end was recorded.
+    begun: Option<Attempts>,
 }
 
 /// What later commits must leave alone.

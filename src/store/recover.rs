@@ -57,7 +57,7 @@ impl<D: BlockDevice> Store<D> {
         let mut notes = Vec::from_iter(self.cut_short());
         self.in_use = InUse::Nothing;
         let mut payload = None;
-        let suspects = self.begun.map_or(0, |begun| begun.suspects);
+        let suspects = self.suspects();
         for (rank, (slot, header)) in (0..).zip(self.newest_first(&mut notes)) {
             let found = match rank < suspects {
                 true => Err(Fault::Suspected { generation: header.generation }),

@@ -152,6 +152,12 @@ fn show_store(Found { id, place }: &Found, mut store: Store<&mut FileDisk>) {
         Err(fault) => println!("no code: {fault}"),
     }
     println!("boots from it in a row that did not end: {}", store.attempts());
+    match store.boots_until_saved() {
+        0 => {}
+        boots => {
+            println!("boots that are not going to be saved, because earlier ones stopped saving or reading: {boots}")
+        }
+    }
     if let Some(profile) = found.payload {
         println!("boots recorded: {}, functions known: {}", profile.last_boot(), profile.functions.len());
     }

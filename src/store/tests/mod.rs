@@ -5,6 +5,7 @@ mod code;
 mod crashes;
 mod damage;
 mod enumeration;
+mod hangs;
 mod ordinary;
 mod take_over;
 
