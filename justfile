@@ -23,9 +23,9 @@ test *ARGS: _boot_packages programs _kernel
 fuzz MODULES='100000' SEED='0':
     FUZZ_MODULES=$(({{ MODULES }} / 2)) FUZZ_SEED={{ SEED }} cargo test --release --test engine_differential
 
-# Read EXECUTIONS absurd profiles, stores, images of code, tables of firmware and loader, and command lines, with arithmetic checked
+# Read EXECUTIONS absurd profiles, stores, partition tables, images of code, tables of firmware and loader, and command lines, with arithmetic checked
 fuzz-parsers EXECUTIONS='1000000' SEED='0':
-    PROPTEST_CASES=$(({{ EXECUTIONS }} / 10)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \
+    PROPTEST_CASES=$(({{ EXECUTIONS }} / 14)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \
         --config profile.release.package.bareflow.overflow-checks=true --features kernel --lib absurd_
 
 # Refuse one boot memory at every point, and boot machines of 40 to 160 MiB (20 minutes)

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::store::layout::{Attempts, Phase, SUPERBLOCK_SECTOR, Superblock};
+use core::convert::Infallible;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::string::ToString;
+use std::sync::OnceLock;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Small, extreme and any numbers.
@@ -199,6 +201,71 @@ proptest! {
                 prop_assert_eq!(store.attempts(), 0);
             }
             Err(_) => {}
+        }
+    }
+}
+
+/// What is changed of a sound store: which sector, at which offset, how many bytes of which number.
+fn changes() -> impl Strategy<Value = Vec<(usize, usize, usize, u64)>> {
+    // Superblock, attempts, headers, and the first sectors of payloads and code.
+    let change = (0..8usize, prop_oneof![5 => 0..96usize, 1 => 0..SECTOR_BYTES], 1..=8usize, numbers());
+    vec(change, 1..6)
+}
+
+proptest! {
+    #[test]
+    fn absurd_changes_of_a_store_are_refused_or_used(
+        changes in changes(),
+        sealed in prop_oneof![6 => Just(true), 1 => Just(false)],
+        begins in any::<bool>(),
+        limit_bytes in prop_oneof![3 => Just(u64::MAX), 1 => 0..2000u64],
+    ) {
+        static BASE: OnceLock<FakeDisk> = OnceLock::new();
+        let base = BASE.get_or_init(|| {
+            let mut store = Store::open(disk_with(&[Code::New(&code(1)), Code::New(&code(2))])).expect("formatted");
+            store.begin_attempt().expect("the disk works");
+            FakeDisk::of(store.into_device().medium)
+        });
+        let layout = Superblock::for_disk(SECTORS_WITH_CODE, ID).expect("large enough");
+        let pieces = [0, 1].map(|slot| [layout.header_sector(slot), layout.payload_sector(slot), layout.code_sector(slot)]);
+        let sectors = [&[SUPERBLOCK_SECTOR, ATTEMPTS_SECTOR][..], &pieces.concat()].concat();
+        let mut disk = base.clone();
+        for (sector, at, width, number) in changes {
+            let place = &mut disk.medium[sectors[sector] as usize * SECTOR_BYTES..][..SECTOR_BYTES];
+            let end = (at + width).min(SECTOR_BYTES);
+            place[at..end].copy_from_slice(&number.to_le_bytes()[..end - at]);
+            let is_sealed = sector < 2 || pieces.iter().any(|piece| piece[0] == sectors[sector]);
+            if sealed && is_sealed {
+                let sector = sector::Sector::of(place).expect("a whole one").sealed();
+                place.copy_from_slice(sector.bytes());
+            }
+        }
+        let mut store = match Store::open(disk) {
+            Ok(store) => store,
+            Err(error) => {
+                prop_assert!(!error.to_string().is_empty());
+                return Ok(());
+            }
+        };
+        if begins {
+            prop_assert!(store.begin_attempt().is_ok_and(|attempt| attempt.boots_until_saved < 8));
+        }
+        let found = store.load_with(limit_bytes, |payload| Ok::<_, Infallible>(payload.to_vec()));
+        // Only what some header's checksum is of.
+        let headers = store.newest_first(&mut Vec::new());
+        let is_whole = |payload: &Vec<u8>| headers.iter().any(|(_, header)| header.payload_crc == crc32fast::hash(payload));
+        prop_assert!(found.payload.as_ref().is_none_or(is_whole) && !found.to_string().is_empty());
+        let loaded = store.load_code(limit_bytes);
+        let is_named = |code: &Vec<u8>| headers.iter().any(|(_, header)| header.code.is_some_and(|name| name.hash == xxh3_128(code)));
+        prop_assert!(loaded.ok().flatten().as_ref().is_none_or(is_named));
+        match store.commit(b"new", Code::New(b"newer")) {
+            Ok(generation) => {
+                let mut later = Store::open(store.into_device()).expect("it was one");
+                let found = later.load();
+                prop_assert_eq!((found.generation, found.payload), (generation, Some(b"new".to_vec())));
+                prop_assert_eq!((later.load_code(u64::MAX), later.attempts()), (Ok(Some(b"newer".to_vec())), 0));
+            }
+            Err(error) => prop_assert_eq!(error, StoreError::NoGenerationLeft),
         }
     }
 }

@@ -80,11 +80,17 @@ proptest! {
         let mut disk = disk_with(block_bytes, own_block, &headers, &entries, &superblock, sealed);
         let found = survey(&mut disk);
         prop_assert!(disk.0.log.iter().all(|request| matches!(request, Request::Read { .. })), "it was written to");
+        let table = table(&mut disk);
         let before = &disk.0.medium;
         for Found { id, place } in found.stores {
             let Place::Partition(partition) = place else { panic!("sector 0 holds an MBR") };
             let (first, end) = (partition.first_sector, partition.first_sector + partition.sectors);
             prop_assert!(first >= 8 && end <= SECTORS && partition.kind == PARTITION_TYPE);
+            prop_assert!(first % 8 == 0 && end % 8 == 0 && !partition.guid.is_zero());
+            let Ok(Some(table)) = &table else { panic!("there is no table") };
+            let others = table.partitions.iter().filter(|other| other.number != partition.number);
+            let mut others = others.map(|other| (other.first_sector, other.first_sector + other.sectors));
+            prop_assert!(others.all(|(other, other_end)| other_end <= first || end <= other));
             let mut store = Store::open_in(Region::new(disk.clone(), place)).expect("it was found");
             prop_assert_eq!(store.id(), id);
             let _ = (store.load(), store.load_code(u64::MAX), store.begin_attempt());
