@@ -28,6 +28,17 @@ fuzz-parsers EXECUTIONS='1000000' SEED='0':
     PROPTEST_CASES=$(({{ EXECUTIONS }} / 14)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \
         --config profile.release.package.bareflow.overflow-checks=true --features kernel --lib absurd_
 
+# Let libFuzzer change disks with stores and partition tables, led by what code it reaches, for SECONDS
+fuzz-disks SECONDS='300':
+    @grub/packages.sh g++
+    mkdir -p target/fuzz/corpus
+    RUSTFLAGS="-Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+        -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+        -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing" \
+        cargo build --release --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target x86_64-unknown-linux-gnu
+    target/fuzz/x86_64-unknown-linux-gnu/release/disks target/fuzz/corpus -max_total_time={{ SECONDS }} -max_len=512 \
+        -len_control=0 -use_value_profile=1 -print_final_stats=1 -artifact_prefix=target/fuzz/
+
 # Refuse one boot memory at every point, and boot machines of 40 to 160 MiB (20 minutes)
 test-memory: _boot_packages programs _kernel _command
     EVERY_REQUEST=1 cargo test --release --test memory_exhaustion -- --nocapture
