@@ -35,12 +35,7 @@ impl Request {
 
     /// Moves `bytes` bytes, from sector `first` on; both are whole blocks of the disk.
     pub(super) fn transfer(disk: &Identity, direction: Direction, first: u64, bytes: usize) -> Self {
-        let command = match (direction, disk.lba48) {
-            (Direction::FromDisk, true) => Command::ReadDmaExt,
-            (Direction::FromDisk, false) => Command::ReadDma,
-            (Direction::ToDisk, true) => Command::WriteDmaExt,
-            (Direction::ToDisk, false) => Command::WriteDma,
-        };
+        let command = Command::dma(disk.lba48, direction == Direction::ToDisk);
         let block_bytes = disk.block_sectors as usize * SECTOR_BYTES;
         let (block, blocks) = (first / disk.block_sectors, (bytes / block_bytes) as u16);
         Self { command, block, blocks, lba48: disk.lba48, direction, bytes }

@@ -159,7 +159,7 @@ impl<B: BusMaster> Controller<B> {
     pub(super) fn reset(&mut self, port: usize, disk: &Identity) -> bool {
         let is_back = !self.is_cut_off
             && self.restart(port).unwrap_or(false)
-            && self.identify(port).is_ok_and(|found| found == *disk);
+            && self.identify(port).is_ok_and(|found| found.is_same_disk(disk));
         if !is_back {
             self.abandon(port);
         }

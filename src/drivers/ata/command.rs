@@ -22,6 +22,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// The command for a transfer by DMA, with long addresses or short.
+    pub(in crate::drivers) fn dma(lba48: bool, writes: bool) -> Self {
+        match (lba48, writes) {
+            (true, true) => Self::WriteDmaExt,
+            (true, false) => Self::ReadDmaExt,
+            (false, true) => Self::WriteDma,
+            (false, false) => Self::ReadDma,
+        }
+    }
+
     /// The read command for long addresses or short, blocks of sectors or single ones.
     pub(super) fn read(lba48: bool, blocks: bool) -> Self {
         match (lba48, blocks) {

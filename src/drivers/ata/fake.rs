@@ -1,6 +1,6 @@
 //! An ATA channel with one disk at the master's place, for tests: it executes commands and can be told to misbehave.
 
-use super::registers::{Drive, Register, Registers};
+use super::registers::{Drive, Engine, EngineStatus, Register, Registers};
 use crate::drivers::disk::SECTOR_BYTES;
 use std::vec::Vec;
 
@@ -25,7 +25,21 @@ pub(super) enum Fault {
     BadFlush,
     /// Ends a transfer before this sector without an error.
     EndsBefore(u64),
+    /// DMA never ends, until a reset.
+    DmaHangs,
+    /// The controller does not reach the memory.
+    DmaFails,
+    /// The disk moves less than it was asked for.
+    DmaShort,
+    /// DMA never ends, and does not stop.
+    DmaNeverStops,
 }
+
+/// What the controller calls the shared memory.
+const SHARED_ADDRESS: u32 = 0x0123_f000;
+const ENGINE_ACTIVE: u8 = 1;
+const ENGINE_ERROR: u8 = 2;
+const ENGINE_INTERRUPT: u8 = 4;
 
 #[derive(Debug)]
 pub(super) struct FakeChannel {
@@ -42,6 +56,14 @@ pub(super) struct FakeChannel {
     pub flushes: usize,
     /// Aborts SET MULTIPLE MODE.
     pub refuses_blocks: bool,
+    /// The memory shared with the channel's engine; none without one.
+    pub shared: Option<Vec<u8>>,
+    pub is_cut_off: bool,
+    control: u8,
+    engine_command: u8,
+    engine_status: u8,
+    table: u32,
+    by_dma: bool,
     now_ms: u64,
     status: u8,
     error: u8,
@@ -69,6 +91,13 @@ impl FakeChannel {
             transfers: Vec::new(),
             flushes: 0,
             refuses_blocks: false,
+            shared: None,
+            is_cut_off: false,
+            control: 0,
+            engine_command: 0,
+            engine_status: 0,
+            table: 0,
+            by_dma: false,
             now_ms: 0,
             status: READY,
             error: 0,
@@ -81,6 +110,15 @@ impl FakeChannel {
             block: 0,
             identifying: false,
         }
+    }
+
+    /// Gives the channel an engine, and the disk a mode for it.
+    pub(super) fn with_dma(mut self) -> Self {
+        self.shared = Some(std::vec![0; super::dma::SHARED_BYTES]);
+        self.set_word(49, 1 << 9 | 1 << 8);
+        self.set_word(53, 1 << 2);
+        self.set_word(88, 1 << 13);
+        self
     }
 
     pub(super) fn set_word(&mut self, word: usize, value: u16) {
@@ -112,7 +150,9 @@ impl FakeChannel {
                 self.identifying = true;
                 self.status |= DATA_REQUEST;
             }
-            0x20 | 0x24 | 0x30 | 0x34 | 0x29 | 0x39 | 0xc4 | 0xc5 => self.start_transfer(command),
+            0x20 | 0x24 | 0x30 | 0x34 | 0x29 | 0x39 | 0xc4 | 0xc5 | 0x25 | 0x35 | 0xc8 | 0xca => {
+                self.start_transfer(command);
+            }
             0xc6 if self.refuses_blocks => self.fail(ABORTED),
             0xc6 => self.block = u64::from(self.address[0][0]),
             0xe7 | 0xea if self.fault == Fault::BadFlush => self.fail(ABORTED),
@@ -124,7 +164,7 @@ impl FakeChannel {
     fn start_transfer(&mut self, command: u8) {
         let [count, low, mid, high] = self.address.map(|[now, _]| u64::from(now));
         let [count_before, top, top_mid, top_high] = self.address.map(|[_, before]| u64::from(before));
-        let extended = matches!(command, 0x24 | 0x34 | 0x29 | 0x39);
+        let extended = matches!(command, 0x24 | 0x34 | 0x29 | 0x39 | 0x25 | 0x35);
         let (lba, count, limit) = if extended {
             let lba = low | mid << 8 | high << 16 | top << 24 | top_mid << 32 | top_high << 40;
             (lba, count | count_before << 8, 65536)
@@ -134,8 +174,13 @@ impl FakeChannel {
         assert!(self.device & 0x40 != 0, "not in LBA mode");
         (self.next, self.left) = (lba, if count == 0 { limit } else { count });
         self.transfers.push((command, lba, self.left));
-        self.writing = matches!(command, 0x30 | 0x34 | 0x39 | 0xc5);
+        self.writing = matches!(command, 0x30 | 0x34 | 0x39 | 0xc5 | 0x35 | 0xca);
         self.blocks = matches!(command, 0x29 | 0x39 | 0xc4 | 0xc5);
+        self.by_dma = matches!(command, 0x25 | 0x35 | 0xc8 | 0xca);
+        if self.by_dma {
+            self.status = READY | DATA_REQUEST;
+            return;
+        }
         if self.blocks && self.block == 0 {
             return self.fail(ABORTED);
         }
@@ -179,8 +224,12 @@ impl FakeChannel {
     }
 
     fn control(&mut self, value: u8) {
+        self.control = value;
         if value & 0x04 == 0 {
             return;
+        }
+        if self.fault == Fault::DmaHangs {
+            self.left = 0;
         }
         self.block = 0;
         if self.fault == Fault::HangsUntilReset {
@@ -257,6 +306,103 @@ impl Registers for FakeChannel {
     fn now_ms(&mut self) -> u64 {
         self.now_ms += 1;
         self.now_ms
+    }
+
+    fn engine(&mut self) -> Option<&mut dyn Engine> {
+        self.shared.is_some().then_some(self as &mut dyn Engine)
+    }
+}
+
+impl FakeChannel {
+    /// Moves what the command is about between the medium and the memory that the table names.
+    fn move_data(&mut self) {
+        assert!(std::mem::take(&mut self.by_dma), "no command that wants it");
+        assert_eq!(self.engine_command & 0x08 == 0, self.writing, "the wrong way");
+        self.engine_status |= ENGINE_ACTIVE;
+        match self.fault {
+            Fault::DmaHangs | Fault::DmaNeverStops => return,
+            Fault::DmaFails => {
+                self.engine_status |= ENGINE_ERROR;
+                return;
+            }
+            _ => {}
+        }
+        let (first, sectors) = (self.next, self.left);
+        if (first..first + sectors).any(|sector| self.fault == Fault::BadSector(sector)) {
+            self.fail(UNCORRECTABLE);
+            return self.interrupt();
+        }
+        let shared = self.shared.as_mut().expect("an engine has memory");
+        let mut medium = &mut self.medium[first as usize * SECTOR_BYTES..][..sectors as usize * SECTOR_BYTES];
+        let mut entry = (self.table - SHARED_ADDRESS) as usize;
+        loop {
+            let number = |at: usize| u32::from_le_bytes(shared[at..][..4].try_into().expect("four bytes"));
+            let (address, flags) = (number(entry) - SHARED_ADDRESS, number(entry + 4));
+            let bytes = if flags & 0xffff == 0 { 0x1_0000 } else { flags as usize & 0xffff };
+            let (now, later) = medium.split_at_mut(bytes);
+            let memory = &mut shared[address as usize..][..bytes];
+            if self.writing {
+                now.copy_from_slice(memory)
+            } else {
+                memory.copy_from_slice(now)
+            }
+            (medium, entry) = (later, entry + 8);
+            if flags >> 31 == 1 {
+                break;
+            }
+        }
+        assert!(medium.is_empty(), "the table is too short");
+        self.status = READY;
+        if self.fault != Fault::DmaShort {
+            self.engine_status &= !ENGINE_ACTIVE;
+        }
+        self.interrupt();
+    }
+
+    fn interrupt(&mut self) {
+        if self.control & 0x02 == 0 {
+            self.engine_status |= ENGINE_INTERRUPT;
+        }
+    }
+}
+
+impl Engine for FakeChannel {
+    fn set_command(&mut self, value: u8) {
+        let starts = value & !self.engine_command & 1 != 0;
+        self.engine_command = value;
+        if starts {
+            self.move_data();
+        } else if value & 1 == 0 && self.fault != Fault::DmaNeverStops {
+            self.engine_status &= !ENGINE_ACTIVE;
+        }
+    }
+
+    fn status(&mut self) -> EngineStatus {
+        EngineStatus(self.engine_status)
+    }
+
+    fn clear_status(&mut self) {
+        self.engine_status &= ENGINE_ACTIVE;
+    }
+
+    fn set_table(&mut self, address: u32) {
+        self.table = address;
+    }
+
+    fn shared_address(&self) -> u32 {
+        SHARED_ADDRESS
+    }
+
+    fn load(&mut self, at: usize, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.shared.as_ref().expect("an engine has memory")[at..][..bytes.len()]);
+    }
+
+    fn store(&mut self, at: usize, bytes: &[u8]) {
+        self.shared.as_mut().expect("an engine has memory")[at..][..bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn cut_off(&mut self) {
+        self.is_cut_off = true;
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Identity {
     pub flush_ext: bool,
     /// Sectors that it can move at once, without asking for each; 1 if it cannot.
     pub max_block_sectors: u8,
+    /// Moves data by DMA, in a mode that the firmware has selected.
+    pub has_dma: bool,
 }
 
 /// Why a disk that describes itself cannot be used.
@@ -54,6 +56,12 @@ impl fmt::Display for Unusable {
 impl core::error::Error for Unusable {}
 
 impl Identity {
+    /// Whether both describe the same disk, which may have lost its modes by a reset.
+    pub fn is_same_disk(&self, other: &Self) -> bool {
+        let known = |disk: &Self| (disk.sectors, disk.block_sectors, disk.lba48);
+        self.model == other.model && self.serial == other.serial && known(self) == known(other)
+    }
+
     /// Parses the answer; refuses disks that the driver cannot use.
     pub fn parse(bytes: &[u8; SECTOR_BYTES]) -> Result<Self, Unusable> {
         let words = Words(bytes);
@@ -79,7 +87,8 @@ impl Identity {
         let [max_block_sectors, _] = words.at(47).to_le_bytes();
         let max_block_sectors = max_block_sectors.max(1);
         let (model, serial) = (words.text(27, 20), words.text(10, 10));
-        Ok(Self { model, serial, sectors, block_sectors, lba48, flush_ext, max_block_sectors })
+        let has_dma = words.has_dma();
+        Ok(Self { model, serial, sectors, block_sectors, lba48, flush_ext, max_block_sectors, has_dma })
     }
 }
 
@@ -99,6 +108,13 @@ impl Words<'_> {
     /// A number in consecutive words, least significant first.
     fn number(&self, first: usize, words: usize) -> u64 {
         (first..first + words).rev().fold(0, |number, word| number << 16 | u64::from(self.at(word)))
+    }
+
+    /// Of the multiword and the ultra modes, the upper byte says which is selected.
+    fn has_dma(&self) -> bool {
+        let multiword = self.at(63) >> 8 & 0x7;
+        let ultra = if self.at(53) & 1 << 2 != 0 { self.at(88) >> 8 & 0x7f } else { 0 };
+        self.at(49) & 1 << 8 != 0 && (multiword | ultra) != 0
     }
 
     fn block_bytes(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! The command protocols: select, wait, give the command, move the sectors block by block.
+//! The command protocols of programmed I/O: select, wait, give the command, move the sectors block by block.
 //!
 //! Source: ATA/ATAPI-7 volume 2, sections 11.1 (reset), 11.4 (non-data), 11.5 and 11.6 (PIO data in and out).
 
@@ -12,7 +12,7 @@ use crate::drivers::disk::{Failure, SECTOR_BYTES};
 use crate::drivers::{self, MAX_POLLS, poll};
 
 /// Longer than a disk takes to spin up, and than a full cache takes to flush.
-const TIMEOUT_MS: u64 = 15_000;
+pub(super) const TIMEOUT_MS: u64 = 15_000;
 /// An idle disk answers IDENTIFY within milliseconds; firmware has waited for its spin-up.
 const IDENTIFY_TIMEOUT_MS: u64 = 2_000;
 
@@ -26,14 +26,13 @@ const DEVICE_OBSOLETE: u8 = 1 << 7 | 1 << 5;
 const DEVICE_SLAVE: u8 = 1 << 4;
 
 /// Device control: no interrupts, this driver polls.
-const CONTROL_NO_INTERRUPTS: u8 = 1 << 1;
+pub(super) const CONTROL_NO_INTERRUPTS: u8 = 1 << 1;
 const CONTROL_RESET: u8 = 1 << 2;
 
 /// (LBA mid, LBA high) of devices that refuse IDENTIFY because they take packets: parallel and serial ATA.
 const PACKET_SIGNATURES: [(u8, u8); 2] = [(0x14, 0xeb), (0x69, 0x96)];
 
 /// What answered an IDENTIFY.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Nothing,
     PacketDevice,
@@ -47,7 +46,7 @@ pub(super) struct Transfer {
     pub drive: Drive,
     pub lba: u64,
     pub sectors: usize,
-    /// Sectors that the device moves at once, the last block excepted.
+    /// Sectors that the device moves at once, the last block excepted; for programmed I/O only.
     pub block_sectors: usize,
     pub lba48: bool,
 }
@@ -174,7 +173,7 @@ pub(super) fn reset(registers: &mut impl Registers, drive: Drive) -> bool {
 }
 
 /// Gives a command with its address and count; the high halves go first through the same registers.
-fn start(registers: &mut impl Registers, transfer: Transfer) -> Result<(), Failure> {
+pub(super) fn start(registers: &mut impl Registers, transfer: Transfer) -> Result<(), Failure> {
     let Transfer { command, drive, lba, sectors, lba48, .. } = transfer;
     let address = lba.to_le_bytes();
     let [count, count_high, ..] = sectors.to_le_bytes(); // With 28-bit addresses, 0 stands for 256.
@@ -238,7 +237,7 @@ fn expect_data(registers: &mut impl Registers, status: Status, lba: Option<u64>)
     Err(Failure::Reported(format!("the disk ended the command early{}: status {status:?}", at(lba))))
 }
 
-fn expect_success(registers: &mut impl Registers, status: Status, lba: Option<u64>) -> Result<(), Failure> {
+pub(super) fn expect_success(registers: &mut impl Registers, status: Status, lba: Option<u64>) -> Result<(), Failure> {
     if !status.is_failure() {
         return Ok(());
     }

@@ -47,6 +47,65 @@ pub trait Registers {
 
     /// Milliseconds from any fixed start.
     fn now_ms(&mut self) -> u64;
+
+    /// What moves the channel's data to memory and back; none where the CPU has to.
+    fn engine(&mut self) -> Option<&mut dyn Engine>;
+}
+
+/// The part of a controller that reaches memory for a channel. Source: Programming Interface for Bus Master IDE Controller 1.0.
+pub trait Engine {
+    fn set_command(&mut self, value: u8);
+
+    fn status(&mut self) -> EngineStatus;
+
+    /// Forgets an earlier failure and interrupt.
+    fn clear_status(&mut self);
+
+    /// Says where the table of the memory's regions is.
+    fn set_table(&mut self, address: u32);
+
+    /// What the controller calls the first byte of the shared memory: a multiple of 4096, the end below 4 GiB.
+    fn shared_address(&self) -> u32;
+
+    /// Copies what is at `at` in the shared memory.
+    fn load(&mut self, at: usize, bytes: &mut [u8]);
+
+    /// Puts `bytes` at `at` in the shared memory.
+    fn store(&mut self, at: usize, bytes: &[u8]);
+
+    /// Keeps the controller from reaching memory from now on.
+    fn cut_off(&mut self);
+}
+
+/// The status register of an [`Engine`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct EngineStatus(pub u8);
+
+impl EngineStatus {
+    const ACTIVE: u8 = 1 << 0;
+    const ERROR: u8 = 1 << 1;
+    const INTERRUPT: u8 = 1 << 2;
+    /// What is cleared by writing ones.
+    pub const EVENTS: u8 = Self::ERROR | Self::INTERRUPT;
+
+    pub fn is_active(self) -> bool {
+        self.0 & Self::ACTIVE != 0
+    }
+
+    pub fn is_failure(self) -> bool {
+        self.0 & Self::ERROR != 0
+    }
+
+    pub fn has_interrupted(self) -> bool {
+        self.0 & Self::INTERRUPT != 0
+    }
+}
+
+impl fmt::Debug for EngineStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [(Self::ACTIVE, "active"), (Self::ERROR, "error"), (Self::INTERRUPT, "interrupt")];
+        write_flags(f, self.0, &names)
+    }
 }
 
 /// The status register.

@@ -191,8 +191,109 @@ fn unusable_disks_are_refused() {
     assert_eq!(refusal.to_string(), Unusable::NoSectors.to_string());
 }
 
+fn dma_disk(sectors: u64) -> AtaDisk<FakeChannel> {
+    disk_of(FakeChannel::new(sectors).with_dma())
+}
+
 #[test]
-fn native_mode_channels_join_the_fixed_ones() {
+fn disk_and_channel_with_dma_use_it() {
+    let mut disk = dma_disk(2000);
+    let data = pattern(256);
+    disk.write(1234, &data).expect("the fake is sound");
+    disk.flush().expect("the fake is sound");
+    let mut back = vec![0; data.len()];
+    disk.read(1234, &mut back).expect("the fake is sound");
+    assert!(back == data);
+    assert_eq!(disk.registers.transfers, [(0x35, 1234, 256), (0x25, 1234, 256)]);
+}
+
+#[test]
+fn old_disks_get_28_bit_commands_by_dma() {
+    let mut channel = FakeChannel::new(700).with_dma();
+    channel.set_word(83, 0);
+    let mut disk = disk_of(channel);
+    disk.write(300, &pattern(256)).expect("the fake is sound");
+    disk.read(301, &mut vec![0; SECTOR_BYTES]).expect("the fake is sound");
+    assert_eq!(disk.registers.transfers, [(0xca, 300, 256), (0xc8, 301, 1)]);
+}
+
+#[test]
+fn disk_without_a_selected_mode_or_channel_without_an_engine_gets_no_dma() {
+    let mut no_mode = FakeChannel::new(100).with_dma();
+    no_mode.set_word(88, 0x3f);
+    let mut no_word = FakeChannel::new(100).with_dma();
+    no_word.set_word(53, 0);
+    let mut no_support = FakeChannel::new(100).with_dma();
+    no_support.set_word(49, 1 << 9);
+    let mut no_engine = FakeChannel::new(100).with_dma();
+    no_engine.shared = None;
+    for channel in [no_mode, no_word, no_support, no_engine] {
+        let mut disk = disk_of(channel);
+        disk.read(5, &mut vec![0; SECTOR_BYTES]).expect("the fake is sound");
+        assert_eq!(disk.registers.transfers, [(0x24, 5, 1)]);
+    }
+    let mut multiword = FakeChannel::new(100).with_dma();
+    multiword.set_word(88, 0);
+    multiword.set_word(63, 0x0407);
+    let mut disk = disk_of(multiword);
+    disk.read(5, &mut vec![0; SECTOR_BYTES]).expect("the fake is sound");
+    assert_eq!(disk.registers.transfers, [(0x25, 5, 1)]);
+}
+
+#[test]
+fn dma_that_fails_where_words_work_is_not_tried_again() {
+    let reports = [
+        (Fault::DmaHangs, "no answer within 15000 ms: status 0x48 DRDY, DRQ, DMA 0x01 active"),
+        (Fault::DmaFails, "the data was not moved: status 0x48 DRDY, DRQ, DMA 0x03 active, error"),
+        (Fault::DmaShort, "the data was not moved: status 0x40 DRDY, DMA 0x05 active, interrupt"),
+    ];
+    for (fault, report) in reports {
+        let mut disk = dma_disk(100);
+        disk.registers.fault = fault;
+        let failure = disk.write(7, &pattern(3)).expect_err("it fails by DMA");
+        assert_eq!(failure.to_string(), report);
+        assert!(!disk.registers.is_cut_off && disk.reset());
+        disk.write(7, &pattern(3)).expect("it works word by word");
+        disk.read(7, &mut pattern(3)).expect("it works word by word");
+        assert_eq!(disk.registers.transfers, [(0x35, 7, 3), (0x34, 7, 3), (0x24, 7, 3)]);
+        assert!(disk.registers.medium[7 * SECTOR_BYTES..][..3 * SECTOR_BYTES] == pattern(3));
+    }
+}
+
+#[test]
+fn bad_sector_is_not_the_fault_of_dma() {
+    let mut disk = dma_disk(100);
+    disk.registers.fault = Fault::BadSector(42);
+    let failure = disk.read(40, &mut pattern(10)).expect_err("the sector is bad");
+    assert_eq!(failure.to_string(), "status 0x41 DRDY, ERR, error 0x40 uncorrectable data");
+    assert!(disk.reset());
+    let failure = disk.read(40, &mut pattern(10)).expect_err("the sector is bad");
+    assert_eq!(failure.to_string(), "status 0x41 DRDY, ERR, error 0x40 uncorrectable data at sector 42");
+    assert!(disk.reset());
+    disk.read(50, &mut pattern(10)).expect("these sectors are good");
+    assert_eq!(disk.registers.transfers.last(), Some(&(0x25, 50, 10)));
+}
+
+#[test]
+fn engine_that_does_not_stop_reaches_memory_no_more() {
+    let mut disk = dma_disk(100);
+    disk.registers.fault = Fault::DmaNeverStops;
+    assert!(disk.read(7, &mut pattern(3)).is_err());
+    assert!(disk.registers.is_cut_off && disk.reset());
+    disk.read(7, &mut pattern(3)).expect("it works word by word");
+}
+
+#[test]
+fn mode_that_is_lost_by_a_reset_is_not_used() {
+    let mut disk = dma_disk(100);
+    disk.registers.set_word(88, 0x3f);
+    assert!(disk.reset());
+    disk.read(7, &mut pattern(3)).expect("it works word by word");
+    assert_eq!(disk.registers.transfers, [(0x24, 7, 3)]);
+}
+
+#[test]
+fn channels_are_the_fixed_ones_and_those_of_controllers_in_native_mode() {
     let io = |port| Some(Bar::Io { port });
     let mut controller = Device {
         address: pci_types::PciAddress::new(0, 1, 2, 3),
@@ -200,16 +301,24 @@ fn native_mode_channels_join_the_fixed_ones() {
         device: 0x7010,
         class: 0x01,
         subclass: 0x01,
-        interface: 0x80,
-        bars: [io(0xc000), io(0xc010), io(0xc020), io(0xc030), None, None],
+        interface: 0x00,
+        bars: [io(0xc000), io(0xc010), io(0xc020), io(0xc030), io(0xc040), None],
     };
-    assert_eq!(channels(core::slice::from_ref(&controller)), ChannelAddress::LEGACY);
+    let [first, second] = ChannelAddress::LEGACY;
+    let channels_of = |controller: &Device| channels(core::slice::from_ref(controller));
+    let plain = |address| Channel { address, engine: None };
+    let driven = |address, port| Channel { address, engine: Some(EngineAddress { device: 0, port }) };
+    assert_eq!(channels_of(&controller), [plain(first), plain(second)]);
+    controller.interface = 0x80;
+    assert_eq!(channels_of(&controller), [driven(first, 0xc040), driven(second, 0xc048)]);
     controller.interface = 0x85;
-    let found = channels(core::slice::from_ref(&controller));
-    assert_eq!(
-        found[2..],
-        [ChannelAddress { command: 0xc000, control: 0xc012 }, ChannelAddress { command: 0xc020, control: 0xc032 },]
-    );
+    let third = ChannelAddress { command: 0xc000, control: 0xc012 };
+    let fourth = ChannelAddress { command: 0xc020, control: 0xc032 };
+    let expected = [plain(first), plain(second), driven(third, 0xc040), driven(fourth, 0xc048)];
+    assert_eq!(channels_of(&controller), expected);
+    controller.bars[4] = io(0xfff8);
     controller.bars[1] = io(0xffff);
-    assert_eq!(channels(core::slice::from_ref(&controller)).len(), 3);
+    assert_eq!(channels_of(&controller), [plain(first), plain(second), plain(fourth)]);
+    controller.bars[4] = Some(Bar::Memory { address: 0xc040, size_bytes: 16, prefetchable: false });
+    assert_eq!(channels_of(&controller), [plain(first), plain(second), plain(fourth)]);
 }
