@@ -9,6 +9,7 @@ use crate::loops::{self, Function, MEMCHR, MEMSET, STRCHR, STRCMP, STRSTR};
 use crate::table::{PAGES, ROW_BYTES, Row};
 use anyhow::{Context, Result, bail, ensure};
 use bareflow::host::disk::FileDisk;
+use bareflow::host::qemu::disk::{Controller, Disk};
 use bareflow::host::qemu::iso::{self, Module};
 use bareflow::host::qemu::{Machine, Outcome};
 use bareflow::store::Store;
@@ -79,7 +80,7 @@ fn machine(folder: &Path, program: &Path) -> Result<Machine> {
     let image = folder.join("instructions.iso");
     let modules = [Module { path: program.into(), words: vec![b"instructions.wasm".to_vec()] }];
     iso::make(&root.join("grub/make-iso.sh"), &image, &kernel, "promote=boots", &modules)?;
-    Ok(Machine { icount: true, store: Some(fresh_store(folder)?), ..Machine::new(image) })
+    Ok(Machine { icount: true, disks: vec![Disk::new(Controller::Ide, fresh_store(folder)?)], ..Machine::new(image) })
 }
 
 fn fresh_store(folder: &Path) -> Result<PathBuf> {

@@ -4,6 +4,7 @@
 
 #![allow(dead_code)] // Each file of tests uses its own part.
 
+use bareflow::host::qemu::disk::{Chipset, Controller, Disk};
 use bareflow::host::qemu::iso::{self, Module};
 use bareflow::host::qemu::{Ending, Machine, Outcome, Running};
 use bareflow::profile::BootRow;
@@ -96,8 +97,25 @@ impl Guest {
         self
     }
 
-    pub fn store(mut self, image: &Path) -> Self {
-        self.machine.store = Some(image.into());
+    /// The store in `image`, on an IDE disk.
+    pub fn store(self, image: &Path) -> Self {
+        self.disk(Disk::new(Controller::Ide, image))
+    }
+
+    /// One more disk.
+    pub fn disk(mut self, disk: Disk) -> Self {
+        self.machine.disks.push(disk);
+        self
+    }
+
+    pub fn chipset(mut self, chipset: Chipset) -> Self {
+        self.machine.chipset = chipset;
+        self
+    }
+
+    /// Boots by UEFI firmware if `uefi`, else by a BIOS, which is much faster.
+    pub fn uefi(mut self, uefi: bool) -> Self {
+        self.machine.uefi = uefi;
         self
     }
 

@@ -96,7 +96,7 @@ pub fn run(mut args: Args) -> Result<Status> {
     let program = args.program.take().unwrap_or_else(|| sample_program(&mut args));
     let (store, _lock) = fresh_store(&out.join("store.img"))?;
     let mut machine = args.pc.machine(&out.join("boots.iso"), &args.words.join(" "), &program, &args.args)?;
-    machine.store = Some(store);
+    machine.disks.push(args.pc.disk(&store));
 
     let mut bench = Bench { boots: Vec::new(), output: None };
     for boot in 1..=args.boots {
@@ -158,7 +158,7 @@ impl Bench {
             bail!("the program ended with exit code {}\n{}", row.exit_code, said());
         }
         if row.boot != boot {
-            let store = machine.store.as_deref().unwrap_or(Path::new("no store")).display();
+            let store = machine.disks.first().map_or(Path::new("no store"), |disk| &disk.image).display();
             bail!("boot {boot} calls itself boot {}: {store} did not keep what was learnt\n{}", row.boot, said());
         }
         let output = outcome.serial.program_output();

@@ -37,7 +37,7 @@ pub fn run(args: Args) -> Result<Status> {
     let _lock = args.store.as_deref().map(lock_store).transpose()?;
     let folder = PrivateFolder::new().context("cannot make a temporary folder")?;
     let mut machine = args.pc.machine(&folder.path().join("bareflow.iso"), &args.words, program, program_args)?;
-    machine.store = args.store;
+    machine.disks = args.store.iter().map(|image| args.pc.disk(image)).collect();
     let (accelerator, complaint) = machine.requested_accelerator();
     if let Some(complaint) = complaint {
         complain(format_args!("{complaint}"));
@@ -56,9 +56,13 @@ pub fn lock_store(path: &Path) -> Result<File> {
 
 fn announce(program: &Path, machine: &Machine) -> io::Result<()> {
     let clock = if machine.icount { "a tick is an instruction" } else { "ticks follow real time" };
-    let store = machine.store.as_ref().map_or("no store".to_owned(), |path| format!("store {}", path.display()));
-    let (program, memory, cpu) = (program.display(), machine.memory_mib, &machine.cpu);
-    writeln!(io::stdout(), "booting {program}: {memory} MiB, CPU {cpu}, {store}, {clock}")
+    let store = machine
+        .disks
+        .first()
+        .map_or("no store".to_owned(), |disk| format!("store {} on {}", disk.image.display(), disk.controller.name()));
+    let (program, chipset, memory, cpu) = (program.display(), machine.chipset.name(), machine.memory_mib, &machine.cpu);
+    let firmware = if machine.uefi { "UEFI" } else { "BIOS" };
+    writeln!(io::stdout(), "booting {program}: {chipset}, {firmware}, {memory} MiB, CPU {cpu}, {store}, {clock}")
 }
 
 /// Shows what the machine says until it ends, or until nobody reads it: then the machine is switched off.
@@ -79,7 +83,7 @@ fn conclude(machine: &Machine, outcome: &Outcome) -> Result<Status> {
     let row = match outcome.serial.boot_row() {
         Ok(row) => row,
         Err(_) if outcome.messages.contains("Failed to get \"write\" lock") => {
-            let store = machine.store.as_deref().unwrap_or(Path::new("a disk")).display();
+            let store = machine.disks.first().map_or(Path::new("a disk"), |disk| &disk.image).display();
             bail!("another machine is using {store}: wait until it has ended, or use a store of its own for each")
         }
         Err(error) if outcome.serial.kernel_text().is_empty() => {

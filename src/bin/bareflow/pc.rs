@@ -1,8 +1,10 @@
 //! The options that describe the machine to boot: common to `boot` and `bench-boots`.
 
 use anyhow::{Context, Result, bail};
+use bareflow::host::qemu::disk::{Chipset, Controller, Disk};
 use bareflow::host::qemu::iso::{self, Module};
 use bareflow::host::qemu::{Accelerator, Machine};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::env;
 use std::ffi::OsString;
 use std::iter;
@@ -24,6 +26,15 @@ pub struct PcArgs {
     /// CPU model: max has all that QEMU can do, qemu64 little more than SSE2
     #[arg(long, default_value = "max")]
     cpu: String,
+    /// The machine: pc has an IDE controller of its own, q35 an AHCI controller
+    #[arg(long, default_value = "pc", value_name = "NAME", value_parser = chipset())]
+    machine: Chipset,
+    /// What the store's disk is attached to
+    #[arg(long, default_value = "ide", value_name = "CONTROLLER", value_parser = controller())]
+    disk: Controller,
+    /// Boots by UEFI firmware instead of a BIOS
+    #[arg(long)]
+    uefi: bool,
     /// Kills the machine after this time
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
@@ -48,6 +59,8 @@ impl PcArgs {
         let kernel = self.kernel()?;
         iso::make(&checkout().join("grub/make-iso.sh"), out, &kernel, words, &modules)?;
         Ok(Machine {
+            chipset: self.machine,
+            uefi: self.uefi,
             memory_mib: self.memory,
             cpu: self.cpu.clone(),
             icount: true,
@@ -55,6 +68,11 @@ impl PcArgs {
             extra: self.extra.clone(),
             ..Machine::new(out)
         })
+    }
+
+    /// The disk with the store in `image`.
+    pub fn disk(&self, image: &Path) -> Disk {
+        Disk::new(self.disk, image)
     }
 
     fn kernel(&self) -> Result<PathBuf> {
@@ -67,6 +85,23 @@ impl PcArgs {
         }
         Ok(path)
     }
+}
+
+fn chipset() -> impl TypedValueParser<Value = Chipset> {
+    one_of(Chipset::ALL, Chipset::name)
+}
+
+fn controller() -> impl TypedValueParser<Value = Controller> {
+    one_of(Controller::ALL, Controller::name)
+}
+
+/// Takes the name of one of `all`.
+fn one_of<const COUNT: usize, T: Copy + Send + Sync + 'static>(
+    all: [T; COUNT],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let named = move |word: String| all.into_iter().find(|&one| name(one) == word).context("no such name");
+    PossibleValuesParser::new(all.map(name)).try_map(named)
 }
 
 /// The checkout that this command was built from.

@@ -1,12 +1,15 @@
 //! Boots the kernel in QEMU: what `bareflow boot`, `bareflow bench-boots` and the tests share.
 //!
 //! [`Machine`] describes a machine, [`Running`] is one that was started, [`Outcome`] says how it ended and what it wrote
-//! to its serial port. [`iso`] makes what it boots, [`serial`] reads what it says, [`qmp`] presses its keys.
+//! to its serial port. [`iso`] makes what it boots, [`disk`] attaches its disks, [`serial`] reads what it says, [`qmp`]
+//! presses its keys.
 
+pub mod disk;
 pub mod iso;
 pub mod qmp;
 pub mod serial;
 
+use self::disk::{Chipset, Disk};
 use self::qmp::Qmp;
 use self::serial::Serial;
 use super::folder::PrivateFolder;
@@ -38,12 +41,15 @@ pub enum Accelerator {
     Kvm,
 }
 
-/// A PC to boot: SeaBIOS, VGA, PS/2 keyboard, one serial port, an ISO, and perhaps a disk.
+/// A PC to boot: VGA, PS/2 keyboard, one serial port, an ISO in a CD drive, and perhaps disks.
 #[derive(Clone, Debug)]
 pub struct Machine {
     pub iso: PathBuf,
-    /// Raw image of the first IDE disk, where the kernel looks for its store.
-    pub store: Option<PathBuf>,
+    pub chipset: Chipset,
+    /// Boots by UEFI firmware instead of a BIOS.
+    pub uefi: bool,
+    /// Where the kernel looks for its store.
+    pub disks: Vec<Disk>,
     pub memory_mib: u32,
     /// QEMU's name for the CPU model.
     pub cpu: String,
@@ -59,6 +65,8 @@ pub struct Machine {
 /// Why a machine could not be run.
 #[derive(Debug)]
 pub enum QemuError {
+    /// No package has brought firmware for UEFI.
+    NoFirmware,
     /// There is no place for the control socket.
     Folder(io::Error),
     /// QEMU could not be started at all.
@@ -97,11 +105,13 @@ pub struct Outcome {
 }
 
 impl Machine {
-    /// A machine of 256 MiB with every CPU feature that the translator has, and no disk.
+    /// A `pc` of 256 MiB with a BIOS, every CPU feature that the translator has, and no disk.
     pub fn new(iso: impl Into<PathBuf>) -> Self {
         Machine {
             iso: iso.into(),
-            store: None,
+            chipset: Chipset::Pc,
+            uefi: false,
+            disks: Vec::new(),
             memory_mib: 256,
             cpu: "max".into(),
             icount: false,
@@ -120,7 +130,7 @@ impl Machine {
     pub fn start(&self) -> Result<Running, QemuError> {
         let control = PrivateFolder::new().map_err(QemuError::Folder)?;
         let mut child = Command::new(QEMU)
-            .args(self.arguments(&control.path().join(SOCKET)))
+            .args(self.arguments(&control.path().join(SOCKET))?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -141,7 +151,7 @@ impl Machine {
         })
     }
 
-    /// `Kvm` if the environment says `ACCEL=kvm` and a trial boot of this machine, without its disk, reaches a report.
+    /// `Kvm` if the environment says `ACCEL=kvm` and a trial boot of this machine, without its disks, reaches a report.
     ///
     /// There are hosts whose `/dev/kvm` opens and then fails at the guest's first vector instruction, so that nothing
     /// short of a boot tells. The text says why KVM is not used although it was asked for.
@@ -149,7 +159,7 @@ impl Machine {
         if env::var_os("ACCEL").is_none_or(|name| name != "kvm") {
             return (Accelerator::Tcg, None);
         }
-        let trial = Machine { store: None, icount: false, accelerator: Accelerator::Kvm, ..self.clone() };
+        let trial = Machine { disks: Vec::new(), icount: false, accelerator: Accelerator::Kvm, ..self.clone() };
         let said = trial.start().and_then(|mut running| running.wait_for(serial::REPORT, Duration::from_secs(30)));
         match said {
             Ok(()) => (Accelerator::Kvm, None),
@@ -157,10 +167,21 @@ impl Machine {
         }
     }
 
-    fn arguments(&self, control: &Path) -> Vec<OsString> {
+    fn arguments(&self, control: &Path) -> Result<Vec<OsString>, QemuError> {
         let mut arguments: Vec<OsString> = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
-        add(&["-nodefaults", "-no-reboot", "-display", "none", "-vga", "std", "-serial", "stdio"]);
+        add(&[
+            "-machine",
+            self.chipset.name(),
+            "-nodefaults",
+            "-no-reboot",
+            "-display",
+            "none",
+            "-vga",
+            "std",
+            "-serial",
+            "stdio",
+        ]);
         if self.exit_device {
             add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
         }
@@ -169,18 +190,22 @@ impl Machine {
         if self.icount {
             add(&["-icount", "shift=0,sleep=off"]);
         }
-        add(&["-drive", &drive(&self.iso, "media=cdrom,readonly=on,index=2")]);
-        if let Some(store) = &self.store {
-            add(&["-drive", &drive(store, "index=0")]);
+        if self.uefi {
+            add(&["-bios", firmware().ok_or(QemuError::NoFirmware)?]);
         }
+        let iso = escape_commas(&self.iso);
+        add(&["-drive", &format!("file={iso},format=raw,if=ide,media=cdrom,readonly=on,index=2")]);
+        disk::arguments(self.chipset, &self.disks).iter().for_each(|argument| add(&[argument]));
         add(&["-qmp", &format!("unix:{},server=on,wait=off", escape_commas(control))]);
         arguments.extend(self.extra.iter().map(OsString::from));
-        arguments
+        Ok(arguments)
     }
 }
 
-fn drive(file: &Path, options: &str) -> String {
-    format!("file={},format=raw,if=ide,{options}", escape_commas(file))
+/// UEFI firmware where Debian's and Ubuntu's package `ovmf` has it, and Arch's `edk2-ovmf`.
+fn firmware() -> Option<&'static str> {
+    let places = ["/usr/share/ovmf/OVMF.fd", "/usr/share/edk2/x64/OVMF.4m.fd"];
+    places.into_iter().find(|path| Path::new(path).is_file())
 }
 
 /// QEMU separates options with commas; a doubled one stands for itself.
@@ -361,6 +386,7 @@ impl fmt::Display for Ending {
 impl fmt::Display for QemuError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            QemuError::NoFirmware => write!(f, "there is no firmware for UEFI: install ovmf"),
             QemuError::Folder(error) => write!(f, "cannot make a temporary folder: {error}"),
             QemuError::Start(error) => write!(f, "cannot start {QEMU} ({error}): install qemu-system-x86"),
             QemuError::Unsaid { text, ending, log } => {
