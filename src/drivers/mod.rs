@@ -9,7 +9,7 @@
 //! | tell the time | [`clock`], [`rtc`] | [`clock::Clock`] |
 //! | find devices | [`pci`] | [`pci::Function`] |
 //! | drive those that reach memory by themselves | [`bus_master`] | [`bus_master::BusMaster`] |
-//! | keep data | [`disk`]: [`ahci`], [`ata`] | [`disk::Disk`] |
+//! | keep data | [`disk`]: [`ahci`], [`ata`], [`nvme`] | [`disk::Disk`] |
 //! | switch off | [`power`] | [`power::SoftOff`] |
 //! | be unpredictable | [`entropy`] | [`entropy::fill`] |
 //!
@@ -29,6 +29,7 @@ pub mod disk;
 pub mod entropy;
 pub mod keyboard;
 pub mod local_apic;
+pub mod nvme;
 pub mod pci;
 pub mod pic;
 pub mod power;
