@@ -84,7 +84,8 @@ fn an_unformatted_disk_is_left_alone_and_the_command_that_formats_it_is_named() 
     fs::write(&image, [0x5a; 1 << 20]).expect("the temporary folder can be written");
     let boot = Guest::program("hello", &[]).store(&image).run();
     boot.expect_code(code::SUCCESS).expect("\"store\":\"none\"");
-    boot.expect("bareflow: store: sector 0 of the disk holds no store; run `bareflow store format FILE`; running");
+    boot.expect("bareflow: store: no disk holds a store: ");
+    boot.expect("; run `bareflow store format FILE` to make one of a blank disk");
     assert!(fs::read(&image).is_ok_and(|bytes| bytes == [0x5a; 1 << 20]), "the kernel wrote to the disk");
 }
 

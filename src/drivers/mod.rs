@@ -9,7 +9,7 @@
 //! | tell the time | [`clock`], [`rtc`] | [`clock::Clock`] |
 //! | find devices | [`pci`] | [`pci::Function`] |
 //! | drive those that reach memory by themselves | [`bus_master`] | [`bus_master::BusMaster`] |
-//! | keep data | [`disk`]: [`ahci`], [`ata`], [`nvme`] | [`disk::Disk`] |
+//! | keep data | [`disk`]: [`ahci`], [`ata`], [`nvme`], [`virtio_blk`] | [`disk::Disk`] |
 //! | switch off | [`power`] | [`power::SoftOff`] |
 //! | be unpredictable | [`entropy`] | [`entropy::fill`] |
 //!
@@ -38,6 +38,7 @@ pub mod rtc;
 pub mod serial;
 pub mod tee;
 pub mod timer;
+pub mod virtio_blk;
 
 use crate::arch::interrupts;
 use pic::Irq;

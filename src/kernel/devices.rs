@@ -14,8 +14,7 @@ use crate::drivers::keyboard::Keyboard;
 use crate::drivers::pci::{self, ConfigSpace};
 use crate::drivers::power::{PowerTimer, RootTable, SoftOff};
 use crate::drivers::serial::Serial;
-use crate::drivers::{ahci, ata, nvme};
-use crate::drivers::{entropy, local_apic, pic};
+use crate::drivers::{ahci, ata, entropy, local_apic, nvme, pic, virtio_blk};
 use crate::memory::layout::PHYSICAL_MAP;
 use crate::store::{BlockDevice, BlockError, SECTOR_BYTES};
 use crate::wasi::{self, SEED_BYTES, SeededEntropy};
@@ -70,6 +69,8 @@ fn find_disks(root: Option<RootTable>, clock: &Rc<Clock>, problems: &mut Vec<Str
     found.extend(unsafe { ahci::find(&functions, clock) });
     // SAFETY: as above.
     found.extend(unsafe { nvme::find(&functions, clock) });
+    // SAFETY: as above.
+    found.extend(unsafe { virtio_blk::find(&functions, clock) });
     found.into_iter().filter_map(|result| result.map_err(|problem| problems.push(problem)).ok()).collect()
 }
 

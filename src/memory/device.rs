@@ -1,7 +1,7 @@
 //! What devices have in memory, and what memory they reach by themselves.
 //!
-//! Key types: [`DeviceRegisters`], [`DmaMemory`]. Neither is ever given back: a device may answer, or write, for as long as the
-//! machine is on.
+//! Key types: [`DeviceRegisters`], [`DmaMemory`]. A device may answer, or write, for as long as the machine is on: registers stay
+//! mapped, and memory is given back only after its device has said that it has forgotten it.
 
 use core::fmt;
 use core::ptr::NonNull;
@@ -9,6 +9,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use raw_cpuid::CpuId;
 
+use super::frames::Frame;
 use super::layout::{DEVICES_BASE, DEVICES_BYTES, GIB, PAGE_BYTES};
 use super::{Access, MemoryError, physical_pointer, with_memory};
 
@@ -49,19 +50,32 @@ impl DeviceRegisters {
 
     /// The 32-bit register at `offset`, a multiple of 4; all ones where there is none, as from an absent device.
     pub fn read(&self, offset: usize) -> u32 {
-        let Some(register) = self.register(offset) else { return u32::MAX };
-        // SAFETY: the register is mapped and aligned; a device's registers may be read at any time.
-        let value = unsafe { register.read_volatile() };
-        compiler_fence(Ordering::SeqCst);
-        value
+        self.get(offset).unwrap_or(u32::MAX)
     }
 
     /// Writes the 32-bit register at `offset`, a multiple of 4. What was written to memory before is there before.
     pub fn write(&self, offset: usize, value: u32) {
-        let Some(register) = self.register(offset) else { return };
-        compiler_fence(Ordering::SeqCst);
-        // SAFETY: the register is mapped and aligned; what the value does is the driver's affair.
-        unsafe { register.write_volatile(value) };
+        self.set(offset, value);
+    }
+
+    /// As [`read`](Self::read), a 16-bit register at a multiple of 2.
+    pub fn read_u16(&self, offset: usize) -> u16 {
+        self.get(offset).unwrap_or(u16::MAX)
+    }
+
+    /// As [`write`](Self::write), a 16-bit register at a multiple of 2.
+    pub fn write_u16(&self, offset: usize, value: u16) {
+        self.set(offset, value);
+    }
+
+    /// As [`read`](Self::read), an 8-bit register.
+    pub fn read_u8(&self, offset: usize) -> u8 {
+        self.get(offset).unwrap_or(u8::MAX)
+    }
+
+    /// As [`write`](Self::write), an 8-bit register.
+    pub fn write_u8(&self, offset: usize, value: u8) {
+        self.set(offset, value);
     }
 
     /// Where the first register is mapped, for code that brings its own accesses.
@@ -69,8 +83,25 @@ impl DeviceRegisters {
         self.start
     }
 
-    fn register(&self, offset: usize) -> Option<NonNull<u32>> {
-        let inside = offset.is_multiple_of(4) && offset.checked_add(4).is_some_and(|end| end <= self.bytes);
+    fn get<T>(&self, offset: usize) -> Option<T> {
+        let register = self.register::<T>(offset)?;
+        // SAFETY: the register is mapped and aligned, and any bits are a `u8`, `u16` or `u32`; a device's registers may be read
+        // at any time.
+        let value = unsafe { register.read_volatile() };
+        compiler_fence(Ordering::SeqCst);
+        Some(value)
+    }
+
+    fn set<T>(&self, offset: usize, value: T) {
+        let Some(register) = self.register::<T>(offset) else { return };
+        compiler_fence(Ordering::SeqCst);
+        // SAFETY: the register is mapped and aligned; what the value does is the driver's affair.
+        unsafe { register.write_volatile(value) };
+    }
+
+    fn register<T>(&self, offset: usize) -> Option<NonNull<T>> {
+        let size = size_of::<T>();
+        let inside = offset.is_multiple_of(size) && offset.checked_add(size).is_some_and(|end| end <= self.bytes);
         // SAFETY: the offset is inside of what is mapped.
         inside.then(|| unsafe { self.start.add(offset) }.cast())
     }
@@ -93,6 +124,20 @@ impl DmaMemory {
         // SAFETY: the frames were just allocated, and no device knows of them yet.
         unsafe { memory.pointer().write_bytes(0, bytes) };
         Ok(memory)
+    }
+
+    /// Gives memory back that [`allocate`](Self::allocate) returned.
+    ///
+    /// # Safety
+    /// `address` and `bytes` are its, nothing uses it any more, and its device has been reset since.
+    pub unsafe fn give_back(address: u64, bytes: usize) {
+        let end = address + (bytes as u64).next_multiple_of(PAGE_BYTES);
+        let _ = with_memory(|memory| {
+            (address..end)
+                .step_by(PAGE_BYTES as usize)
+                .for_each(|frame| memory.frames.free(Frame::from_address(frame)));
+            Ok(())
+        });
     }
 
     /// Physical address, which is what a device calls it.

@@ -154,8 +154,7 @@ impl Frames {
         Ok(LargeFrame(address))
     }
 
-    /// The address of `count` small frames, one after the other, that are never given back. At most as many as a large frame
-    /// has, less one.
+    /// The address of `count` small frames, one after the other. At most as many as a large frame has, less one.
     pub fn allocate_contiguous(&mut self, count: u64) -> Result<u64, MemoryError> {
         if count >= FRAMES_PER_CHUNK {
             return Err(MemoryError::OutOfFrames);

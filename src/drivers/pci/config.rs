@@ -10,7 +10,7 @@ use pci_types::{CommandRegister, ConfigRegionAccess, PciAddress, PciHeader};
 use x86_64::instructions::interrupts::without_interrupts;
 use x86_64::instructions::port::Port;
 
-use super::{Device, NO_VENDOR};
+use super::{Device, NO_VENDOR, capabilities};
 use crate::memory::DeviceRegisters;
 
 /// A function's registers, those beyond the first 256 bytes included.
@@ -130,6 +130,17 @@ impl Function {
     /// Keeps the device from reaching memory.
     pub fn cut_off(&self) {
         self.header().update_command(&*self.space, |command| command - CommandRegister::BUS_MASTER_ENABLE);
+    }
+
+    /// The register of its configuration at `offset`, a multiple of 4.
+    pub fn read(&self, offset: u16) -> u32 {
+        // SAFETY: what a function's configuration holds may be read at any time.
+        unsafe { self.space.read(self.device.address, offset) }
+    }
+
+    /// What the function lists beside its registers: each capability's kind, and where it is in the configuration.
+    pub fn capabilities(&self) -> Vec<(u8, u16)> {
+        capabilities(&*self.space, self.device.address)
     }
 
     fn header(&self) -> PciHeader {

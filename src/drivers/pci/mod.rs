@@ -25,6 +25,11 @@ const NO_VENDOR: u16 = 0xffff;
 const CLASS_BRIDGE: u8 = 0x06;
 const FIRST_BAR_OFFSET: u16 = 0x10;
 const BARS: usize = 6;
+/// Where the first capability's place is.
+const CAPABILITIES_OFFSET: u16 = 0x34;
+const FIRST_CAPABILITY_OFFSET: u16 = 0x40;
+/// As many as there is room for.
+const MAX_CAPABILITIES: usize = 48;
 
 /// A region of a device's registers (base address register).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +120,23 @@ fn describe(access: &impl ConfigRegionAccess, address: PciAddress) -> Device {
     let sized = header.header_type(access) == HeaderType::Endpoint && class != CLASS_BRIDGE;
     let bars = if sized { bars(access, header) } else { [None; BARS] };
     Device { address, vendor, device, class, subclass, interface, bars }
+}
+
+/// The kinds of a function's capabilities and where they are; a list that goes in circles ends.
+fn capabilities(access: &impl ConfigRegionAccess, address: PciAddress) -> Vec<(u8, u16)> {
+    // SAFETY: reading the list has no effect.
+    let read = |offset| unsafe { access.read(address, offset) };
+    let mut found = Vec::new();
+    if !PciHeader::new(address).status(access).has_capability_list() {
+        return found;
+    }
+    let mut at = (read(CAPABILITIES_OFFSET) & 0xfc) as u16;
+    while at >= FIRST_CAPABILITY_OFFSET && found.len() < MAX_CAPABILITIES {
+        let head = read(at);
+        found.push((head as u8, at));
+        at = (head >> 8 & 0xfc) as u16;
+    }
+    found
 }
 
 /// The bus behind a bridge; none if this is no bridge or the firmware gave it no bus.

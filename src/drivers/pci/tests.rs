@@ -108,3 +108,18 @@ fn nonsense_in_a_region_register_is_no_region() {
         assert!(matches!(bar, Bar::Io { .. }), "{bar:?}");
     }
 }
+
+#[test]
+fn capabilities_are_listed_until_the_list_ends_or_goes_in_a_circle() {
+    let mut fake = Fake::default();
+    let device = at(0, 4, 0);
+    fake.add(device, 0x1001_1af4, 0x01_00_00, 0x00);
+    fake.set(device, 0x34, 0x98, 0);
+    fake.set(device, 0x98, 0x0001_8411, 0);
+    fake.set(device, 0x84, 0x0410_0009, 0);
+    assert_eq!(capabilities(&fake, device), []);
+    fake.set(device, 0x04, 0x0010_0007, 0);
+    assert_eq!(capabilities(&fake, device), [(0x11, 0x98), (0x09, 0x84)]);
+    fake.set(device, 0x84, 0x0410_9809, 0);
+    assert_eq!(capabilities(&fake, device).len(), MAX_CAPABILITIES);
+}
