@@ -40,8 +40,9 @@ const TIMEOUT_MS: u64 = 15_000;
 /// The longest that a controller is waited for, whatever it asks for.
 const MOST_READY_MS: u64 = 30_000;
 const LEAST_READY_MS: u64 = 500;
-/// Answers come in memory; the register that tells of the controller's end is slow, so it is read once in so many polls.
-const POLLS_PER_STATUS: u32 = 1024;
+/// Most answers come while so many polls look at memory alone. Later ones read the register that tells of the controller's end,
+/// too, which is slow, so that there is time for a slow answer in as many polls as [`wait`] makes.
+const QUICK_POLLS: u32 = 1000;
 
 #[derive(Debug)]
 pub(super) struct Controller<D> {
@@ -247,8 +248,8 @@ fn give<D: BusMaster>(device: &mut D, queue: &mut Queue, command: &Command, id: 
     queue.submit(device, command, id);
     let mut polls = 0u32;
     let waited = wait(device, TIMEOUT_MS, D::now_ms, |device| {
-        polls = polls.wrapping_add(1);
-        queue.has_answer(device) || polls.is_multiple_of(POLLS_PER_STATUS) && Status::read(device).is_hopeless()
+        polls = polls.saturating_add(1);
+        queue.has_answer(device) || polls > QUICK_POLLS && Status::read(device).is_hopeless()
     });
     let Some(answer) = queue.take_answer(device) else {
         let state = Status::read(device).to_string();
