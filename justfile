@@ -1,5 +1,6 @@
 # Run these with ./just RECIPE. Each recipe installs the Debian or Ubuntu packages that it needs and that are missing.
 
+disk_packages := "ovmf e2fsprogs ntfs-3g dosfstools cryptsetup-bin fdisk"
 boot_packages := "qemu-system-x86 grub-pc-bin grub-efi-amd64-bin grub-common xorriso mtools"
 kernel := "target/release/kernel"
 command := "target/release/bareflow"
@@ -43,6 +44,14 @@ fuzz-disks SECONDS='300':
 test-memory: _boot_packages programs _kernel _command
     EVERY_REQUEST=1 cargo test --release --test memory_exhaustion -- --nocapture
     cargo test --release --test small_machines -- --ignored --nocapture
+
+# Boot on disks of all kinds in all machines, beside disks of others, with faults and power failures (an hour); NAME: of a test
+test-disks NAME='': _boot_packages _disk_packages programs _kernel _command
+    cargo test --release --test disks -- --ignored --nocapture --test-threads 1 --skip speed_ {{ NAME }}
+
+# Say what saving and loading cost on every controller
+bench-disks: _boot_packages _kernel _command
+    @cargo test --quiet --release --test disks -- --ignored --nocapture speed_
 
 # Boot N times on one fresh store, counting instructions: boots.csv and boots.svg in target/bench-boots
 bench-boots N *WORDS: _boot_packages programs _kernel _command _text
@@ -113,6 +122,9 @@ _linker:
 
 _boot_packages:
     @grub/packages.sh {{ boot_packages }}
+
+_disk_packages:
+    @grub/packages.sh {{ disk_packages }}
 
 _text:
     @programs/text.sh {{ text }}

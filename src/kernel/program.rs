@@ -127,7 +127,7 @@ fn file_name(module: &Module) -> Result<String, String> {
 }
 
 /// Where on which disk the store of this boot is.
-fn choose_store<'d>(
+pub fn choose_store<'d>(
     disks: &'d mut [Disk],
     wanted: &Wanted,
     say: &dyn Fn(&str),

@@ -7,6 +7,7 @@ mod checks;
 mod devices;
 mod memory;
 mod script;
+mod store;
 
 use super::{System, say};
 use crate::arch::{ExitCode, power_off_after_failure, probe};
@@ -22,7 +23,7 @@ enum Test {
 /// A line for people.
 type Verdict = alloc::string::String;
 
-const TESTS: [(&str, Test); 28] = [
+const TESTS: [(&str, Test); 29] = [
     ("divide", Test::Fatal(|_| probe::divide_by_zero())),
     ("undefined", Test::Fatal(|_| probe::undefined_instruction())),
     ("page-fault", Test::Fatal(|_| _ = probe::read(0x10))),
@@ -50,6 +51,7 @@ const TESTS: [(&str, Test); 28] = [
     ("serial", Test::Verdict(devices::serial)),
     ("timer", Test::Verdict(devices::timer)),
     ("disk", Test::Verdict(devices::disk)),
+    ("store", Test::Verdict(store::throughput)),
     ("power-off", Test::Fatal(devices::power_off)),
 ];
 
