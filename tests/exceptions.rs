@@ -9,6 +9,8 @@ use common::qemu::{Boot, Guest, code};
 const OFFICIAL: [&str; 1] = ["script"];
 /// Self-tests that `tests/devices.rs` runs.
 const DEVICES: [&str; 4] = ["keyboard", "timer", "disk", "power-off"];
+/// The self-test that `tests/disks/speed.rs` runs.
+const DISKS: [&str; 1] = ["store"];
 /// Self-tests that `tests/machines.rs` runs.
 const MACHINES: [&str; 3] = ["modes", "unexpected", "serial"];
 /// Self-tests that provoke a failure; each has a test below.
@@ -56,7 +58,7 @@ fn passes(name: &str) -> Boot {
 fn every_self_test_has_a_test() {
     let boot = self_test("list");
     boot.expect_code(code::SELF_TEST_PASSED);
-    let mut tested = [&FAILURES[..], &VERDICTS, &DEVICES, &MACHINES, &OFFICIAL].concat();
+    let mut tested = [&FAILURES[..], &VERDICTS, &DEVICES, &DISKS, &MACHINES, &OFFICIAL].concat();
     let mut offered = boot.kernel_lines();
     tested.sort_unstable();
     offered.sort_unstable();

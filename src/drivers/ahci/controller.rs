@@ -8,12 +8,13 @@ use alloc::string::ToString;
 use super::command::{HEADER_BYTES, MOVED_AT, REGIONS_AT, Request};
 use super::registers::{
     CAPABILITIES, CAPABILITIES_2, CONTROL, DISK_SIGNATURE, GONE, HAND_OFF, INTERRUPTS, LINK_AWAKE, LINK_RESET, Link,
-    PORTS, PORTS_IMPLEMENTED, PortRegister, PortState, capabilities_2, command, control, hand_off, interrupts,
+    PORTS, PORTS_IMPLEMENTED, PortRegister, PortState, capabilities, capabilities_2, command, control, hand_off,
+    interrupts,
 };
 use crate::drivers::ata::Identity;
 use crate::drivers::bus_master::BusMaster;
 use crate::drivers::disk::{Failure, SECTOR_BYTES};
-use crate::drivers::wait;
+use crate::drivers::{MAX_POLLS, poll, wait};
 
 /// Longer than a disk takes to spin up, and than a full cache takes to flush.
 const COMMAND_TIMEOUT_MS: u64 = 15_000;
@@ -21,8 +22,8 @@ const COMMAND_TIMEOUT_MS: u64 = 15_000;
 const IDENTIFY_TIMEOUT_MS: u64 = 2_000;
 /// A disk that was just given power spins up first.
 const READY_TIMEOUT_MS: u64 = 10_000;
-/// A disk answers a reset of its link within 10 ms.
-const PRESENCE_TIMEOUT_MS: u64 = 50;
+/// A disk answers within 10 ms of getting power.
+const PRESENCE_TIMEOUT_MS: u64 = 20;
 const LINK_TIMEOUT_MS: u64 = 1_000;
 /// The standard's limits for the engines of a port, for a reset of the controller, and for firmware that is busy.
 const STOP_TIMEOUT_MS: u64 = 500;
@@ -67,9 +68,10 @@ impl<B: BusMaster> Controller<B> {
         enable(&mut device)?;
         take_over(&mut device);
         let implemented = device.read(PORTS_IMPLEMENTED);
+        let is_staggered = device.read(CAPABILITIES) & capabilities::STAGGERED_SPIN_UP != 0;
         let attached = core::array::from_fn(|port| match implemented >> port & 1 {
             0 => Attached::No,
-            _ => attached(&mut device, port),
+            _ => attached(&mut device, port, is_staggered),
         });
         device.write(CONTROL, control::AHCI | control::RESET);
         let reset = wait(&mut device, RESET_TIMEOUT_MS, B::now_ms, |device| device.read(CONTROL) & control::RESET == 0);
@@ -207,8 +209,7 @@ impl<B: BusMaster> Controller<B> {
 
     /// Waits until what is attached has said what it is; true if that is a disk.
     fn wait_for_disk(&mut self, port: usize, patience_ms: u64) -> Result<bool, Failure> {
-        let is_present = |controller: &mut Self| matches!(controller.link(port), Link::Present | Link::Up);
-        if wait(self, patience_ms, Self::now_ms, is_present).is_err() {
+        if !self.is_present_within(port, patience_ms) {
             return Ok(false);
         }
         let failed = |controller: &mut Self, waited_ms| {
@@ -225,6 +226,16 @@ impl<B: BusMaster> Controller<B> {
         .map_err(|waited_ms| failed(self, waited_ms))?;
         self.clear(port);
         Ok(self.read(port, PortRegister::Signature) == DISK_SIGNATURE)
+    }
+
+    /// Waits by the clock alone: most ports are empty.
+    fn is_present_within(&mut self, port: usize, limit_ms: u64) -> bool {
+        let is_present = |controller: &mut Self| matches!(controller.link(port), Link::Present | Link::Up);
+        if is_present(self) {
+            return true;
+        }
+        let start = self.now_ms();
+        poll(MAX_POLLS, || is_present(self) || self.now_ms().saturating_sub(start) >= limit_ms) && is_present(self)
     }
 
     fn start_commands(&mut self, port: usize) -> bool {
@@ -333,12 +344,13 @@ fn take_over<B: BusMaster>(device: &mut B) {
     }
 }
 
-/// What the firmware found at a port: it has given power to those that it looked at, long ago.
-fn attached(device: &mut impl BusMaster, port: usize) -> Attached {
+/// What the firmware found at a port: all that have power have had it for long.
+fn attached(device: &mut impl BusMaster, port: usize, is_staggered: bool) -> Attached {
+    let has_power = !is_staggered || device.read(PortRegister::Command.offset(port)) & command::SPIN_UP != 0;
     match Link::of(device.read(PortRegister::LinkStatus.offset(port))) {
         Link::Present | Link::Up => Attached::Yes,
         Link::Off => Attached::No,
-        Link::Nothing if device.read(PortRegister::Command.offset(port)) & command::SPIN_UP == 0 => Attached::Unknown,
-        Link::Nothing => Attached::No,
+        Link::Nothing if has_power => Attached::No,
+        Link::Nothing => Attached::Unknown,
     }
 }

@@ -3,7 +3,7 @@
 use super::command::{HEADER_BYTES, REGIONS_AT};
 use super::registers::{
     CAPABILITIES, CAPABILITIES_2, CONTROL, DISK_SIGNATURE, HAND_OFF, LINK_AWAKE, LINK_RESET, PORTS_IMPLEMENTED,
-    PortRegister, capabilities_2, command, control, hand_off, interrupts,
+    PortRegister, capabilities, capabilities_2, command, control, hand_off, interrupts,
 };
 use crate::drivers::bus_master::BusMaster;
 use crate::drivers::disk::SECTOR_BYTES;
@@ -45,6 +45,8 @@ pub(super) struct FakePort {
     /// (command, first block, blocks) of every command but IDENTIFY.
     pub commands: Vec<(u8, u64, u64)>,
     pub link_resets: usize,
+    /// The port has no power until it is told to spin its disk up.
+    pub is_staggered: bool,
     /// Registers by offset / 4.
     registers: [u32; 32],
 }
@@ -107,6 +109,7 @@ impl FakePort {
             fault: Fault::None,
             commands: Vec::new(),
             link_resets: 0,
+            is_staggered: false,
             registers: [0; 32],
         }
     }
@@ -137,8 +140,8 @@ impl FakePort {
     }
 
     fn link_status(&self) -> u32 {
-        let is_up = self.get(PortRegister::Command) & command::SPIN_UP != 0 && self.fault != Fault::Unplugged;
-        if is_up { 0x123 } else { 0 }
+        let has_power = !self.is_staggered || self.get(PortRegister::Command) & command::SPIN_UP != 0;
+        if has_power && self.fault != Fault::Unplugged { 0x123 } else { 0 }
     }
 
     fn set_command(&mut self, value: u32) {
@@ -331,6 +334,9 @@ impl BusMaster for Fake {
             };
         }
         match offset {
+            CAPABILITIES if machine.ports.iter().flatten().any(|port| port.is_staggered) => {
+                capabilities::STAGGERED_SPIN_UP | 0x1f
+            }
             CAPABILITIES => 0x1f,
             CONTROL => machine.control,
             PORTS_IMPLEMENTED => ((1u64 << machine.ports.len()) - 1) as u32,

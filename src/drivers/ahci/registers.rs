@@ -22,6 +22,11 @@ pub(super) const PORTS_IMPLEMENTED: usize = 0x0c;
 pub(super) const CAPABILITIES_2: usize = 0x24;
 pub(super) const HAND_OFF: usize = 0x28;
 
+pub(super) mod capabilities {
+    /// Ports get power one by one; all others have had it since the machine was switched on.
+    pub const STAGGERED_SPIN_UP: u32 = 1 << 27;
+}
+
 pub(super) mod control {
     pub const RESET: u32 = 1 << 0;
     pub const INTERRUPTS: u32 = 1 << 1;

@@ -41,11 +41,21 @@ fn empty_ports_that_the_firmware_has_looked_at_cost_no_waiting() {
 
 #[test]
 fn ports_without_power_get_it() {
-    let fake = Fake::new([Some(FakePort::disk(8)), None]);
+    let mut port = FakePort::disk(8);
+    port.is_staggered = true;
+    let fake = Fake::new([Some(port), None]);
     fake.0.borrow_mut().firmware_command = 0;
     assert!(matches!(&found(&fake)[..], [Ok(_)]));
     // The empty port may have a disk that was not awake.
-    assert!((50..100).contains(&fake.0.borrow().now_ms));
+    assert!((20..30).contains(&fake.0.borrow().now_ms));
+}
+
+#[test]
+fn firmware_that_clears_what_says_nothing_costs_no_waiting() {
+    let fake = Fake::new([None, None]);
+    fake.0.borrow_mut().firmware_command = 0;
+    assert!(found(&fake).is_empty());
+    assert_eq!(fake.0.borrow().now_ms, 0);
 }
 
 #[test]
