@@ -179,7 +179,7 @@ impl Random {
         }
         slots.sort_by(|a, b| b.count.cmp(&a.count).then(a.value.cmp(&b.value)));
         let kind = if self.next().is_multiple_of(4) { other(kind) } else { kind };
-        let values = ValueHistogram { slots, total };
+        let values = ValueHistogram { slots, total, floor: 0 };
         SiteRecord {
             kind,
             callee: self.next().is_multiple_of(3).then(|| FunctionKey { hash: self.next(), ordinal: 1 }),
@@ -229,13 +229,23 @@ fn no_profile_changes_a_result_or_panics() {
     let honest = honest.learned();
     let mut random = Random(7);
     let mut specialised = 0;
-    for round in 0..150 {
-        let functions = honest.functions.iter().map(|record| random.damage(record)).collect();
+    for round in 0..300 {
+        let mut functions: Vec<FunctionRecord> = honest.functions.iter().map(|record| random.damage(record)).collect();
+        if round % 4 == 3 {
+            // What is said of one function was seen of another, or is of none that the program has.
+            let keys: Vec<FunctionKey> = functions.iter().map(|record| record.key).collect();
+            let moved = random.next() as usize % keys.len();
+            functions.iter_mut().zip(keys.iter().cycle().skip(moved)).for_each(|(record, key)| record.key = *key);
+            functions[0].key.hash = random.next();
+            functions.sort_by_key(|record| record.key);
+        }
         let (program, cpu, boots_observed) = (random.next(), random.next(), random.count());
         let profile = Profile { program, cpu, boots_observed, functions, boots: Vec::new() };
         let promotion = if round % 2 == 0 { Promotion::Boots } else { Promotion::Flight };
         let cpu = if round % 3 == 0 { CpuFeatures::empty() } else { CpuFeatures::detect() };
-        let options = Options { promotion, ..Options::default() };
+        let tier = [Tier::Baseline, Tier::Optimised, Tier::Specialised][round / 2 % 3];
+        let (lowest, highest) = if round % 2 == 0 { (Tier::Baseline, Tier::Specialised) } else { (tier, tier) };
+        let options = Options { promotion, lowest, highest, ..Options::default() };
         // As the store gives it: what decoding refuses is never used.
         let decoded = Profile::decode(&profile.encode().expect("there is memory"))
             .unwrap_or_else(|error| panic!("round {round}: {error}"));

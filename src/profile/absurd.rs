@@ -13,26 +13,35 @@ fn key() -> impl Strategy<Value = FunctionKey> {
     (numbers(), any::<u32>()).prop_map(|(hash, ordinal)| FunctionKey { hash, ordinal })
 }
 
-/// Mostly what decoding takes; at times too many slots, or in no order.
+/// Mostly what decoding takes; at times in no order, or with a floor above counts.
 fn values() -> impl Strategy<Value = ValueHistogram> {
-    (vec((numbers(), numbers()), 0..10), numbers(), 0..8u32).prop_map(|(slots, total, disorder)| {
-        let slots = slots.into_iter().map(|(value, count)| ValueCount { value, count });
-        let mut values = ValueHistogram { slots: slots.collect(), total };
-        if disorder > 0 {
-            values.slots.sort_by_key(|slot| slot.value);
-            values.slots.dedup_by_key(|slot| slot.value);
-            values.slots.retain(|slot| slot.count > 0);
-            values.slots.truncate(ValueHistogram::SLOTS);
-            values.restore();
-        }
-        values
-    })
+    (vec((numbers(), numbers()), 0..12), [numbers(), numbers()], 0..8u32).prop_map(
+        |(slots, [total, floor], disorder)| {
+            let slots = slots.into_iter().map(|(value, count)| ValueCount { value, count });
+            let mut values = ValueHistogram { slots: slots.collect(), total, floor };
+            if disorder > 0 {
+                values.slots.sort_by_key(|slot| slot.value);
+                values.slots.dedup_by_key(|slot| slot.value);
+                values.slots.retain(|slot| slot.count > 0);
+                values.floor = values.slots.iter().map(|slot| slot.count).fold(floor, u64::min);
+                values.restore();
+            }
+            values
+        },
+    )
 }
 
 fn site() -> impl Strategy<Value = SiteRecord> {
     let kind = prop_oneof![Just(SiteKind::Size), Just(SiteKind::Target)];
     let counts = [numbers(), numbers(), numbers()];
     let dropped = vec((numbers(), any::<u32>()).prop_map(|(value, share)| Dropped { value, share }), 0..9);
+    let dropped = (dropped, 0..8u32).prop_map(|(mut dropped, disorder)| {
+        if disorder > 0 {
+            dropped.sort();
+            dropped.dedup_by_key(|dropped| dropped.value);
+        }
+        dropped
+    });
     let paths = (vec(numbers(), 0..9), vec(numbers(), 0..9), dropped);
     (kind, proptest::option::of(key()), values(), counts, paths).prop_map(|(kind, callee, values, counts, paths)| {
         let [address_bits, guards_passed, guards_failed] = counts;
@@ -85,6 +94,8 @@ fn limits() -> impl Strategy<Value = Limits> {
 fn use_up(mut profile: Profile, half_life: u32, room: u64) -> Result<(), TestCaseError> {
     let other = profile.clone();
     profile.merge(&other);
+    prop_assert_eq!(Profile::decode(&profile.encode().expect("there is memory")), Ok(profile.clone()));
+    profile.narrow();
     profile.age(half_life);
     profile.push_boot(BootRow { boot: profile.last_boot(), ..BootRow::default() });
     let keys: Vec<FunctionKey> = other.functions.iter().map(|function| function.key).step_by(2).collect();

@@ -67,6 +67,7 @@ impl Decay {
     fn histogram(self, values: &mut ValueHistogram) {
         values.slots.iter_mut().for_each(|slot| self.count(&mut slot.count));
         self.count(&mut values.total);
+        self.count(&mut values.floor);
         values.restore();
     }
 
@@ -201,7 +202,7 @@ mod tests {
             seen.into_iter().for_each(|(value, count)| values.record(value, count));
             let before = values.clone();
             Decay::of_half_life(half_life).histogram(&mut values);
-            prop_assert!(values.is_well_formed());
+            prop_assert!(values.clone().is_well_formed());
             // Each count is at most 1 off, and so is the total, unless all counts are tiny.
             let tolerance = 2 + 1000 * (ValueHistogram::SLOTS as u64 + 1) / values.total.max(1);
             for slot in &before.slots {

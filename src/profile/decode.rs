@@ -5,13 +5,11 @@
 //! at most [`Limits::bytes`], and fails with an error where that is not enough.
 
 use super::encode::checked_body;
-use super::{BootRow, FunctionRecord, Profile, ProfileError, SCHEMA, SiteRecord, ValueHistogram, earlier};
+use super::{BootRow, Dropped, FunctionRecord, Profile, ProfileError, SiteRecord, ValueCount, ValueHistogram, earlier};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
-use core::marker::PhantomData;
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::Deserialize;
 
 /// What a profile may take.
 #[derive(Clone, Copy, Debug)]
@@ -70,15 +68,10 @@ impl Profile {
         Ok(decoded)
     }
 
-    /// Whether the parts that other code relies on are in order.
-    pub(super) fn check(&self) -> Result<(), ProfileError> {
-        let malformed = |reason: &str| Err(ProfileError::Malformed { reason: String::from(reason) });
+    /// Whether functions can be searched for.
+    fn check(&self) -> Result<(), ProfileError> {
         if !self.functions.is_sorted_by(|a, b| a.key < b.key) {
-            return malformed("functions are not sorted by key");
-        }
-        let mut sites = self.functions.iter().flat_map(|function| &function.sites);
-        if !sites.all(|site| site.values.is_well_formed()) {
-            return malformed("a histogram's slots are not in order");
+            return Err(ProfileError::Malformed { reason: String::from("functions are not sorted by key") });
         }
         Ok(())
     }
@@ -164,15 +157,35 @@ impl<'b> Reader<'b> {
     }
 
     fn site(&mut self) -> Result<SiteRecord, Refusal> {
-        let site = match self.schema {
-            ..earlier::SITES_WITH_PATHS => self.next::<earlier::Site>().map(SiteRecord::from)?,
+        let malformed = |reason| Err(Refusal::Malformed(String::from(reason)));
+        let (kind, callee) = self.next()?;
+        let mut values = self.values()?;
+        if !values.is_well_formed() {
+            return malformed("a histogram's slots are not in order");
+        }
+        let (address_bits, mut guards_passed, mut guards_failed) = self.next()?;
+        let chosen = self.few()?;
+        let (passes, dropped) = if self.schema < earlier::SITES_WITH_PATHS {
+            // Counted in all boots and, aged, added up.
+            (guards_passed, guards_failed) = (0, 0);
+            (Vec::new(), Vec::new())
+        } else {
+            (self.few()?, self.few::<Dropped>()?)
+        };
+        if !dropped.is_sorted_by(|a, b| a.value < b.value) {
+            return malformed("what a site dropped is not in order");
+        }
+        Ok(SiteRecord { kind, callee, values, address_bits, guards_passed, guards_failed, chosen, passes, dropped })
+    }
+
+    fn values(&mut self) -> Result<ValueHistogram, Refusal> {
+        let slots: Vec<ValueCount> = self.items()?;
+        let total = self.next()?;
+        let floor = match self.schema {
+            ..earlier::VALUES_WITH_FLOOR => slots.get(ValueHistogram::SLOTS - 1).map_or(0, |slot| slot.count),
             _ => self.next()?,
         };
-        self.take_block(size_of_val(&*site.values.slots))?;
-        self.take_block(size_of_val(&*site.chosen))?;
-        self.take_block(size_of_val(&*site.passes))?;
-        self.take_block(size_of_val(&*site.dropped))?;
-        Ok(site)
+        Ok(ValueHistogram { slots, total, floor })
     }
 
     fn row(&mut self) -> Result<BootRow, Refusal> {
@@ -180,7 +193,7 @@ impl<'b> Reader<'b> {
         self.take_block(name.len())?;
         match self.schema {
             ..earlier::ROWS_WITH_CONSOLE => self.next::<earlier::FirstRow>().map(BootRow::from),
-            earlier::ROWS_WITH_CONSOLE..SCHEMA => self.next::<earlier::Row>().map(BootRow::from),
+            earlier::ROWS_WITH_CONSOLE..earlier::ROWS_WITH_CODE => self.next::<earlier::Row>().map(BootRow::from),
             _ => self.next(),
         }
     }
@@ -208,6 +221,23 @@ impl<'b> Reader<'b> {
         Ok(List { count, items })
     }
 
+    fn items<T: Deserialize<'b>>(&mut self) -> Result<Vec<T>, Refusal> {
+        let mut list = self.list_of()?;
+        for _ in 0..list.count {
+            list.items.push(self.next()?);
+        }
+        Ok(list.items)
+    }
+
+    /// What a site remembers of its paths.
+    fn few<T: Deserialize<'b>>(&mut self) -> Result<Vec<T>, Refusal> {
+        let items = self.items()?;
+        if items.len() > ValueHistogram::SLOTS {
+            return Err(Refusal::Malformed(format!("a site remembers {} paths", items.len())));
+        }
+        Ok(items)
+    }
+
     fn take_block(&mut self, bytes: usize) -> Result<(), Refusal> {
         /// What the heap may keep beside each block.
         const BESIDE: u64 = 32;
@@ -225,33 +255,6 @@ struct List<T> {
 /// The value at the beginning of `bytes`, and what follows it.
 fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<(T, &'b [u8]), Refusal> {
     postcard::take_from_bytes(bytes).map_err(|error| Refusal::Malformed(format!("{error}")))
-}
-
-/// Reads a list of what a site remembers, which has at most [`ValueHistogram::SLOTS`] items.
-pub(super) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_seq(Few(PhantomData))
-}
-
-struct Few<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {} items", ValueHistogram::SLOTS)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-        let count = items.size_hint().unwrap_or_default();
-        if count > ValueHistogram::SLOTS {
-            return Err(A::Error::invalid_length(count, &self));
-        }
-        let mut list = Vec::with_capacity(count);
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(list)
-    }
 }
 
 #[cfg(test)]
@@ -296,7 +299,7 @@ mod tests {
         assert_eq!(read(&profile, enough), Ok(Decoded { profile: profile.clone(), left_out: 0 }));
         let error = read(&profile, Limits { bytes: needed, ..enough }).expect_err("the lists of records, too");
         assert!(error.is_of_memory(), "{error}");
-        assert!(error.to_string().starts_with("profile of 300"), "{error}");
+        assert!(error.to_string().starts_with("profile of 330"), "{error}");
     }
 
     #[test]

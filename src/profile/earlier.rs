@@ -1,42 +1,23 @@
 //! Profiles of the schemas before the newest, read as today's: a store or a shipped profile outlives an update.
 //!
-//! Key types: [`Site`], of schemas 3 and 4, [`FirstRow`], of schema 3, and [`Row`], of 4 and 5. Neighbour: [`super::decode`]
-//! reads the rest, which is as it was.
+//! Key types: [`FirstRow`], of schema 3, and [`Row`], of 4 and 5. Neighbour: [`super::decode`] reads the rest, of which only sites
+//! and the values in them were different.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 use serde::Deserialize;
 
-use super::decode::few;
-use super::{BootRow, FunctionKey, SiteKind, SiteRecord, ValueHistogram};
+use super::BootRow;
 
 /// The first schema that can be read.
 pub(super) const FIRST_SCHEMA: u32 = 3;
 /// The first whose rows have `ticks_console`.
 pub(super) const ROWS_WITH_CONSOLE: u32 = 4;
-/// The first whose sites are as today.
+/// The first whose sites have `passes` and `dropped`.
 pub(super) const SITES_WITH_PATHS: u32 = 5;
-
-/// [`SiteRecord`] without `passes` and `dropped`. Its guards were counted in all boots and, aged, added up.
-#[derive(Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-pub(super) struct Site {
-    kind: SiteKind,
-    callee: Option<FunctionKey>,
-    values: ValueHistogram,
-    address_bits: u64,
-    _guards_passed_and_failed: [u64; 2],
-    #[serde(deserialize_with = "few")]
-    chosen: Vec<u64>,
-}
-
-impl From<Site> for SiteRecord {
-    fn from(site: Site) -> Self {
-        let Site { kind, callee, values, address_bits, chosen, .. } = site;
-        let (passes, dropped) = (Vec::new(), Vec::new());
-        Self { kind, callee, values, address_bits, guards_passed: 0, guards_failed: 0, chosen, passes, dropped }
-    }
-}
+/// The first whose rows are as today.
+pub(super) const ROWS_WITH_CODE: u32 = 6;
+/// The first whose histograms have `floor`. It was the count of the last of all slots.
+pub(super) const VALUES_WITH_FLOOR: u32 = 7;
 
 /// Makes a row of the columns that it shares with [`BootRow`], in the order of the bytes.
 macro_rules! row_of {
@@ -109,32 +90,37 @@ rows_of! {
 
 /// `profile` as the earlier `schema` had it.
 #[cfg(test)]
-pub(super) fn body(profile: &super::Profile, schema: u32) -> Vec<u8> {
-    let super::Profile { program, cpu, boots_observed, functions, boots } = profile;
-    let functions = functions.iter().flat_map(|function| {
-        let super::FunctionRecord { key, calls, ticks, generic_calls, generic_ticks, code_bytes, blocks, sites } =
-            function;
-        let counts = postcard::to_allocvec(&(key, calls, ticks, generic_calls, generic_ticks, code_bytes, blocks));
-        let sites = match schema {
-            ..SITES_WITH_PATHS => postcard::to_allocvec(&sites.iter().cloned().map(Site::from).collect::<Vec<_>>()),
-            _ => postcard::to_allocvec(sites),
-        };
-        [counts, sites]
-    });
-    let boots = boots.iter().cloned();
-    let boots = match schema {
-        ..ROWS_WITH_CONSOLE => postcard::to_allocvec(&boots.map(FirstRow::from).collect::<Vec<_>>()),
-        _ => postcard::to_allocvec(&boots.map(Row::from).collect::<Vec<_>>()),
-    };
-    let head = postcard::to_allocvec(&(program, cpu, boots_observed, profile.functions.len()));
-    let parts = core::iter::once(head).chain(functions).chain([boots]);
-    parts.flat_map(|part| part.expect("records are always encodable")).collect()
-}
-
-#[cfg(test)]
-impl From<SiteRecord> for Site {
-    fn from(site: SiteRecord) -> Self {
-        let SiteRecord { kind, callee, values, address_bits, guards_passed, guards_failed, chosen, .. } = site;
-        Self { kind, callee, values, address_bits, _guards_passed_and_failed: [guards_passed, guards_failed], chosen }
+pub(super) fn body(profile: &super::Profile, schema: u32) -> alloc::vec::Vec<u8> {
+    use super::{FunctionRecord, Profile, SiteRecord};
+    use alloc::vec::Vec;
+    let Profile { program, cpu, boots_observed, functions, boots } = profile;
+    let mut parts = Vec::from([postcard::to_allocvec(&(program, cpu, boots_observed, functions.len()))]);
+    for FunctionRecord { key, calls, ticks, generic_calls, generic_ticks, code_bytes, blocks, sites } in functions {
+        let counts = (key, calls, ticks, generic_calls, generic_ticks, code_bytes, blocks, sites.len());
+        parts.push(postcard::to_allocvec(&counts));
+        for SiteRecord { kind, callee, values, address_bits, guards_passed, guards_failed, chosen, passes, dropped } in
+            sites
+        {
+            let values = (&values.slots, values.total);
+            parts.push(postcard::to_allocvec(&(
+                kind,
+                callee,
+                values,
+                address_bits,
+                guards_passed,
+                guards_failed,
+                chosen,
+            )));
+            if schema >= SITES_WITH_PATHS {
+                parts.push(postcard::to_allocvec(&(passes, dropped)));
+            }
+        }
     }
+    let rows = boots.iter().cloned();
+    parts.push(match schema {
+        ..ROWS_WITH_CONSOLE => postcard::to_allocvec(&rows.map(FirstRow::from).collect::<Vec<_>>()),
+        ROWS_WITH_CONSOLE..ROWS_WITH_CODE => postcard::to_allocvec(&rows.map(Row::from).collect::<Vec<_>>()),
+        _ => postcard::to_allocvec(boots),
+    });
+    parts.into_iter().flat_map(|part| part.expect("records are always encodable")).collect()
 }

@@ -20,7 +20,7 @@ use core::fmt;
 
 /// Version of the record types. Any change to them needs a new one, so that old profiles are refused, not misread, unless
 /// [`earlier`] knows them.
-pub const SCHEMA: u32 = 6;
+pub const SCHEMA: u32 = 7;
 
 const MAGIC: [u8; 8] = *b"BFPROFIL";
 const SCHEMA_AT: usize = 8;
@@ -48,6 +48,11 @@ impl Profile {
         bytes[CRC_AT..LENGTH_AT].copy_from_slice(&crc.to_le_bytes());
         Ok(bytes)
     }
+}
+
+/// Whether `bytes` begin as an encoded profile does.
+pub fn is_encoded(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
 }
 
 /// The schema and the body, if the header vouches for it.
@@ -219,7 +224,7 @@ mod tests {
         bytes[SCHEMA_AT] = SCHEMA as u8 + 1;
         assert_eq!(Profile::decode(&bytes), Err(ProfileError::UnknownSchema { found: SCHEMA + 1 }));
         let message = ProfileError::UnknownSchema { found: SCHEMA + 1 }.to_string();
-        assert_eq!(message, "profile has schema 7, newer than 6: read it with a newer BareFlow");
+        assert_eq!(message, "profile has schema 8, newer than 7: read it with a newer BareFlow");
     }
 
     #[test]
@@ -230,6 +235,7 @@ mod tests {
             Profile::decode(&bytes)
         };
         let mut profile = sample();
+        assert_eq!(of_schema(6), Ok(profile.clone()));
         (profile.boots[0].ticks_total, profile.boots[0].code_loaded) = (0, 0);
         assert_eq!(of_schema(5), Ok(profile.clone()));
         let site = &mut profile.functions[0].sites[0];
@@ -239,7 +245,7 @@ mod tests {
         profile.boots[0].ticks_console = 0;
         assert_eq!(of_schema(3), Ok(profile));
         let message = of_schema(2).expect_err("nobody reads it").to_string();
-        assert_eq!(message, "profile has schema 2, this BareFlow reads 3 to 6: record it anew");
+        assert_eq!(message, "profile has schema 2, this BareFlow reads 3 to 7: record it anew");
     }
 
     #[test]
@@ -247,16 +253,24 @@ mod tests {
         let refused = |bytes: Vec<u8>| matches!(Profile::decode(&bytes), Err(ProfileError::Malformed { .. }));
         assert!(refused(forged(|p| p.functions.push(FunctionRecord::default()))));
         assert!(refused(forged(|p| p.functions.push(p.functions[0].clone()))));
-        let with_slots = |slots: &[(u64, u64)]| {
+        let with = |slots: &[(u64, u64)], floor| {
             let slots = slots.iter().map(|&(value, count)| ValueCount { value, count }).collect();
-            forged(|p| p.functions[0].sites[0].values = ValueHistogram { slots, total: 100 })
+            forged(|p| p.functions[0].sites[0].values = ValueHistogram { slots, total: 100, floor })
         };
+        let with_slots = |slots: &[(u64, u64)]| with(slots, 0);
         assert!(!refused(with_slots(&[(1, 60), (2, 40)])));
         assert!(refused(with_slots(&[(1, 60), (2, 41)])));
         assert!(refused(with_slots(&[(1, 40), (2, 60)])));
         assert!(refused(with_slots(&[(1, 40), (1, 40)])));
         assert!(refused(with_slots(&[(1, 40), (2, 0)])));
-        assert!(refused(with_slots(&[1, 2, 3, 4, 5, 6, 7, 8, 9].map(|value| (value, 1)))));
+        assert!(!refused(with_slots(&[1, 2, 3, 4, 5, 6, 7, 8, 9].map(|value| (value, 1)))), "as merging leaves it");
+        assert!(refused(with_slots(&[1, 2, 3, 4, 5, 6, 7, 8, 1].map(|value| (value, 1)))));
+        assert!(!refused(with(&[(1, 22), (2, 10)], 10)) && refused(with(&[(1, 33), (2, 10)], 10)));
+        assert!(refused(with(&[(1, 22), (2, 9)], 10)));
+        let dropped = |values: [u64; 2]| {
+            forged(|p| p.functions[0].sites[0].dropped = values.map(|value| Dropped { value, share: 1 }).to_vec())
+        };
+        assert!(!refused(dropped([1, 2])) && refused(dropped([2, 1])) && refused(dropped([1, 1])));
     }
 
     #[test]
@@ -274,7 +288,7 @@ mod tests {
     #[test]
     fn reads_as_json_for_people_and_scripts() {
         let json = serde_json::to_string(&sample().functions[0].sites[0].values).expect("a histogram is plain data");
-        assert_eq!(json, r#"{"slots":[{"value":512,"count":90},{"value":24,"count":10}],"total":100}"#);
+        assert_eq!(json, r#"{"slots":[{"value":512,"count":90},{"value":24,"count":10}],"total":100,"floor":0}"#);
     }
 
     proptest! {
@@ -300,7 +314,7 @@ mod tests {
             body in proptest::collection::vec(prop_oneof![3 => 0..4u8, 1 => any::<u8>()], 0..80),
         ) {
             if let Ok(profile) = Profile::decode(&forge(&body)) {
-                prop_assert_eq!(profile.check(), Ok(()));
+                prop_assert_eq!(Profile::decode(&encoded(&profile)), Ok(profile));
             }
         }
     }

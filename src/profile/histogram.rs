@@ -1,15 +1,17 @@
-//! The space-saving sketch behind [`ValueHistogram`].
+//! The sketch behind [`ValueHistogram`]: Misra and Gries's, as merged by Agarwal and others ("Mergeable summaries", 2012), with
+//! what each count may lack added to it, so that counts are those of the space-saving algorithm or nearer.
 //!
-//! With `floor` the least count of a full histogram and 0 of one that is not full, it always holds that
+//! It always holds that
 //! - a value in a slot was seen at most `count` and at least `count - floor` times;
 //! - a value in no slot was seen at most `floor` times;
-//! - the counts sum to at most `total`, hence `floor <= total / SLOTS`.
+//! - what the slots were seen at least and `SLOTS` times `floor` sum to at most `total`.
 //!
 //! So a value's count is at most an eighth of the total too high, and a value seen in more than an eighth of all calls
-//! always has a slot. [`ValueHistogram::merge`] keeps all three (Cafaro, Pulimeno, Tempesta: "A parallel space saving
-//! algorithm for frequent items and the Hurwitz zeta distribution", 2016). It is commutative; it is associative up to
-//! the same bound: two orders of merging give counts of a value that differ by at most an eighth of the total.
-//! A histogram that has seen at most `SLOTS` distinct values is exact, however it was merged.
+//! always has a slot, unless others are left out of the histogram on purpose. A histogram that has seen at most `SLOTS` distinct
+//! values is exact, however it was merged.
+//!
+//! [`ValueHistogram::merge`] drops no value: it adds, for each value and for all that have no slot, how often either was seen at
+//! most, and so is exactly associative. What stores and engines keep is narrowed to `SLOTS` values, by [`ValueHistogram::narrow`].
 
 use super::{ValueCount, ValueHistogram};
 use alloc::vec::Vec;
@@ -18,8 +20,8 @@ impl ValueHistogram {
     /// Most distinct values that a histogram remembers.
     pub const SLOTS: usize = 8;
 
-    /// Remembers that `value` was seen `count` more times. When all slots are taken, a new value takes over the slot
-    /// of the rarest one and its count.
+    /// Remembers that `value` was seen `count` more times. When all slots are taken, a new value takes over that of the rarest,
+    /// unless it is rarer itself.
     pub fn record(&mut self, value: u64, count: u64) {
         if count == 0 {
             return;
@@ -28,9 +30,13 @@ impl ValueHistogram {
         if let Some(slot) = self.slots.iter_mut().find(|slot| slot.value == value) {
             slot.count = slot.count.saturating_add(count);
         } else {
-            let inherited = self.floor();
-            self.slots.truncate(Self::SLOTS - 1);
-            self.slots.push(ValueCount { value, count: inherited.saturating_add(count) });
+            let new = ValueCount { value, count: self.floor.saturating_add(count) };
+            if self.slots.len() < Self::SLOTS {
+                self.slots.push(new);
+            } else if let Some(rarest) = self.slots.last_mut() {
+                let left_out = if order(&new) < order(rarest) { core::mem::replace(rarest, new) } else { new };
+                self.floor = left_out.count;
+            }
         }
         sort(&mut self.slots);
     }
@@ -48,8 +54,7 @@ impl ValueHistogram {
 
     /// How often each value that has a slot was seen at least.
     pub fn least_counts(&self) -> impl Iterator<Item = ValueCount> + '_ {
-        let floor = self.floor();
-        self.slots.iter().map(move |slot| ValueCount { value: slot.value, count: slot.count.saturating_sub(floor) })
+        self.slots.iter().map(|slot| ValueCount { value: slot.value, count: self.at_least(slot) })
     }
 
     /// What was seen besides `values`.
@@ -57,55 +62,63 @@ impl ValueHistogram {
         let (known, slots): (Vec<ValueCount>, Vec<ValueCount>) =
             self.slots.iter().partition(|slot| values.contains(&slot.value));
         let taken = known.iter().fold(0_u64, |sum, slot| sum.saturating_add(slot.count));
-        Self { slots, total: self.total.saturating_sub(taken) }
+        Self { slots, total: self.total.saturating_sub(taken), floor: self.floor }
     }
 
-    /// Adds what `other` has seen. Commutative.
+    /// Adds what `other` has seen. Commutative and associative.
     pub fn merge(&mut self, other: &Self) {
-        let mut slots = self.summed_with(other);
-        slots.extend(other.summed_with(self).into_iter().filter(|slot| self.count(slot.value).is_none()));
-        sort(&mut slots);
-        slots.truncate(Self::SLOTS);
-        self.slots = slots;
+        let mut others = other.slots.clone();
+        others.sort_unstable_by_key(|slot| slot.value);
+        for slot in &mut self.slots {
+            let seen_by_other = match others.binary_search_by_key(&slot.value, |other| other.value) {
+                Ok(index) => core::mem::take(&mut others[index].count),
+                Err(_) => other.floor,
+            };
+            slot.count = slot.count.saturating_add(seen_by_other);
+        }
+        others.retain(|slot| slot.count > 0);
+        others.iter_mut().for_each(|slot| slot.count = slot.count.saturating_add(self.floor));
+        self.slots.append(&mut others);
+        sort(&mut self.slots);
         self.total = self.total.saturating_add(other.total);
+        self.floor = self.floor.saturating_add(other.floor);
     }
 
-    /// Whether the slots are as this module leaves them; decoded bytes may say anything.
-    pub(super) fn is_well_formed(&self) -> bool {
-        let distinct = self.slots.iter().enumerate().all(|(i, a)| self.slots[..i].iter().all(|b| a.value != b.value));
-        self.slots.len() <= Self::SLOTS
-            && distinct
-            && self.slots.is_sorted_by_key(order)
-            && self.slots.iter().all(|slot| slot.count > 0)
-            && self.sum() <= self.total
+    /// Keeps the [`Self::SLOTS`] most frequent values.
+    pub fn narrow(&mut self) {
+        if let Some(most_frequent_left_out) = self.slots.get(Self::SLOTS) {
+            self.floor = most_frequent_left_out.count;
+            self.slots.truncate(Self::SLOTS);
+            self.slots.shrink_to_fit();
+        }
     }
 
-    /// Makes the slots well-formed again after their counts were changed one by one.
+    /// Whether the slots are as this module leaves them; decoded bytes may say anything. Leaves them as they are, but sorts them
+    /// on the way: there may be many, and no memory for a copy.
+    pub(super) fn is_well_formed(&mut self) -> bool {
+        let in_order = self.slots.is_sorted_by_key(order);
+        self.slots.sort_unstable_by_key(|slot| slot.value);
+        let distinct = self.slots.is_sorted_by(|a, b| a.value < b.value);
+        sort(&mut self.slots);
+        let counted = self.slots.iter().all(|slot| slot.count > 0 && slot.count >= self.floor);
+        in_order && distinct && counted && self.sum() <= self.total
+    }
+
+    /// Makes the slots well-formed again after counts and floor were changed one by one, and by a rule that changes none of two
+    /// the greater.
     pub(super) fn restore(&mut self) {
         sort(&mut self.slots);
         self.total = self.total.max(self.sum());
     }
 
+    /// What the total is at least.
     fn sum(&self) -> u64 {
-        self.slots.iter().fold(0, |sum, slot| sum.saturating_add(slot.count))
+        let floors = self.floor.saturating_mul(Self::SLOTS as u64);
+        self.slots.iter().fold(floors, |sum, slot| sum.saturating_add(self.at_least(slot)))
     }
 
-    /// Own slots, each with the most often that `other` may have seen its value added.
-    fn summed_with(&self, other: &Self) -> Vec<ValueCount> {
-        let sum = |slot: &ValueCount| {
-            let seen_by_other = other.count(slot.value).unwrap_or(other.floor());
-            ValueCount { value: slot.value, count: slot.count.saturating_add(seen_by_other) }
-        };
-        self.slots.iter().map(sum).collect()
-    }
-
-    fn count(&self, value: u64) -> Option<u64> {
-        self.slots.iter().find(|slot| slot.value == value).map(|slot| slot.count)
-    }
-
-    /// The most often that a value without a slot may have been seen.
-    fn floor(&self) -> u64 {
-        self.slots.get(Self::SLOTS - 1).map_or(0, |slot| slot.count)
+    fn at_least(&self, slot: &ValueCount) -> u64 {
+        slot.count.saturating_sub(self.floor)
     }
 
     fn per_mille(&self, count: u64) -> u32 {
@@ -142,17 +155,23 @@ mod tests {
         sum
     }
 
+    fn narrowed(histogram: &ValueHistogram) -> ValueHistogram {
+        let mut less = histogram.clone();
+        less.narrow();
+        less
+    }
+
     /// Asserts the bounds in the module documentation against the true counts.
     fn assert_bounds(histogram: &ValueHistogram, values: &[(u64, u64)]) -> Result<(), TestCaseError> {
         let mut seen = BTreeMap::<u64, u64>::new();
         values.iter().for_each(|&(value, count)| *seen.entry(value).or_default() += count);
-        prop_assert!(histogram.is_well_formed());
+        prop_assert!(histogram.clone().is_well_formed());
         prop_assert_eq!(histogram.total, seen.values().sum::<u64>());
-        prop_assert!(histogram.floor() <= histogram.total / ValueHistogram::SLOTS as u64);
+        prop_assert!(histogram.floor <= histogram.total / ValueHistogram::SLOTS as u64);
         for (&value, &seen) in &seen {
-            let count = histogram.count(value);
-            prop_assert!(seen <= count.unwrap_or(histogram.floor()));
-            prop_assert!(count.is_none_or(|count| count - histogram.floor() <= seen));
+            let slot = histogram.slots.iter().find(|slot| slot.value == value);
+            prop_assert!(seen <= slot.map_or(histogram.floor, |slot| slot.count));
+            prop_assert!(slot.is_none_or(|slot| histogram.at_least(slot) <= seen));
         }
         Ok(())
     }
@@ -168,12 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn new_value_takes_over_the_rarest_slot() {
+    fn new_value_takes_over_the_slot_of_one_that_is_rarer() {
         let mut histogram = recorded(&[(0, 9), (1, 9), (2, 9), (3, 9), (4, 9), (5, 9), (6, 9), (7, 2)]);
         histogram.record(100, 1);
+        assert_eq!((histogram.share(100), histogram.floor), (0, 1));
+        histogram.record(101, 3);
         assert_eq!(histogram.slots.len(), ValueHistogram::SLOTS);
-        assert_eq!(histogram.slots.last(), Some(&ValueCount { value: 100, count: 3 }));
-        assert_eq!(histogram.share(7), 0);
+        assert_eq!(histogram.slots.last(), Some(&ValueCount { value: 101, count: 4 }));
+        assert_eq!((histogram.share(7), histogram.floor), (0, 2));
     }
 
     #[test]
@@ -189,7 +210,7 @@ mod tests {
         histogram.merge(&histogram.clone());
         assert_eq!(histogram.total, u64::MAX);
         assert_eq!(histogram.share(1), 1000);
-        assert!(histogram.is_well_formed());
+        assert!(histogram.clone().is_well_formed());
     }
 
     proptest! {
@@ -204,16 +225,18 @@ mod tests {
         }
 
         #[test]
-        fn merging_in_any_order_keeps_the_bounds(a in seen_values(60), b in seen_values(60), c in seen_values(60)) {
-            let (x, y, z) = (recorded(&a), recorded(&b), recorded(&c));
-            let all = [a, b, c].concat();
-            let (left, right) = (merged(&merged(&x, &y), &z), merged(&x, &merged(&y, &z)));
-            assert_bounds(&left, &all)?;
-            assert_bounds(&right, &all)?;
-            for value in all.iter().map(|&(value, _)| value) {
-                let [l, r] = [&left, &right].map(|h| h.count(value).unwrap_or(h.floor()));
-                prop_assert!(l.abs_diff(r) <= left.total / ValueHistogram::SLOTS as u64);
-            }
+        fn merging_is_associative(a in histogram(), b in histogram(), c in histogram()) {
+            prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+        }
+
+        #[test]
+        fn merging_and_narrowing_keep_the_bounds(a in seen_values(60), b in seen_values(60), c in seen_values(60)) {
+            let all = [&a[..], &b, &c].concat();
+            let (a, b, c) = (recorded(&a), recorded(&b), recorded(&c));
+            let at_the_end = merged(&merged(&a, &b), &c);
+            assert_bounds(&at_the_end, &all)?;
+            assert_bounds(&narrowed(&at_the_end), &all)?;
+            assert_bounds(&narrowed(&merged(&narrowed(&merged(&b, &c)), &a)), &all)?;
         }
 
         #[test]

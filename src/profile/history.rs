@@ -20,10 +20,11 @@ impl Profile {
 
     /// Number of the newest boot recorded; 0 when there is none.
     pub fn last_boot(&self) -> u64 {
-        self.boots.last().map_or(0, |row| row.boot)
+        self.boots.iter().map(|row| row.boot).max().unwrap_or(0)
     }
 
-    /// Adds the rows of another profile, in the order of their boot numbers.
+    /// Adds the rows of another profile, in the order of their boot numbers. What is kept of three profiles is the same however
+    /// they are put together: it is the first and the newest rows of all.
     pub(super) fn merge_boots(&mut self, others: &[BootRow]) {
         self.boots.extend_from_slice(others);
         self.boots.sort();

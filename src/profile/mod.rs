@@ -4,7 +4,8 @@
 //! Neighbours: the engine fills and reads records; the store keeps the encoded bytes.
 //! Nothing here can affect correctness: a wrong profile makes a program slower, never different.
 //!
-//! Counts saturate and every merge is commutative, so that profiles of many machines may be merged in any order.
+//! Counts saturate, and merging is commutative and associative to the byte, so that profiles of many machines may be merged in
+//! any order and any grouping.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,6 @@ mod record;
 mod testing;
 
 pub use decode::{Decoded, Limits};
-pub use encode::{ProfileError, SCHEMA};
+pub use encode::{ProfileError, SCHEMA, is_encoded};
 pub use fit::{LeftOut, encoded_bytes};
 pub use record::*;

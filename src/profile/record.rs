@@ -1,6 +1,5 @@
 //! The records of a profile.
 
-use super::decode::few;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -65,7 +64,7 @@ pub enum SiteKind {
 }
 
 /// What was seen at one site.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SiteRecord {
     pub kind: SiteKind,
     /// The libc function that takes the size.
@@ -78,13 +77,10 @@ pub struct SiteRecord {
     /// Of the same calls, those that its guards sent to the generic path.
     pub guards_failed: u64,
     /// What the newest code is specialised for, in the order of its tests; at most [`ValueHistogram::SLOTS`].
-    #[serde(deserialize_with = "few")]
     pub chosen: Vec<u64>,
     /// Of `guards_passed`, those of each of these paths.
-    #[serde(deserialize_with = "few")]
     pub passes: Vec<u64>,
     /// What the code was specialised for until too few calls passed, sorted by value.
-    #[serde(deserialize_with = "few")]
     pub dropped: Vec<Dropped>,
 }
 
@@ -96,18 +92,19 @@ pub struct Dropped {
     pub share: u32,
 }
 
-/// The most frequent exact values with their counts, by the space-saving algorithm
-/// (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent and top-k elements in data streams", 2005).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The most frequent exact values with their counts: [`super::histogram`] says how exact.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ValueHistogram {
-    /// At most [`ValueHistogram::SLOTS`] distinct values, most frequent first.
-    #[serde(deserialize_with = "few")]
+    /// Distinct values, most frequent first: at most [`ValueHistogram::SLOTS`], but all that any of them had in one that was
+    /// merged and not narrowed since.
     pub slots: Vec<ValueCount>,
     /// Count of all values recorded, saturating.
     pub total: u64,
+    /// How often a value without a slot may have been seen.
+    pub floor: u64,
 }
 
-/// One value and how often it was seen.
+/// One value and how often it was seen at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValueCount {
     pub value: u64,

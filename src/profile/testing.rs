@@ -28,8 +28,16 @@ pub fn seen_values(most: usize) -> impl Strategy<Value = Vec<(u64, u64)>> {
     vec((value, prop_oneof![4 => 1..3u64, 1 => 1..1000u64]), 0..=most)
 }
 
-/// A histogram as recording leaves it; counts at times near saturation.
+/// A histogram as recording or merging leaves it; counts at times near saturation.
 pub fn histogram() -> impl Strategy<Value = ValueHistogram> {
+    vec(recorded(), 1..4).prop_map(|parts| {
+        let mut sum = ValueHistogram::default();
+        parts.iter().for_each(|part| sum.merge(part));
+        sum
+    })
+}
+
+fn recorded() -> impl Strategy<Value = ValueHistogram> {
     let count = prop_oneof![8 => 1..50u64, 1 => Just(u64::MAX - 1)];
     vec((0..14u64, count), 0..30).prop_map(|values| {
         let mut histogram = ValueHistogram::default();

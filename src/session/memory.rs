@@ -233,5 +233,7 @@ fn whole(decoded: Decoded, note: &mut dyn FnMut(&str)) -> Profile {
             "the profile is used without {count} functions: it counts more in each than any of this program has"
         ));
     }
-    decoded.profile
+    let mut profile = decoded.profile;
+    profile.narrow();
+    profile
 }

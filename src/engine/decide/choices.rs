@@ -76,6 +76,7 @@ impl Engine {
         for (index, mut record) in records.into_iter().enumerate() {
             if let Some(earlier) = earlier.get(index) {
                 record.merge(earlier);
+                record.values.narrow();
             }
             let site = &self.sites[first + index];
             let (callee, current) = (site.callee, site.general());
