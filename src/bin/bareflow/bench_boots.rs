@@ -4,6 +4,7 @@ use crate::boot::{grouped, lock_store};
 use crate::pc::{PcArgs, checkout};
 use crate::status::Status;
 use crate::svg::{Chart, Layer};
+use crate::text::{ascii_json, printable};
 use anyhow::{Context, Result, bail};
 use bareflow::host::qemu::{Ending, Machine, Outcome};
 use bareflow::profile::BootRow;
@@ -110,7 +111,7 @@ pub fn run(mut args: Args) -> Result<Status> {
         write_results(&out, &bench.boots)?;
     }
     if args.json {
-        writeln!(io::stdout(), "{}", serde_json::to_string(&bench.boots)?)?;
+        writeln!(io::stdout(), "{}", ascii_json(&serde_json::to_string(&bench.boots)?))?;
     } else {
         writeln!(io::stdout(), "wrote boots.csv and boots.svg to {}", out.display())?;
     }
@@ -219,13 +220,10 @@ fn csv(boots: &[Boot]) -> Result<String> {
     Ok(csv)
 }
 
-/// A value as RFC 4180 writes it.
+/// A value as RFC 4180 writes it, in one line.
 fn cell(value: &serde_json::Value) -> String {
-    match value.as_str() {
-        Some(text) if text.contains([',', '"', '\n', '\r']) => format!("\"{}\"", text.replace('"', "\"\"")),
-        Some(text) => text.to_owned(),
-        None => value.to_string(),
-    }
+    let Some(text) = value.as_str().map(printable) else { return value.to_string() };
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 /// What a person waits for, one part on top of the other.
@@ -265,8 +263,10 @@ mod tests {
     fn a_row_becomes_a_line_with_awkward_names_quoted() {
         let row =
             BootRow { boot: 2, program: "a \"b\",c".into(), exit_code: -1, guards_failed: 9, ..BootRow::default() };
-        let line = csv(&[Boot { row, ..Boot::default() }]).unwrap().lines().nth(1).unwrap().to_owned();
-        assert_eq!(line, "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0,0,");
+        let line = |row| csv(&[Boot { row, ..Boot::default() }]).unwrap().lines().nth(1).unwrap().to_owned();
+        assert_eq!(line(row), "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0,0,");
+        let row = BootRow { program: "\u{1b}]0;x\u{7}\n\u{9b}2J".into(), ..BootRow::default() };
+        assert!(line(row).starts_with("0,0,\\u{1b}]0;x\\u{7}\\n\\u{9b}2J,0,"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod bench_boots;
 mod boot;
+mod diff;
 mod pc;
 mod profile;
 mod run;
@@ -11,6 +12,7 @@ mod stats;
 mod status;
 mod store;
 mod svg;
+mod text;
 
 use bareflow::host::end_at_broken_pipes;
 use bareflow::host::memory::ReservedHeap;
@@ -38,7 +40,7 @@ enum Command {
     /// Prepares and inspects stores
     #[command(subcommand)]
     Store(store::Command),
-    /// Shows, exports and merges what was learned
+    /// Shows, compares and merges what was learned, and takes it from store to store
     #[command(subcommand)]
     Profile(profile::Command),
 }

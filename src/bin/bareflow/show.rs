@@ -12,6 +12,7 @@ use bareflow::libc::{self, Heap};
 use bareflow::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord};
 
 use crate::saved::Bodies;
+use crate::text::{ascii_json, printable};
 
 /// Rows that a person wants to see.
 const HOTTEST: usize = 20;
@@ -22,12 +23,12 @@ const WIDTH: usize = 110;
 
 pub fn show(profile: &Profile, json: bool, program: Option<&Path>) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(profile)?);
+        println!("{}", ascii_json(&serde_json::to_string_pretty(profile)?));
         return Ok(());
     }
     show_boots(profile);
     let modules = modules(program)?;
-    let names = modules.iter().flat_map(Functions::names).collect();
+    let names = names_of(&modules);
     show_hottest(profile, &names);
     show_sites(profile, &names);
     for module in modules.iter().filter(|module| module.is_of(profile)) {
@@ -57,15 +58,27 @@ fn show_boots(profile: &Profile) {
     }
 }
 
-/// Names of functions, those of the libc behind its own.
-type Names = BTreeMap<FunctionKey, String>;
+/// Names of functions for people, those of the libc behind its own.
+pub type Names = BTreeMap<FunctionKey, String>;
 
-fn name(names: &Names, key: FunctionKey) -> String {
+/// Of all functions that are known: the libc's, and the program's.
+pub fn names(program: Option<&Path>) -> Result<Names> {
+    Ok(names_of(&modules(program)?))
+}
+
+fn names_of(modules: &[Functions]) -> Names {
+    modules.iter().flat_map(Functions::names).collect()
+}
+
+pub fn name(names: &Names, key: FunctionKey) -> String {
     names.get(&key).cloned().unwrap_or_else(|| format!("{:016x}", key.hash))
 }
 
-fn per_boot(profile: &Profile, count: u64) -> u64 {
-    count.saturating_mul(ONE_BOOT) / profile.boots_observed.max(ONE_BOOT)
+/// What `count` is in an average boot.
+pub fn per_boot(profile: &Profile, count: u64) -> u64 {
+    let boots = profile.boots_observed.max(ONE_BOOT);
+    // No more than `count`.
+    (u128::from(count) * u128::from(ONE_BOOT) / u128::from(boots)) as u64
 }
 
 fn show_hottest(profile: &Profile, names: &Names) {
@@ -90,7 +103,7 @@ fn most_frequent_values(record: &FunctionRecord, names: &Names) -> String {
 }
 
 /// What the values of a site are: sizes for a function of the libc, or targets.
-fn what(site: &SiteRecord, names: &Names) -> String {
+pub fn what(site: &SiteRecord, names: &Names) -> String {
     match (site.kind, site.callee) {
         (SiteKind::Target, _) => "target".to_string(),
         (SiteKind::Size, Some(callee)) => libc_name(names, callee),
@@ -138,7 +151,7 @@ struct Functions {
     title: &'static str,
     /// Before its names in lists of all functions.
     prefix: &'static str,
-    /// By index: key, name, bytes of WebAssembly.
+    /// By index: key, name for people, bytes of WebAssembly.
     all: Vec<(FunctionKey, String, usize)>,
 }
 
@@ -160,7 +173,8 @@ fn modules(program: Option<&Path>) -> Result<Vec<Functions>> {
 impl Functions {
     fn of(title: &'static str, prefix: &'static str, module: &Module) -> Self {
         let named = named_functions(module).zip(&module.bodies);
-        Self { title, prefix, all: named.map(|((key, name), body)| (key, name, body.as_bytes().len())).collect() }
+        let all = named.map(|((key, name), body)| (key, printable(&name), body.as_bytes().len()));
+        Self { title, prefix, all: all.collect() }
     }
 
     fn names(&self) -> impl Iterator<Item = (FunctionKey, String)> {

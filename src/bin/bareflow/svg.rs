@@ -1,5 +1,7 @@
 //! A chart of stacked areas as SVG.
 
+use crate::text::printable;
+
 /// Areas over a common x axis, each on top of the one before. Both axes start at 0 or 1 and hold whole numbers.
 pub struct Chart {
     pub title: String,
@@ -171,7 +173,7 @@ fn text(x: f64, y: f64, attributes: &str, content: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -182,7 +184,7 @@ mod tests {
     fn chart(points: Vec<(u64, u64)>) -> Chart {
         let layer = |label: &str| Layer { label: label.into(), colour: "red", points: points.clone() };
         let layers = vec![layer("a<b"), layer("c")];
-        Chart { title: "t&u".into(), x_label: "x".into(), y_label: "y".into(), layers }
+        Chart { title: "t&u\u{1b}\u{9b}".into(), x_label: "x".into(), y_label: "y".into(), layers }
     }
 
     #[test]
@@ -215,6 +217,7 @@ mod tests {
     fn markup_in_labels_is_escaped_and_empty_charts_are_drawn() {
         let svg = chart(Vec::new()).to_svg();
         assert!(svg.contains("t&amp;u") && svg.contains("a&lt;b") && svg.ends_with("</svg>\n"));
+        assert!(svg.contains("\\u{1b}\\u{9b}") && svg.chars().all(|char| char == '\n' || !char.is_control()));
         let huge = chart(vec![(1, u64::MAX)]).to_svg();
         assert!(!huge.contains("NaN") && !huge.contains("inf"));
     }
