@@ -93,7 +93,7 @@ impl BusMaster for MappedDevice {
     }
 
     fn now_ms(&mut self) -> u64 {
-        self.clock.monotonic_ns() / 1_000_000
+        self.clock.monotonic_ms()
     }
 }
 

@@ -13,6 +13,9 @@ use core::fmt;
 /// Bytes per sector: the unit of every address here.
 pub const SECTOR_BYTES: usize = 512;
 
+/// Longer than a disk takes to spin up, real or behind a virtual one, and than a full cache takes to flush.
+pub const COMMAND_TIMEOUT_MS: u64 = 15_000;
+
 /// How a disk is divided, in sectors of [`SECTOR_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
@@ -322,6 +325,9 @@ impl Piece {
     }
 }
 
+#[cfg(test)]
+#[path = "disk_testing.rs"]
+pub(super) mod testing;
 #[cfg(test)]
 #[path = "disk_tests.rs"]
 mod tests;

@@ -68,8 +68,8 @@ fn poll(limit: u32, mut done: impl FnMut() -> bool) -> bool {
     })
 }
 
-/// In case the clock stands still. A poll takes from 300 ns (emulated) to some microseconds.
-const MAX_POLLS: u32 = 100_000_000;
+/// A clock that has not moved for so many polls, of at least some nanoseconds each, stands still.
+const STALLED_POLLS: u32 = 100_000_000;
 /// Before the clock is looked at, which may have to be measured: far more than a device that works needs.
 const UNTIMED_POLLS: u32 = 100_000;
 
@@ -83,13 +83,95 @@ fn wait<D>(
     if poll(UNTIMED_POLLS, || done(device)) {
         return Ok(());
     }
+    wait_by_clock(device, timeout_ms, now_ms, done)
+}
+
+/// The same, by the clock from the second look on: for what is seldom there.
+fn wait_by_clock<D>(
+    device: &mut D,
+    timeout_ms: u64,
+    now_ms: impl Fn(&mut D) -> u64,
+    done: impl FnMut(&mut D) -> bool,
+) -> Result<(), u64> {
+    wait_unless_stalled(device, timeout_ms, STALLED_POLLS, now_ms, done)
+}
+
+/// The same, but ends after so many polls between which the clock did not move.
+fn wait_unless_stalled<D>(
+    device: &mut D,
+    timeout_ms: u64,
+    stalled_polls: u32,
+    now_ms: impl Fn(&mut D) -> u64,
+    mut done: impl FnMut(&mut D) -> bool,
+) -> Result<(), u64> {
+    if done(device) {
+        return Ok(());
+    }
     let start = now_ms(device);
-    let mut waited_ms = 0;
-    let mut is_done = false;
-    poll(MAX_POLLS, || {
-        waited_ms = now_ms(device).saturating_sub(start);
-        is_done = done(device);
-        is_done || waited_ms >= timeout_ms
-    });
-    if is_done { Ok(()) } else { Err(waited_ms) }
+    let (mut waited_ms, mut polls) = (0, 0);
+    while waited_ms < timeout_ms && polls < stalled_polls {
+        core::hint::spin_loop();
+        let now = now_ms(device).saturating_sub(start);
+        polls = if now == waited_ms { polls + 1 } else { 0 };
+        waited_ms = now;
+        if done(device) {
+            return Ok(());
+        }
+    }
+    Err(waited_ms)
+}
+
+/// Lets `ms` milliseconds go by.
+fn pause<D>(device: &mut D, ms: u64, now_ms: impl Fn(&mut D) -> u64) {
+    // Where the clock stands still it ends all the same.
+    let _ = wait_by_clock(device, ms, now_ms, |_| false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clock that moves by a millisecond in so many looks, and how often it was looked at.
+    struct Watched {
+        looks_per_ms: u64,
+        looks: u64,
+    }
+
+    impl Watched {
+        fn now_ms(&mut self) -> u64 {
+            self.looks += 1;
+            self.looks / self.looks_per_ms
+        }
+    }
+
+    fn waited(looks_per_ms: u64, done: impl FnMut(&mut Watched) -> bool) -> (Result<(), u64>, u64) {
+        let mut watched = Watched { looks_per_ms, looks: 0 };
+        (wait_unless_stalled(&mut watched, 5, 100, Watched::now_ms, done), watched.looks)
+    }
+
+    #[test]
+    fn however_many_polls_a_millisecond_takes_the_whole_time_is_waited() {
+        assert_eq!(waited(1, |_| false).0, Err(5));
+        // More polls in all than those after which a clock that stands still is noticed.
+        let (result, looks) = waited(90, |_| false);
+        assert_eq!(result, Err(5));
+        assert!(looks >= 450, "{looks}");
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_ends_the_wait() {
+        let (result, looks) = waited(u64::MAX, |_| false);
+        assert_eq!(result, Err(0));
+        assert!((100..=102).contains(&looks), "{looks}");
+    }
+
+    #[test]
+    fn what_is_there_at_once_costs_no_look_at_the_clock() {
+        assert_eq!(waited(1, |_| true), (Ok(()), 0));
+    }
+
+    #[test]
+    fn an_answer_at_the_last_moment_counts() {
+        assert_eq!(waited(1, |watched| watched.looks == 6).0, Ok(()));
+    }
 }

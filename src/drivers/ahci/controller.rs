@@ -13,11 +13,9 @@ use super::registers::{
 };
 use crate::drivers::ata::Identity;
 use crate::drivers::bus_master::BusMaster;
-use crate::drivers::disk::{Failure, SECTOR_BYTES};
-use crate::drivers::{MAX_POLLS, poll, wait};
+use crate::drivers::disk::{COMMAND_TIMEOUT_MS, Failure, SECTOR_BYTES};
+use crate::drivers::{pause, wait, wait_by_clock};
 
-/// Longer than a disk takes to spin up, and than a full cache takes to flush.
-const COMMAND_TIMEOUT_MS: u64 = 15_000;
 /// An idle disk answers IDENTIFY within milliseconds.
 const IDENTIFY_TIMEOUT_MS: u64 = 2_000;
 /// A disk that was just given power spins up first.
@@ -179,9 +177,7 @@ impl<B: BusMaster> Controller<B> {
             return Ok(self.start_commands(port));
         }
         self.write(port, PortRegister::LinkControl, LINK_RESET);
-        let start = self.now_ms();
-        // Where the clock stands still the wait ends all the same, and the pulse is as long as that took.
-        let _ = wait(self, LINK_RESET_MS, Self::now_ms, |controller| controller.now_ms() > start + LINK_RESET_MS);
+        pause(self, LINK_RESET_MS, Self::now_ms);
         self.write(port, PortRegister::LinkControl, LINK_AWAKE);
         Ok(self.wait_for_disk(port, LINK_TIMEOUT_MS)? && self.start_commands(port))
     }
@@ -209,7 +205,9 @@ impl<B: BusMaster> Controller<B> {
 
     /// Waits until what is attached has said what it is; true if that is a disk.
     fn wait_for_disk(&mut self, port: usize, patience_ms: u64) -> Result<bool, Failure> {
-        if !self.is_present_within(port, patience_ms) {
+        let is_present = |controller: &mut Self| matches!(controller.link(port), Link::Present | Link::Up);
+        // By the clock alone: most ports are empty.
+        if wait_by_clock(self, patience_ms, Self::now_ms, is_present).is_err() {
             return Ok(false);
         }
         let failed = |controller: &mut Self, waited_ms| {
@@ -226,16 +224,6 @@ impl<B: BusMaster> Controller<B> {
         .map_err(|waited_ms| failed(self, waited_ms))?;
         self.clear(port);
         Ok(self.read(port, PortRegister::Signature) == DISK_SIGNATURE)
-    }
-
-    /// Waits by the clock alone: most ports are empty.
-    fn is_present_within(&mut self, port: usize, limit_ms: u64) -> bool {
-        let is_present = |controller: &mut Self| matches!(controller.link(port), Link::Present | Link::Up);
-        if is_present(self) {
-            return true;
-        }
-        let start = self.now_ms();
-        poll(MAX_POLLS, || is_present(self) || self.now_ms().saturating_sub(start) >= limit_ms) && is_present(self)
     }
 
     fn start_commands(&mut self, port: usize) -> bool {

@@ -1,5 +1,6 @@
 use super::fake::{CD_SIGNATURE, Fake, FakePort, Fault};
 use super::*;
+use crate::drivers::disk::testing::{pattern, write_flush_and_read_back};
 use std::string::ToString;
 
 fn found(fake: &Fake) -> Vec<Result<Disk, String>> {
@@ -12,10 +13,6 @@ fn disk(port: FakePort) -> (Fake, Disk) {
     let disk = found(&fake).remove(0).expect("the fake is sound");
     assert_eq!(fake.commands(0), []);
     (fake, disk)
-}
-
-fn pattern(sectors: usize) -> Vec<u8> {
-    (0..sectors * SECTOR_BYTES).map(|byte| (byte / 7) as u8).collect()
 }
 
 fn reason(result: Result<(), disk::DiskError>) -> String {
@@ -61,12 +58,7 @@ fn firmware_that_clears_what_says_nothing_costs_no_waiting() {
 #[test]
 fn written_sectors_read_back_in_commands_of_256() {
     let (fake, mut disk) = disk(FakePort::disk(2000));
-    let data = pattern(600);
-    disk.write(1234, &data).expect("the fake is sound");
-    disk.flush().expect("the fake is sound");
-    let mut back = vec![0; data.len()];
-    disk.read(1234, &mut back).expect("the fake is sound");
-    assert!(back == data);
+    write_flush_and_read_back(&mut disk);
     let expected = [
         (0x35, 1234, 256),
         (0x35, 1490, 256),

@@ -6,10 +6,10 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::protocol::{self, TIMEOUT_MS, Transfer};
+use super::protocol::{self, Transfer};
 use super::registers::{Engine, EngineStatus, Register, Registers, Status};
 use crate::drivers;
-use crate::drivers::disk::{Failure, SECTOR_BYTES};
+use crate::drivers::disk::{COMMAND_TIMEOUT_MS, Failure, SECTOR_BYTES};
 
 /// Where the data is in the shared memory; the table is at its start.
 const DATA_AT: usize = 4096;
@@ -61,7 +61,7 @@ fn run(registers: &mut impl Registers, transfer: Transfer, direction: u8) -> Res
 fn finish<R: Registers>(registers: &mut R, direction: u8) -> Result<(), Failure> {
     engine(registers)?.set_command(direction | START);
     let mut last = (Status(0), EngineStatus(0));
-    let ended = drivers::wait(registers, TIMEOUT_MS, R::now_ms, |registers| {
+    let ended = drivers::wait(registers, COMMAND_TIMEOUT_MS, R::now_ms, |registers| {
         let moved = registers.engine().map_or(EngineStatus(0), |engine| engine.status());
         last = (Status(registers.read(Register::Control)), moved);
         let is_idle = !last.0.is_busy() && !last.0.wants_data();

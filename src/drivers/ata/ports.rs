@@ -173,7 +173,7 @@ impl Registers for ChannelPorts {
     }
 
     fn now_ms(&mut self) -> u64 {
-        self.clock.monotonic_ns() / 1_000_000
+        self.clock.monotonic_ms()
     }
 
     fn engine(&mut self) -> Option<&mut dyn Engine> {

@@ -8,11 +8,9 @@ use alloc::string::{String, ToString};
 use super::command::Command;
 use super::identity::{Identity, Unusable};
 use super::registers::{Drive, ErrorBits, Register, Registers, Status};
-use crate::drivers::disk::{Failure, SECTOR_BYTES};
-use crate::drivers::{self, MAX_POLLS, poll};
+use crate::drivers;
+use crate::drivers::disk::{COMMAND_TIMEOUT_MS, Failure, SECTOR_BYTES};
 
-/// Longer than a disk takes to spin up, and than a full cache takes to flush.
-pub(super) const TIMEOUT_MS: u64 = 15_000;
 /// An idle disk answers IDENTIFY within milliseconds; firmware has waited for its spin-up.
 const IDENTIFY_TIMEOUT_MS: u64 = 2_000;
 
@@ -113,7 +111,7 @@ pub(super) fn block_sectors(
 pub(super) fn read(registers: &mut impl Registers, transfer: Transfer, bytes: &mut [u8]) -> Result<(), Failure> {
     start(registers, transfer)?;
     for (block, lba) in bytes.chunks_mut(transfer.block_bytes()).zip(transfer.blocks()) {
-        let status = wait_idle(registers, TIMEOUT_MS)?;
+        let status = wait_idle(registers, COMMAND_TIMEOUT_MS)?;
         expect_data(registers, status, Some(lba))?;
         registers.read_data(block);
         settle(registers);
@@ -126,13 +124,13 @@ pub(super) fn write(registers: &mut impl Registers, transfer: Transfer, bytes: &
     start(registers, transfer)?;
     let mut last = transfer.lba;
     for (block, lba) in bytes.chunks(transfer.block_bytes()).zip(transfer.blocks()) {
-        let status = wait_idle(registers, TIMEOUT_MS)?;
+        let status = wait_idle(registers, COMMAND_TIMEOUT_MS)?;
         expect_data(registers, status, Some(last))?;
         registers.write_data(block);
         settle(registers);
         last = lba;
     }
-    let status = wait_idle(registers, TIMEOUT_MS)?;
+    let status = wait_idle(registers, COMMAND_TIMEOUT_MS)?;
     expect_success(registers, status, Some(last))
 }
 
@@ -143,7 +141,7 @@ fn set_block_sectors(registers: &mut impl Registers, drive: Drive, sectors: u8) 
     registers.write(Register::SectorCount, sectors);
     registers.write(Register::Status, Command::SetMultipleMode as u8);
     settle(registers);
-    let status = wait_idle(registers, TIMEOUT_MS)?;
+    let status = wait_idle(registers, COMMAND_TIMEOUT_MS)?;
     Ok(if status.is_failure() { 1 } else { usize::from(sectors) })
 }
 
@@ -152,7 +150,7 @@ pub(super) fn flush(registers: &mut impl Registers, drive: Drive, command: Comma
     select(registers, drive, device_bits(drive))?;
     registers.write(Register::Status, command as u8);
     settle(registers);
-    let status = wait_idle(registers, TIMEOUT_MS)?;
+    let status = wait_idle(registers, COMMAND_TIMEOUT_MS)?;
     expect_success(registers, status, None)
 }
 
@@ -165,11 +163,10 @@ pub(super) fn reset(registers: &mut impl Registers, drive: Drive) -> bool {
         registers.read(Register::Control);
     }
     registers.write(Register::Control, CONTROL_NO_INTERRUPTS);
-    let released = registers.now_ms();
-    poll(MAX_POLLS, || registers.now_ms().saturating_sub(released) >= RECOVERY_MS);
+    drivers::pause(registers, RECOVERY_MS, |registers| registers.now_ms());
     registers.write(Register::Device, device_bits(drive));
     settle(registers);
-    wait_idle(registers, TIMEOUT_MS).is_ok_and(|status| !status.is_floating())
+    wait_idle(registers, COMMAND_TIMEOUT_MS).is_ok_and(|status| !status.is_floating())
 }
 
 /// Gives a command with its address and count; the high halves go first through the same registers.
@@ -206,7 +203,7 @@ fn device_bits(drive: Drive) -> u8 {
 fn select(registers: &mut impl Registers, drive: Drive, device: u8) -> Result<(), Failure> {
     registers.write(Register::Device, device_bits(drive));
     settle(registers);
-    wait_idle(registers, TIMEOUT_MS)?;
+    wait_idle(registers, COMMAND_TIMEOUT_MS)?;
     registers.write(Register::Device, device);
     Ok(())
 }

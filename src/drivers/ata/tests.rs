@@ -1,5 +1,6 @@
 use super::fake::{FakeChannel, Fault};
 use super::*;
+use crate::drivers::disk::testing::pattern;
 use crate::drivers::pci::{Bar, Device};
 use std::string::ToString;
 use std::vec;
@@ -15,10 +16,6 @@ fn disk(sectors: u64) -> AtaDisk<FakeChannel> {
     disk_of(FakeChannel::new(sectors))
 }
 
-fn pattern(sectors: usize) -> Vec<u8> {
-    (0..sectors * SECTOR_BYTES).map(|byte| (byte / 7) as u8).collect()
-}
-
 #[test]
 fn identifies_model_serial_and_capacity() {
     let disk = disk(1000);
@@ -27,15 +24,19 @@ fn identifies_model_serial_and_capacity() {
     assert_eq!((identity.sectors, identity.lba48, identity.flush_ext), (1000, true, true));
 }
 
-#[test]
-fn written_sectors_read_back() {
-    let mut disk = disk(2000);
+fn write_flush_and_read_back(disk: &mut AtaDisk<FakeChannel>) {
     let data = pattern(256);
     disk.write(1234, &data).expect("the fake is sound");
     disk.flush().expect("the fake is sound");
     let mut back = vec![0; data.len()];
     disk.read(1234, &mut back).expect("the fake is sound");
     assert!(back == data);
+}
+
+#[test]
+fn written_sectors_read_back() {
+    let mut disk = disk(2000);
+    write_flush_and_read_back(&mut disk);
     assert_eq!(disk.registers.transfers, [(0x34, 1234, 256), (0x24, 1234, 256)]);
     assert_eq!((disk.registers.flushes, disk.geometry().most_sectors), (1, 256));
 }
@@ -198,12 +199,7 @@ fn dma_disk(sectors: u64) -> AtaDisk<FakeChannel> {
 #[test]
 fn disk_and_channel_with_dma_use_it() {
     let mut disk = dma_disk(2000);
-    let data = pattern(256);
-    disk.write(1234, &data).expect("the fake is sound");
-    disk.flush().expect("the fake is sound");
-    let mut back = vec![0; data.len()];
-    disk.read(1234, &mut back).expect("the fake is sound");
-    assert!(back == data);
+    write_flush_and_read_back(&mut disk);
     assert_eq!(disk.registers.transfers, [(0x35, 1234, 256), (0x25, 1234, 256)]);
 }
 

@@ -100,6 +100,11 @@ impl Clock {
         self.ns_between(self.start_ticks, ticks::now())
     }
 
+    /// Whole milliseconds since [`Clock::new`].
+    pub fn monotonic_ms(&self) -> u64 {
+        self.monotonic_ns() / 1_000_000
+    }
+
     /// Nanoseconds since 1970-01-01 00:00 UTC, exact to the second; `None` if the machine keeps no valid date.
     pub fn unix_ns(&self) -> Option<u64> {
         let Reading { unix_seconds, at_ticks } = self.calendar()?;

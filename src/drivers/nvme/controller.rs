@@ -13,7 +13,7 @@ use super::identity::{self, ControllerIdentity, IDENTIFY_BYTES, MOST_NAMESPACES,
 use super::queue::Queue;
 use super::registers::{self as register, Capabilities, ENABLE, OPERATION, SHUTDOWN, Status};
 use crate::drivers::bus_master::BusMaster;
-use crate::drivers::disk::Failure;
+use crate::drivers::disk::{COMMAND_TIMEOUT_MS, Failure};
 use crate::drivers::wait;
 
 /// The most that one command moves.
@@ -35,13 +35,11 @@ pub(super) const SHARED_BYTES: usize = DATA + DATA_BYTES;
 const MOST_DOORBELL_BYTES: usize = PAGE_BYTES;
 pub(super) const REGISTER_BYTES: usize = register::DOORBELLS + 4 * MOST_DOORBELL_BYTES;
 
-/// Longer than a disk takes to write a full cache.
-const TIMEOUT_MS: u64 = 15_000;
 /// The longest that a controller is waited for, whatever it asks for.
 const MOST_READY_MS: u64 = 30_000;
 const LEAST_READY_MS: u64 = 500;
 /// Most answers come while so many polls look at memory alone. Later ones read the register that tells of the controller's end,
-/// too, which is slow, so that there is time for a slow answer in as many polls as [`wait`] makes.
+/// too, which is slow.
 const QUICK_POLLS: u32 = 1000;
 
 #[derive(Debug)]
@@ -247,7 +245,7 @@ enum Failed {
 fn give<D: BusMaster>(device: &mut D, queue: &mut Queue, command: &Command, id: u16) -> Result<(), Failed> {
     queue.submit(device, command, id);
     let mut polls = 0u32;
-    let waited = wait(device, TIMEOUT_MS, D::now_ms, |device| {
+    let waited = wait(device, COMMAND_TIMEOUT_MS, D::now_ms, |device| {
         polls = polls.saturating_add(1);
         queue.has_answer(device) || polls > QUICK_POLLS && Status::read(device).is_hopeless()
     });

@@ -1,5 +1,6 @@
 use super::fake::{FakeController, FakeNamespace, Fault, Shared};
 use super::*;
+use crate::drivers::disk::testing::pattern;
 use crate::drivers::disk::{DiskError, Operation, Reason};
 use proptest::prelude::*;
 use std::string::ToString;
@@ -28,10 +29,6 @@ fn refusal(fake: FakeController) -> (String, Shared) {
         Err(error) => (error.to_string(), shared),
         Ok(disks) => panic!("driven: {disks:?}"),
     }
-}
-
-fn pattern(sectors: usize) -> Vec<u8> {
-    (0..sectors * SECTOR_BYTES).map(|byte| (byte / 7) as u8).collect()
 }
 
 /// Opcode, first block and number of blocks of the commands for blocks.

@@ -13,11 +13,9 @@ use virtio_drivers::transport::DeviceStatus;
 use super::features::{Configuration, Features, tame_cache};
 use super::queue::{self, Data, QueueMemory, Request, Ring};
 use super::transport::Device;
-use crate::drivers::disk::{Failure, Geometry};
+use crate::drivers::disk::{COMMAND_TIMEOUT_MS, Failure, Geometry};
 use crate::drivers::wait;
 
-/// Longer than a disk behind the virtual one takes to spin up, or a full cache to flush.
-const REQUEST_TIMEOUT_MS: u64 = 15_000;
 /// Nothing that takes long has to be asked for these.
 const IDENTIFY_TIMEOUT_MS: u64 = 2_000;
 const RESET_TIMEOUT_MS: u64 = 2_000;
@@ -37,6 +35,21 @@ pub(super) struct Identity {
     pub has_flush: bool,
     /// Empty if it does not tell.
     pub serial: String,
+}
+
+impl Identity {
+    /// Whether writing is possible and safe.
+    pub(super) fn check_writable(&self) -> Result<(), Failure> {
+        if self.is_read_only {
+            return Err(Failure::Reported("the disk is read-only".into()));
+        }
+        if !self.is_cache_tame {
+            return Err(Failure::Reported(
+                "the disk has a write cache that can neither be flushed nor switched off".into(),
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// A device, started or stopped.
@@ -118,7 +131,7 @@ impl<H: Hal + 'static, D: Device> Block<H, D> {
 
     /// Fills `buffer` from sector `first` on.
     pub(super) fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<(), Failure> {
-        self.execute(Request::read(first), Data::FromDevice(buffer.len()), REQUEST_TIMEOUT_MS)?;
+        self.execute(Request::read(first), Data::FromDevice(buffer.len()), COMMAND_TIMEOUT_MS)?;
         self.memory.load_data(buffer);
         Ok(())
     }
@@ -126,11 +139,11 @@ impl<H: Hal + 'static, D: Device> Block<H, D> {
     /// Writes `bytes` from sector `first` on.
     pub(super) fn write(&mut self, first: u64, bytes: &[u8]) -> Result<(), Failure> {
         self.memory.store_data(bytes);
-        self.execute(Request::write(first), Data::ToDevice(bytes.len()), REQUEST_TIMEOUT_MS)
+        self.execute(Request::write(first), Data::ToDevice(bytes.len()), COMMAND_TIMEOUT_MS)
     }
 
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
-        self.execute(Request::FLUSH, Data::None, REQUEST_TIMEOUT_MS)
+        self.execute(Request::FLUSH, Data::None, COMMAND_TIMEOUT_MS)
     }
 
     /// What tells the disk from others; empty if the device does not know this request.

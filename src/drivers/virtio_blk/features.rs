@@ -8,7 +8,6 @@ use alloc::string::String;
 use bitflags::bitflags;
 use virtio_drivers::transport::Transport;
 
-use super::block::Identity;
 use super::queue::MAX_DATA_BYTES;
 use crate::drivers::disk::{Failure, Geometry, SECTOR_BYTES};
 
@@ -113,20 +112,5 @@ pub(super) fn tame_cache(transport: &mut impl Transport, features: Features) -> 
     !features.contains(Features::CONFIGURABLE_CACHE) || {
         let done = transport.write_config_space(config::WRITE_BACK, 0u8);
         done.is_ok() && transport.read_config_space::<u8>(config::WRITE_BACK) == Ok(0)
-    }
-}
-
-impl Identity {
-    /// Whether writing is possible and safe.
-    pub(super) fn check_writable(&self) -> Result<(), Failure> {
-        if self.is_read_only {
-            return Err(Failure::Reported("the disk is read-only".into()));
-        }
-        if !self.is_cache_tame {
-            return Err(Failure::Reported(
-                "the disk has a write cache that can neither be flushed nor switched off".into(),
-            ));
-        }
-        Ok(())
     }
 }

@@ -191,7 +191,7 @@ impl Registers for PciRegisters {
     }
 
     fn now_ms(&self) -> u64 {
-        self.clock.monotonic_ns() / 1_000_000
+        self.clock.monotonic_ms()
     }
 }
 
