@@ -103,17 +103,8 @@ fn crowded_store(folder: &TempDir) -> PathBuf {
     let path = folder.path().join("store.img");
     let mut values = ValueHistogram::default();
     (0..8).for_each(|size| values.record(size, 10));
-    let site = SiteRecord {
-        kind: SiteKind::Size,
-        callee: None,
-        values,
-        address_bits: 0,
-        guards_passed: 9,
-        guards_failed: 1,
-        chosen: vec![1],
-        passes: vec![9],
-        dropped: vec![],
-    };
+    let unseen = SiteRecord::unseen(SiteKind::Size);
+    let site = SiteRecord { values, guards_passed: 9, guards_failed: 1, chosen: vec![1], passes: vec![9], ..unseen };
     let record = |hash| FunctionRecord {
         key: FunctionKey { hash, ordinal: 0 },
         calls: hash,

@@ -78,11 +78,6 @@ impl DeviceRegisters {
         self.set(offset, value);
     }
 
-    /// Where the first register is mapped, for code that brings its own accesses.
-    pub fn start(&self) -> NonNull<u8> {
-        self.start
-    }
-
     fn get<T>(&self, offset: usize) -> Option<T> {
         let register = self.register::<T>(offset)?;
         // SAFETY: the register is mapped and aligned, and any bits are a `u8`, `u16` or `u32`; a device's registers may be read

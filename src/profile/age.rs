@@ -173,17 +173,7 @@ mod tests {
         (0..20).for_each(|size| values.record(size, 20));
         values.record(512, 600);
         let (first, share) = values.dominant().expect("512 was recorded");
-        let site = SiteRecord {
-            kind: SiteKind::Size,
-            callee: None,
-            values,
-            address_bits: 0,
-            guards_passed: 0,
-            guards_failed: 0,
-            chosen: vec![],
-            passes: vec![],
-            dropped: vec![],
-        };
+        let site = SiteRecord { values, ..SiteRecord::unseen(SiteKind::Size) };
         let boot = Profile {
             functions: vec![FunctionRecord { sites: vec![site], ..Default::default() }],
             ..Default::default()

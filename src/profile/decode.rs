@@ -268,17 +268,7 @@ mod tests {
 
     /// Functions that were called and have so many sites each, none of which saw a call.
     fn with_sites(functions: u64, sites: usize) -> Profile {
-        let site = SiteRecord {
-            kind: SiteKind::Size,
-            callee: None,
-            values: ValueHistogram::default(),
-            address_bits: 0,
-            guards_passed: 0,
-            guards_failed: 0,
-            chosen: vec![],
-            passes: vec![],
-            dropped: vec![],
-        };
+        let site = SiteRecord::unseen(SiteKind::Size);
         let record = |hash| FunctionRecord {
             key: FunctionKey { hash, ordinal: 0 },
             sites: vec![site.clone(); sites],

@@ -84,6 +84,23 @@ pub struct SiteRecord {
     pub dropped: Vec<Dropped>,
 }
 
+impl SiteRecord {
+    /// A site that saw no call.
+    pub fn unseen(kind: SiteKind) -> Self {
+        Self {
+            kind,
+            callee: None,
+            values: ValueHistogram::default(),
+            address_bits: 0,
+            guards_passed: 0,
+            guards_failed: 0,
+            chosen: Vec::new(),
+            passes: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+}
+
 /// A value whose path too few calls took, whatever the histogram says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Dropped {

@@ -251,17 +251,7 @@ mod tests {
     fn site(value: u64, chosen: &[u64]) -> SiteRecord {
         let mut values = ValueHistogram::default();
         values.record(value, 100);
-        SiteRecord {
-            kind: SiteKind::Size,
-            callee: None,
-            values,
-            address_bits: 0,
-            guards_passed: 0,
-            guards_failed: 0,
-            chosen: chosen.to_vec(),
-            passes: Vec::new(),
-            dropped: Vec::new(),
-        }
+        SiteRecord { values, chosen: chosen.to_vec(), ..SiteRecord::unseen(SiteKind::Size) }
     }
 
     fn diff(a: Vec<FunctionRecord>, b: Vec<FunctionRecord>) -> Diff {

@@ -121,15 +121,13 @@ mod tests {
         let mut values = ValueHistogram::default();
         chosen.iter().zip(passes).for_each(|(value, passes)| values.record(*value, *passes));
         SiteRecord {
-            kind,
             callee: (kind == SiteKind::Size).then_some(CALLEE),
             values,
-            address_bits: 0,
             guards_passed: passes.iter().fold(0, |sum, passes| sum.saturating_add(*passes)),
             guards_failed,
             chosen: chosen.to_vec(),
             passes: passes.to_vec(),
-            dropped: Vec::new(),
+            ..SiteRecord::unseen(kind)
         }
     }
 

@@ -14,6 +14,7 @@ use bareflow::store::{SECTOR_BYTES, Store, StoreError};
 use bareflow::wasi::Entropy;
 
 use crate::status::Status;
+use crate::text::printable;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -120,7 +121,7 @@ fn make_room(region: &mut Region<FileDisk>, file: &Path, force: bool) -> Result<
 fn whose(region: &mut Region<FileDisk>) -> String {
     let Ok(mut store) = Store::open_in(region.lent()) else { return String::new() };
     match store.load_with(u64::MAX, Profile::decode).payload.and_then(|profile| profile.boots.last().cloned()) {
-        Some(row) => format!(" with {} boots, the last one of {}", row.boot, row.program.escape_debug()),
+        Some(row) => format!(" with {} boots, the last one of {}", row.boot, printable(&row.program)),
         None => String::from(" that remembers nothing"),
     }
 }

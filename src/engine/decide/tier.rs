@@ -265,22 +265,11 @@ mod tests {
     use crate::profile::{SiteKind, ValueHistogram};
 
     fn site(values: &[(u64, u64)]) -> SiteRecord {
-        let kind = SiteKind::Size;
         let mut histogram = ValueHistogram::default();
         for (value, count) in values {
             histogram.record(*value, *count);
         }
-        SiteRecord {
-            kind,
-            callee: None,
-            values: histogram,
-            address_bits: 0,
-            guards_passed: 0,
-            guards_failed: 0,
-            chosen: Vec::new(),
-            passes: Vec::new(),
-            dropped: Vec::new(),
-        }
+        SiteRecord { values: histogram, ..SiteRecord::unseen(SiteKind::Size) }
     }
 
     fn record(calls: u64, blocks: &[u64]) -> FunctionRecord {

@@ -68,8 +68,8 @@ const SIGNATURES: [(usize, &[u8], &str); 31] = [
     (16 * 1024 - 10, b"SWAPSPACE2", "swap space"),
     (64 * 1024 - 10, b"SWAPSPACE2", "swap space"),
     (0, b"QFI\xfb", "an image in the format QCOW2"),
-    (SECTOR_BYTES, b"EFI PART", "a partition table (GPT)"),
-    (4096, b"EFI PART", "a partition table (GPT)"),
+    (SECTOR_BYTES, &gpt::SIGNATURE, "a partition table (GPT)"),
+    (4096, &gpt::SIGNATURE, "a partition table (GPT)"),
 ];
 
 /// What `device` seems to hold.
@@ -123,7 +123,7 @@ fn known(first: &[u8], last: &[u8]) -> Option<Content> {
         first.get(*at..).is_some_and(|rest| rest.starts_with(bytes)).then_some(*name)
     };
     let name = extended(first).or_else(|| SIGNATURES.iter().find_map(named)).or_else(|| {
-        let copy = last.chunks_exact(SECTOR_BYTES).any(|sector| sector.starts_with(b"EFI PART"));
+        let copy = last.chunks_exact(SECTOR_BYTES).any(|sector| sector.starts_with(&gpt::SIGNATURE));
         copy.then_some("the copy of a partition table (GPT) at its end")
     });
     let name = name.or_else(|| match gpt::mbr_types(&sector) {

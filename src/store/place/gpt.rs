@@ -138,9 +138,12 @@ pub fn mbr_types(sector: &Sector) -> [u8; 4] {
     core::array::from_fn(|entry| sector.bytes()[446 + 16 * entry + 4])
 }
 
+/// How a table's header begins.
+pub const SIGNATURE: [u8; 8] = *b"EFI PART";
+
 /// Whether `sector` begins like a table's header, right or wrong.
 pub fn is_header(sector: &Sector) -> bool {
-    sector.field(0) == *b"EFI PART"
+    sector.field(0) == SIGNATURE
 }
 
 /// The table at the beginning, or the one at the end; nothing, if neither place has any that counts in blocks of this size.
