@@ -167,17 +167,14 @@ fn last_block(disk: &(impl BlockDevice + ?Sized), block_bytes: usize) -> Option<
     (fits && disk.sectors() / block_sectors > 3).then(|| disk.sectors() / block_sectors - 1)
 }
 
-/// Whether a whole header stands in the last block, counted in blocks of either size.
-pub fn has_backup(disk: &mut (impl BlockDevice + ?Sized)) -> Result<bool, BlockError> {
-    for block_bytes in [512, 4096] {
-        if let Some(last) = last_block(disk, block_bytes) {
-            let sector = Sector::read(disk, last * (block_bytes / SECTOR_BYTES) as u64)?;
-            if is_header(&sector) && header(&sector, last).is_ok() {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
+/// Whether a whole header stands in the last block, counted in blocks of either size. One that cannot be read is none: nobody can
+/// use it.
+pub fn has_backup(disk: &mut (impl BlockDevice + ?Sized)) -> bool {
+    [512, 4096].into_iter().any(|block_bytes| {
+        let Some(last) = last_block(disk, block_bytes) else { return false };
+        let sector = Sector::read(disk, last * (block_bytes / SECTOR_BYTES) as u64);
+        sector.is_ok_and(|sector| is_header(&sector) && header(&sector, last).is_ok())
+    })
 }
 
 /// The table whose header stands in block `at`, if one begins there.

@@ -187,14 +187,15 @@ fn survey_all(disk: &mut (impl BlockDevice + ?Sized), survey: &mut Survey) -> Re
     Ok(())
 }
 
-/// Whether there is a partition table beside the superblock of a store; the end of a disk has one only if it is whole.
+/// Whether there is a partition table beside the superblock of a store; the end of a disk has one only if it is whole, and a bad
+/// sector there costs no store.
 fn has_table(disk: &mut (impl BlockDevice + ?Sized)) -> Result<bool, BlockError> {
     for sector in [1, 4096 / SECTOR_BYTES as u64] {
         if sector < disk.sectors() && gpt::is_header(&Sector::read(disk, sector)?) {
             return Ok(true);
         }
     }
-    gpt::has_backup(disk)
+    Ok(gpt::has_backup(disk))
 }
 
 fn store_in(

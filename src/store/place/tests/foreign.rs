@@ -94,6 +94,22 @@ fn store_beside_a_partition_table_is_said_and_not_used() {
 }
 
 #[test]
+fn bad_sector_costs_a_store_only_where_its_own_beginning_is() {
+    let store = Store::format(FakeDisk::new(9000), ID).expect("large enough").into_device();
+    let mut sound = store.with(Failure::Never);
+    survey(&mut sound);
+    let mut at_the_end = 0;
+    for (number, request) in sound.log.iter().enumerate() {
+        let Request::Read { first, .. } = request else { panic!("{request:?}") };
+        let found = survey(&mut store.with(Failure::Once(number)));
+        let is_beginning = *first <= 8;
+        assert_eq!((found.stores.len(), found.problems.len()), if is_beginning { (0, 1) } else { (1, 0) }, "{first}");
+        at_the_end += usize::from(!is_beginning);
+    }
+    assert_eq!(at_the_end, 2, "{:?}", sound.log);
+}
+
+#[test]
 fn stores_that_are_none_say_why() {
     let said = |disk: &mut dyn BlockDevice| {
         let found = survey(disk);
@@ -110,7 +126,7 @@ fn stores_that_are_none_say_why() {
     // Whatever is not listed is zero.
     damaged.medium[..512].copy_from_slice(sector.with(300, &[1]).sealed().bytes());
     assert!(said(&mut damaged).starts_with("store: sector 0 of the disk is damaged"));
-    let mut unreadable = FakeDisk::new(400).with(crate::store::fake::Failure::Once(0));
+    let mut unreadable = FakeDisk::new(400).with(Failure::Once(0));
     assert_eq!(
         said(&mut unreadable),
         "store: disk read failed at sector 0: injected failure; check the disk or its file"
