@@ -93,8 +93,8 @@ pub enum Reason {
         len_bytes: usize,
     },
     Failed(Failure),
-    /// The device did not come back from the reset after an earlier failure.
-    Offline,
+    /// The device did not come back from the reset after an earlier failure, which was this.
+    Offline(Failure),
     /// An earlier write or flush failed, so that nobody knows what is on the disk.
     WritesStopped,
 }
@@ -118,7 +118,7 @@ impl fmt::Display for Reason {
                 write!(f, "{len_bytes} bytes are not a whole number of {SECTOR_BYTES}-byte sectors")
             }
             Self::Failed(failure) => failure.fmt(f),
-            Self::Offline => f.write_str("the disk did not come back after an earlier error"),
+            Self::Offline(failure) => write!(f, "the disk did not come back after an earlier error ({failure})"),
             Self::WritesStopped => f.write_str("nothing is written after an earlier write or flush that failed"),
         }
     }
@@ -156,11 +156,12 @@ pub fn name(place: &str, model: &str, serial: &str) -> String {
 }
 
 /// What may still be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Usable,
     ReadOnly,
-    Offline,
+    /// After this failure.
+    Offline(Failure),
 }
 
 impl Disk {
@@ -209,11 +210,10 @@ impl Disk {
     /// Returns once every earlier write is on the medium.
     pub fn flush(&mut self) -> Result<(), DiskError> {
         self.check(Operation::Flush, 0, 0)?;
-        let result = self.commands.flush();
-        if result.is_err() {
-            self.state = if self.commands.reset() { State::ReadOnly } else { State::Offline };
-        }
-        result.map_err(|failure| DiskError::new(Operation::Flush, 0, Reason::Failed(failure)))
+        self.commands.flush().map_err(|failure| {
+            self.state = if self.commands.reset() { State::ReadOnly } else { State::Offline(failure.clone()) };
+            DiskError::new(Operation::Flush, 0, Reason::Failed(failure))
+        })
     }
 
     /// What one command moves of `len_bytes` from sector `first` on: whole blocks, or a part of one.
@@ -261,12 +261,12 @@ impl Disk {
         let mut failed = |disk: &mut Self| {
             let failure = command(&mut *disk.commands).err()?;
             if !disk.commands.reset() {
-                disk.state = State::Offline;
+                disk.state = State::Offline(failure.clone());
             }
             Some(failure)
         };
         let Some(first_failure) = failed(self) else { return Ok(()) };
-        if self.state != State::Offline && failed(self).is_none() {
+        if !matches!(self.state, State::Offline(_)) && failed(self).is_none() {
             return Ok(());
         }
         if operation == Operation::Write && self.state == State::Usable {
@@ -278,8 +278,8 @@ impl Disk {
     fn check(&self, operation: Operation, first: u64, len_bytes: usize) -> Result<(), DiskError> {
         let (sectors, capacity) = ((len_bytes / SECTOR_BYTES) as u64, self.geometry().sectors);
         let is_inside = first.checked_add(sectors).is_some_and(|end| end <= capacity);
-        let reason = if self.state == State::Offline {
-            Reason::Offline
+        let reason = if let State::Offline(failure) = &self.state {
+            Reason::Offline(failure.clone())
         } else if self.state == State::ReadOnly && operation != Operation::Read {
             Reason::WritesStopped
         } else if !len_bytes.is_multiple_of(SECTOR_BYTES) {

@@ -185,8 +185,8 @@ fn device_that_does_not_come_back_is_left_alone() {
     fake.0.borrow_mut().resets_fail = true;
     disk.read(3, &mut [0; SECTOR_BYTES]).expect_err("it fails");
     assert_eq!(fake.told(), [Told::Read(3, 1), Told::Reset]);
-    assert_eq!(disk.read(3, &mut [0; SECTOR_BYTES]).map_err(|error| error.reason), Err(Reason::Offline));
-    assert_eq!(disk.flush().map_err(|error| error.reason), Err(Reason::Offline));
+    assert_eq!(disk.read(3, &mut [0; SECTOR_BYTES]).map_err(|error| error.reason), Err(Reason::Offline(failure())));
+    assert_eq!(disk.flush().map_err(|error| error.reason), Err(Reason::Offline(failure())));
     assert_eq!(fake.told(), []);
 }
 
