@@ -49,6 +49,10 @@ test-memory: _boot_packages programs _kernel _command
 test-disks NAME='': _boot_packages _disk_packages programs _kernel _command
     cargo test --release --test disks -- --ignored --nocapture --test-threads 1 --skip speed_ {{ NAME }}
 
+# Look at the screen of every graphics card that QEMU has, in every machine under every firmware (10 minutes)
+test-screens: _boot_packages _disk_packages programs _kernel
+    cargo test --release --test screens -- --ignored --nocapture
+
 # Say what saving and loading cost on every controller
 bench-disks: _boot_packages _kernel _command
     @cargo test --quiet --release --test disks -- --ignored --nocapture speed_

@@ -21,6 +21,12 @@ multiboot2_header:
     .long 12
     .long 2
 
+    # Framebuffer, if the machine has no text mode: of any size.
+    .balign 8
+    .short 5, 1
+    .long 20
+    .long 0, 0, 32
+
     # Module alignment: modules start at page boundaries.
     .balign 8
     .short 6, 0

@@ -13,7 +13,7 @@ export LC_ALL=C # A range of characters is one of bytes.
 readonly PLAIN='-A-Za-z0-9+,./:=@_~%'
 
 # What grub.cfg needs, and the partition maps that grub-mkrescue's own start-up names.
-readonly GRUB_MODULES="normal multiboot2 iso9660 search search_fs_file serial terminal echo part_acorn part_amiga
+readonly GRUB_MODULES="normal test all_video multiboot2 iso9660 search search_fs_file serial terminal echo part_acorn part_amiga
     part_apple part_bsd part_dfly part_dvh part_gpt part_msdos part_plan part_sun part_sunpc"
 
 main() {
@@ -30,8 +30,24 @@ main() {
     # GRUB loads every section. The kernel wants its symbols, not the debugger's tables, which are as large again.
     objcopy --strip-debug "$work/iso/boot/kernel" 2> /dev/null || true
     entry "$work/iso" "$@" > "$work/entry"
-    sed -e "/^@ENTRY@\$/{r $work/entry" -e 'd}' "$(dirname -- "$0")/grub.cfg" > "$work/iso/boot/grub/grub.cfg"
+    sed -e "/^@ENTRY@\$/{r $work/entry" -e 'd}' -e "s/@SCREEN@/$(screen < "$work/entry")/" \
+        "$(dirname -- "$0")/grub.cfg" > "$work/iso/boot/grub/grub.cfg"
     rescue "$work" "$out"
+}
+
+# Prints what gfxpayload becomes: by the word screen=WIDTHxHEIGHT of the kernel's line, the last one, or text.
+screen() {
+    local words word screen=text
+    read -ra words
+    for word in "${words[@]}"; do
+        if [[ $word =~ ^screen=([0-9]+x[0-9]+)$ ]]; then
+            screen=${BASH_REMATCH[1]}x32,${BASH_REMATCH[1]},auto
+        elif [[ $word == screen=* && $word != screen=text ]]; then
+            echo "make-iso: $word is neither screen=text nor, for example, screen=1024x768" >&2
+            exit 2
+        fi
+    done
+    echo "$screen"
 }
 
 # Prints the multiboot2 and module2 lines, and puts the module files in place.

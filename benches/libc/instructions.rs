@@ -79,7 +79,7 @@ fn machine(folder: &Path, program: &Path) -> Result<Machine> {
     ensure!(kernel.is_file(), "there is no kernel at {}: run `./just bench libc-instructions`", kernel.display());
     let image = folder.join("instructions.iso");
     let modules = [Module { path: program.into(), words: vec![b"instructions.wasm".to_vec()] }];
-    iso::make(&root.join("grub/make-iso.sh"), &image, &kernel, "promote=boots", &modules)?;
+    iso::make(&root.join("grub/make-iso.sh"), &image, &kernel, "promote=boots after=off", &modules)?;
     Ok(Machine { icount: true, disks: vec![Disk::new(Controller::Ide, fresh_store(folder)?)], ..Machine::new(image) })
 }
 

@@ -3,7 +3,7 @@
 //! | to | module | key type |
 //! |---|---|---|
 //! | print and read over a wire | [`serial`] | [`serial::Serial`] |
-//! | print on the screen | [`console`] | [`console::Console`], [`tee::Tee`] |
+//! | print on the screen | [`console`] | [`console::Console`] |
 //! | read what is typed | [`keyboard`] | [`keyboard::Keyboard`] |
 //! | route interrupts, count time slices | [`pic`], [`local_apic`], [`timer`] | [`pic::Irq`] |
 //! | tell the time | [`clock`], [`rtc`] | [`clock::Clock`] |
@@ -36,7 +36,6 @@ pub mod power;
 mod ring;
 pub mod rtc;
 pub mod serial;
-pub mod tee;
 pub mod timer;
 pub mod virtio_blk;
 

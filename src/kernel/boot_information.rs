@@ -14,6 +14,7 @@ use multiboot2::{MaybeDynSized, MemoryArea, MemoryAreaType, TagType};
 
 use super::{BootError, command_line};
 use crate::arch::symbols::SymbolTable;
+use crate::drivers::console::{Channel, Layout, LayoutFault, PixelLayout, TextLayout};
 use crate::memory::layout::{PAGE_BYTES, PHYSICAL_MAP};
 use crate::memory::ranges::{Ranges, Survey};
 use crate::memory::{image_range, physical_bytes, range_list};
@@ -136,6 +137,12 @@ impl BootInformation {
         [newer, older].into_iter().zip(LENGTHS).find_map(|(tag, length)| tag?.payload().get(..length))
     }
 
+    /// The screen that the loader left, if it knows of one (section 3.6.12).
+    pub fn screen(&self) -> Result<Option<Layout>, LayoutFault> {
+        let tag = self.information.tags().find(|tag| tag.header().typ == TagType::Framebuffer);
+        tag.map(|tag| screen(tag.payload())).transpose().map(Option::flatten)
+    }
+
     /// The kernel's symbol table, if the loader kept it.
     pub fn symbols(&self) -> Option<SymbolTable> {
         let (symbols, names) = self.symbol_sections()?;
@@ -177,10 +184,14 @@ impl BootInformation {
 
     /// Memory that is in use although the map calls it available.
     fn taken(&self, image: Range<u64>) -> impl Iterator<Item = Range<u64>> + Clone {
+        let pixels = match self.screen() {
+            Ok(Some(Layout::Pixels(layout))) => layout.address..layout.address.saturating_add(layout.bytes()),
+            _ => 0..0,
+        };
         let modules = self.information.module_tags();
         let modules = modules.map(|tag| u64::from(tag.start_address())..u64::from(tag.end_address()));
         let (symbols, names) = self.symbol_sections().unwrap_or_default();
-        [0..LOW_MEMORY_END, image, self.range.clone(), symbols, names].into_iter().chain(modules)
+        [0..LOW_MEMORY_END, image, self.range.clone(), symbols, names, pixels].into_iter().chain(modules)
     }
 
     /// Where the loader put `.symtab` and the string table that it links to.
@@ -193,6 +204,40 @@ impl BootInformation {
             (section.sh_addr != 0 && end <= REACHABLE).then_some(section.sh_addr..end)
         });
         symbols.zip(names)
+    }
+}
+
+/// What the payload of a framebuffer's tag says; nothing, if its kind is one that nothing here writes to.
+fn screen(payload: &[u8]) -> Result<Option<Layout>, LayoutFault> {
+    const PIXELS: u8 = 1;
+    const TEXT: u8 = 2;
+    let (head, colours) = payload.split_first_chunk::<24>().ok_or(LayoutFault::Size)?;
+    let word = |at: usize| u32::from_le_bytes(core::array::from_fn(|byte| head[at + byte]));
+    let (width, height, bits, kind) = (word(12), word(16), head[20], head[21]);
+    match kind {
+        TEXT => {
+            let layout = TextLayout { columns: width, rows: height }.checked().ok_or(LayoutFault::Size)?;
+            Ok((u64::from(word(0)) == TextLayout::ADDRESS).then_some(Layout::Text(layout)))
+        }
+        PIXELS => {
+            let colours = colours.first_chunk::<6>().ok_or(LayoutFault::Colours)?;
+            let channel = |at: usize| Channel { position: colours[at], bits: colours[at + 1] };
+            if !bits.is_multiple_of(8) {
+                return Err(LayoutFault::PixelBits(bits));
+            }
+            let layout = PixelLayout {
+                address: u64::from(word(4)) << 32 | u64::from(word(0)),
+                pitch: word(8),
+                width,
+                height,
+                pixel_bytes: bits / 8,
+                red: channel(0),
+                green: channel(2),
+                blue: channel(4),
+            };
+            layout.checked().map(|layout| Some(Layout::Pixels(layout)))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -8,14 +8,12 @@ use super::terminal::Terminal;
 use super::{BootInformation, FirmwareMemory};
 use crate::arch::interrupts;
 use crate::drivers::clock::Clock;
-use crate::drivers::console::{Console, VgaText};
 use crate::drivers::disk::{Disk, DiskError};
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::pci::{self, ConfigSpace};
-use crate::drivers::power::{PowerTimer, RootTable, SoftOff};
+use crate::drivers::power::{PowerTimer, Reset, RootTable, SoftOff};
 use crate::drivers::serial::Serial;
 use crate::drivers::{ahci, ata, entropy, local_apic, nvme, pic, virtio_blk};
-use crate::memory::layout::PHYSICAL_MAP;
 use crate::store::{BlockDevice, BlockError, SECTOR_BYTES};
 use crate::wasi::{self, SEED_BYTES, SeededEntropy};
 
@@ -25,6 +23,7 @@ pub struct Devices {
     pub clock: Rc<Clock>,
     pub disks: Vec<Disk>,
     pub soft_off: Option<SoftOff>,
+    pub reset: Option<Reset>,
     /// What did not work, for people.
     pub problems: Vec<String>,
 }
@@ -39,9 +38,6 @@ impl Devices {
         // SAFETY: called once, after the interrupt controllers were set up. From here on only exceptions and panics, which
         // end the machine, use COM1 besides this.
         let serial = unsafe { Serial::open_com1() };
-        let address = (PHYSICAL_MAP + VgaText::PHYSICAL_ADDRESS) as usize;
-        // SAFETY: the physical map covers the screen, GRUB was told to leave text mode, and nobody else writes to it.
-        let screen = Console::new(unsafe { VgaText::new(address) });
         // SAFETY: called once, after the interrupt controllers were set up.
         let keyboard = unsafe { Keyboard::open() };
         let keyboard = keyboard.map_err(|error| problems.push(error.to_string())).ok();
@@ -51,8 +47,10 @@ impl Devices {
         let clock = Rc::new(Clock::new(move || unsafe { PowerTimer::find(root?, &FirmwareMemory) }));
         let disks = find_disks(root, &clock, &mut problems);
         let soft_off = tables.and_then(find_soft_off).map_err(|error| problems.push(error)).ok();
+        // SAFETY: see `find_tables`.
+        let reset = root.and_then(|root| unsafe { Reset::find(root, &FirmwareMemory) });
         interrupts::enable();
-        Self { terminal: Terminal::new(serial, screen, keyboard), clock, disks, soft_off, problems }
+        Self { terminal: Terminal::new(serial, keyboard), clock, disks, soft_off, reset, problems }
     }
 }
 

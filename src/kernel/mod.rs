@@ -3,6 +3,7 @@
 //! Key types: [`System`], what the boot sequence has brought up; [`BootError`], why it could not. Neighbours: everything
 //! below.
 
+mod after;
 mod boot_information;
 mod command_line;
 mod devices;
@@ -11,6 +12,7 @@ pub mod faults;
 mod options;
 mod program;
 mod sampler;
+mod screen;
 mod seams;
 mod selftest;
 mod terminal;
@@ -23,13 +25,10 @@ use core::fmt::Write;
 
 use crate::VERSION;
 use crate::arch::cpu::{self, Features};
-use crate::arch::early_console::{self, EarlyConsole};
-use crate::arch::{ExitCode, interrupts, power_off_after_failure, segments, symbols, ticks};
-use crate::memory::{self, RegionSource, layout};
+use crate::arch::early_console::EarlyConsole;
+use crate::arch::{ExitCode, end_after_failure, interrupts, segments, symbols, ticks};
+use crate::memory::{self, RegionSource};
 use devices::Devices;
-
-/// Physical address of the text screen's cells.
-const TEXT_SCREEN: u64 = 0xb8000;
 
 /// The machine, once it is up.
 pub struct System {
@@ -51,15 +50,14 @@ pub fn start(boot_information: u32, ticks_at_entry: u64) -> ! {
         Ok(system) => run(system),
         Err(error) => {
             say(format_args!("cannot boot: {error}"));
-            power_off_after_failure(ExitCode::CannotBoot)
+            end_after_failure(ExitCode::CannotBoot)
         }
     }
 }
 
 /// From here on, whatever goes wrong is printed.
 fn catch_failures() {
-    // SAFETY: the boot tables map the screen at its place in the physical map, where the kernel's own keep it.
-    unsafe { early_console::set_screen((layout::PHYSICAL_MAP + TEXT_SCREEN) as *mut u16) };
+    screen::assume_text();
     segments::load();
     interrupts::load();
 }
@@ -72,9 +70,16 @@ fn bring_up(boot_information: u32, ticks_at_entry: u64) -> Result<System, BootEr
     if let Some(table) = boot.symbols() {
         symbols::install(table);
     }
+    let screen = screen::find(&boot);
     let regions = memory::initialise(boot.free_memory()?, features.gigabyte_pages)?;
+    after::arm(&boot, matches!(screen, Ok(Some(_))));
     let verbose = boot.has_word("verbose");
-    let devices = Devices::start(&boot);
+    let mut devices = Devices::start(&boot);
+    match screen {
+        Ok(Some(screen)) => screen::use_for_text(screen),
+        Ok(None) => {}
+        Err(problem) => devices.problems.push(problem),
+    }
     let mut system = System { ticks_at_entry, features, boot, regions, devices, verbose };
     if verbose {
         describe(&mut system);
@@ -107,6 +112,9 @@ fn describe(system: &mut System) {
     say(format_args!("cpu: {features}"));
     say(format_args!("memory: {} of {} MiB free", memory.free >> 20, memory.total >> 20));
     say(format_args!("clock: {} MHz, told by {}", devices.clock.hz() / 1_000_000, devices.clock.source()));
+    if let Ok(Some(screen)) = boot.screen() {
+        say(format_args!("screen: {screen}"));
+    }
     say(format_args!("command line: {}", boot.command_line()));
     for module in boot.modules() {
         say(format_args!("module: {} bytes, {}", module.bytes.len(), module.command_line.escape_ascii()));

@@ -74,6 +74,36 @@ pub fn reads_console(line: &str, say: &dyn Fn(&str)) -> bool {
     }
 }
 
+/// What becomes of the machine once its program has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It is switched off, but where there is a screen somebody can keep it on.
+    Ask,
+    /// It is switched off.
+    Off,
+    /// It waits for a key, and is then switched off.
+    Wait,
+    /// It starts again.
+    Reboot,
+    /// It stays on and does nothing.
+    Halt,
+}
+
+/// What becomes of the machine after the program.
+pub fn after(line: &str, say: &dyn Fn(&str)) -> After {
+    match option(line, "after").as_deref() {
+        None | Some("ask") => After::Ask,
+        Some("off") => After::Off,
+        Some("wait") => After::Wait,
+        Some("reboot") => After::Reboot,
+        Some("halt") => After::Halt,
+        Some(other) => {
+            say(&format!("after={other} is not known; it can be ask, off, wait, reboot or halt"));
+            After::Ask
+        }
+    }
+}
+
 /// Which store is used. What nobody can be meant by is said, and none is used: whoever names one wants no other.
 pub fn store(line: &str, say: &dyn Fn(&str)) -> Wanted {
     let Some(text) = option(line, "store") else { return Wanted::Only };
@@ -166,6 +196,17 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_ends_as_asked_for() {
+        let said = RefCell::new(Vec::new());
+        let asked = |line: &str| after(line, &|text: &str| said.borrow_mut().push(text.to_string()));
+        assert_eq!(
+            ["", "after=off", "after=wait", "after=reboot", "after=halt", "after=all"].map(asked),
+            [After::Ask, After::Off, After::Wait, After::Reboot, After::Halt, After::Ask]
+        );
+        assert_eq!(said.take(), ["after=all is not known; it can be ask, off, wait, reboot or halt"]);
+    }
+
+    #[test]
     fn the_store_is_the_one_that_is_named() {
         let said = RefCell::new(Vec::new());
         let wanted = |line: &str| store(line, &|text: &str| said.borrow_mut().push(text.to_string()));
@@ -181,7 +222,7 @@ mod tests {
         fn absurd_lines_ask_for_something_or_are_said(
             words in proptest::collection::vec(
                 prop_oneof![
-                    "(promote|heap|cache|stdin|stack|store|thresholds|without)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
+                    "(promote|heap|cache|stdin|stack|store|thresholds|without|after)=[a-zA-Z0-9,\"\\\\ ]{0,9}",
                     (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(a, b, c)| format!("thresholds={a},{b},{c}")),
                     "\\PC{0,9}",
                 ],
@@ -195,6 +236,7 @@ mod tests {
             reads_console(&line, &|_| ());
             stack_size(&line, &|_| ());
             store(&line, &|_| ());
+            after(&line, &|_| ());
         }
     }
 }

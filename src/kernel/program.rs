@@ -8,11 +8,10 @@ use core::cell::RefCell;
 
 use super::devices::{ProgramClock, ProgramEntropy};
 use super::terminal::{Streams, Terminal};
-use super::{BootInformation, Module, System, TimeStampCounter, faults, options, sampler};
+use super::{BootInformation, Module, System, TimeStampCounter, after, faults, options, sampler};
 use crate::arch::{ExitCode, interrupts, ticks};
 use crate::drivers::clock::{Clock, RateSource};
 use crate::drivers::disk::Disk;
-use crate::drivers::power;
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::{Activation, Engine, Platform, StackSize};
@@ -34,6 +33,8 @@ pub fn run(system: System) -> ! {
     let terminal = Rc::new(RefCell::new(devices.terminal));
     let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
     devices.problems.iter().for_each(|problem| say(problem));
+    let power = (devices.soft_off, devices.reset);
+    let end = |code: ExitCode| -> ! { after::end(&boot, &terminal, &devices.clock, power, code) };
     let prepared = prepare(&boot, &terminal, &devices.clock, &say);
     let platform =
         platform(&mut regions, options::stack_size(&boot.command_line(), &say)).map_err(|error| error.to_string());
@@ -41,7 +42,7 @@ pub fn run(system: System) -> ! {
         Ok(prepared) => prepared,
         Err(problem) => {
             say(&problem);
-            power::off(devices.soft_off.as_ref(), ExitCode::NoProgram)
+            end(ExitCode::NoProgram)
         }
     };
     let mut disks = devices.disks;
@@ -67,7 +68,7 @@ pub fn run(system: System) -> ! {
         ("trap", _) => ExitCode::ProgramTrapped,
         _ => ExitCode::NoProgram,
     };
-    power::off(devices.soft_off.as_ref(), code)
+    end(code)
 }
 
 /// Says what came and was not taken.

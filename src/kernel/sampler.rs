@@ -3,6 +3,7 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::screen;
 use crate::arch::interrupts::{self, TrapFrame};
 use crate::arch::ticks;
 use crate::drivers::pic::Irq;
@@ -62,6 +63,7 @@ fn on_timer(frame: &mut TrapFrame) {
         count(frame.rip & !(GRANULE_BYTES - 1));
     }
     drivers::handle_interrupt(frame.vector as u8);
+    screen::beat();
 }
 
 /// Counts `place`; drops the sample when the table is full.

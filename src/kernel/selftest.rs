@@ -10,7 +10,7 @@ mod script;
 mod store;
 
 use super::{System, say};
-use crate::arch::{ExitCode, power_off_after_failure, probe};
+use crate::arch::{ExitCode, end_after_failure, probe};
 
 /// How a test goes.
 enum Test {
@@ -23,7 +23,7 @@ enum Test {
 /// A line for people.
 type Verdict = alloc::string::String;
 
-const TESTS: [(&str, Test); 29] = [
+const TESTS: [(&str, Test); 30] = [
     ("divide", Test::Fatal(|_| probe::divide_by_zero())),
     ("undefined", Test::Fatal(|_| probe::undefined_instruction())),
     ("page-fault", Test::Fatal(|_| _ = probe::read(0x10))),
@@ -52,6 +52,7 @@ const TESTS: [(&str, Test); 29] = [
     ("timer", Test::Verdict(devices::timer)),
     ("disk", Test::Verdict(devices::disk)),
     ("store", Test::Verdict(store::throughput)),
+    ("high-screen", Test::Verdict(devices::high_screen)),
     ("power-off", Test::Fatal(devices::power_off)),
 ];
 
@@ -60,7 +61,7 @@ pub fn run(name: &str, system: &mut System) -> ! {
     let Some((_, test)) = TESTS.iter().find(|(known, _)| *known == name) else {
         TESTS.iter().for_each(|(name, _)| say(format_args!("{name}")));
         let known = name == "list";
-        power_off_after_failure(if known { ExitCode::SelfTestPassed } else { ExitCode::SelfTestFailed })
+        end_after_failure(if known { ExitCode::SelfTestPassed } else { ExitCode::SelfTestFailed })
     };
     let (verdict, code, line): (_, _, Verdict) = match test {
         Test::Fatal(provoke) => {
@@ -73,5 +74,5 @@ pub fn run(name: &str, system: &mut System) -> ! {
         },
     };
     say(format_args!("selftest {name}: {verdict}: {line}"));
-    power_off_after_failure(code)
+    end_after_failure(code)
 }

@@ -6,16 +6,16 @@ use core::fmt::{self, Write};
 
 use uart_16550::backend::PioBackend;
 
+use super::screen;
 use crate::arch::ticks;
-use crate::drivers::console::{Colour, Console, VgaText};
+use crate::drivers::console::Colour;
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::serial::Serial;
 use crate::wasi::{self, Lines};
 
-/// Both outputs and both inputs.
+/// The serial line and the keyboard, and the way to the screen.
 pub struct Terminal {
     serial: Option<Serial<PioBackend>>,
-    screen: Console<VgaText>,
     keyboard: Option<Keyboard>,
     /// The last byte written did not end a line.
     in_line: bool,
@@ -24,15 +24,15 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    pub fn new(serial: Option<Serial<PioBackend>>, screen: Console<VgaText>, keyboard: Option<Keyboard>) -> Self {
-        Self { serial, screen, keyboard, in_line: false, ticks_writing: 0 }
+    pub fn new(serial: Option<Serial<PioBackend>>, keyboard: Option<Keyboard>) -> Self {
+        Self { serial, keyboard, in_line: false, ticks_writing: 0 }
     }
 
     /// Writes `bytes` to both outputs.
     pub fn write_bytes(&mut self, bytes: &[u8]) {
         let started = ticks::now();
         self.write_serial(bytes);
-        self.screen.write_bytes(bytes);
+        screen::write_bytes(bytes);
         self.ticks_writing += ticks::now().saturating_sub(started);
     }
 
@@ -49,10 +49,11 @@ impl Terminal {
     /// Writes a line of the kernel's own to both outputs, at the start of a line.
     pub fn say(&mut self, line: fmt::Arguments<'_>) {
         self.end_line();
-        self.screen.set_colours(Colour::LightCyan, Colour::Black);
+        screen::set_colour(Colour::LightCyan);
         // Neither output fails.
         let _ = writeln!(self, "bareflow: {line}");
-        self.screen.set_colours(Colour::LightGrey, Colour::Black);
+        screen::set_colour(Colour::LightGrey);
+        screen::show();
     }
 
     /// Writes a line for programs that read the serial port.
@@ -123,6 +124,8 @@ impl wasi::Console for Streams {
         while let Some(key) = terminal.read_byte() {
             terminal.write_bytes(lines.press(key));
         }
+        // Whoever waits for an answer has asked something.
+        screen::show();
         lines.read(buffer)
     }
 }

@@ -176,7 +176,7 @@ impl fmt::Debug for DmaMemory {
 }
 
 /// How many bits a physical address has.
-fn address_bits() -> u8 {
+pub(super) fn address_bits() -> u8 {
     let capacity = CpuId::new().get_processor_capacity_feature_info();
     capacity.map_or(LEAST_ADDRESS_BITS, |info| info.physical_address_bits()).clamp(LEAST_ADDRESS_BITS, 52)
 }

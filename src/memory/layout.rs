@@ -9,6 +9,7 @@
 //! | `0xffff_a000_0000_0000` | `+ 64 GiB` | [the kernel's heap](HEAP_BASE) | RW, no-execute |
 //! | `0xffff_b000_0000_0000` | `+ 1 GiB + 1 MiB` | [the program's call stack](CALL_STACK_BASE) at the end, an unmapped guard below it | RW, no-execute |
 //! | `0xffff_c000_0000_0000` | `+ 4 GiB` | [linear memory again](LINEAR_ALIAS), at an address that Rust may dereference | RW, no-execute |
+//! | `0xffff_d000_0000_0000` | `+ 1 GiB` | [the screen's pixels](SCREEN_BASE) | RW, no-execute, write-combining |
 //! | `-2 GiB` | `+ 512 MiB` | [the kernel image](KERNEL_BASE) | text R-X, rodata R, data RW no-execute |
 //! | `-1.5 GiB` | `+ 512 MiB` | [compiled code](CODE_BASE), written through the physical map | R-X |
 //! | `-1 GiB` | `+ 960 MiB` | [engine state](STATE_BASE): globals, tables, counters | RW, no-execute |
@@ -57,6 +58,10 @@ pub const CALL_STACK_MOST_BYTES: u64 = GIB;
 
 /// A second way to the pages at [`LINEAR_BASE`].
 pub const LINEAR_ALIAS: u64 = 0xffff_c000_0000_0000;
+
+/// The screen's pixels, from before the kernel has tables of its own.
+pub const SCREEN_BASE: u64 = 0xffff_d000_0000_0000;
+pub const SCREEN_BYTES: u64 = GIB;
 
 /// Physical address `p` of the kernel image is at `KERNEL_BASE + p`. `linker.ld` holds the same number.
 pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;

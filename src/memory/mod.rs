@@ -17,6 +17,7 @@ mod physical;
 pub mod ranges;
 mod region;
 pub mod reserve;
+pub mod screen;
 mod space;
 mod stack;
 #[cfg(test)]
@@ -145,6 +146,7 @@ pub fn initialise(free: Ranges, gigabyte_pages: bool) -> Result<RegionSource, Me
     let mut space = AddressSpace::new(&mut frames, gigabyte_pages)?;
     space.share_slot(&mut frames, LINEAR_BASE, LINEAR_ALIAS)?;
     image::map(&mut space, &mut frames)?;
+    screen::adopt(space.slot(&frames, layout::SCREEN_BASE));
     // SAFETY: the space maps the kernel image, in which code, data and stacks lie, and all physical memory that was
     // mapped before.
     unsafe { space.activate() };

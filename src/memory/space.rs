@@ -21,15 +21,18 @@ pub enum Access {
     ReadExecute,
     /// Read and written as it is said, each time, without caches.
     Device,
+    /// Written without caches, many bytes at a time ([`crate::arch::cpu::enable_features`]).
+    Pixels,
 }
 
 impl Access {
-    fn flags(self) -> PageTableFlags {
+    pub(super) fn flags(self) -> PageTableFlags {
         match self {
             Self::Read => PageTableFlags::PRESENT | PageTableFlags::NO_EXECUTE,
             Self::ReadWrite => PageTableFlags::PRESENT | PageTableFlags::NO_EXECUTE | PageTableFlags::WRITABLE,
             Self::ReadExecute => PageTableFlags::PRESENT,
             Self::Device => Self::ReadWrite.flags() | PageTableFlags::NO_CACHE | PageTableFlags::WRITE_THROUGH,
+            Self::Pixels => Self::ReadWrite.flags() | PageTableFlags::WRITE_THROUGH,
         }
     }
 }
@@ -220,6 +223,11 @@ impl AddressSpace {
             }
         }
         Ok(table)
+    }
+
+    /// The entry of the top-level table for `address`.
+    pub(super) fn slot<'a>(&mut self, frames: &'a Frames, address: u64) -> &'a mut PageTableEntry {
+        entry(frames.physical(), self.top, address, TOP_LEVEL)
     }
 
     fn set_slot(&self, frames: &Frames, address: u64, pointers: u64) {

@@ -141,6 +141,13 @@ impl Guest {
         self
     }
 
+    /// A graphics card, by QEMU's name, and whether there is a serial port.
+    pub fn screen(mut self, card: &str, serial: bool) -> Self {
+        self.machine.screen = card.into();
+        self.machine.serial = serial;
+        self
+    }
+
     /// More arguments for QEMU.
     pub fn qemu(mut self, arguments: &[&str]) -> Self {
         self.machine.extra.extend(arguments.iter().map(|&argument| argument.into()));
@@ -173,7 +180,7 @@ impl Guest {
             return;
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("grub/make-iso.sh");
-        iso::make(&script, &self.machine.iso, &self.kernel, self.words.trim(), &self.modules)
+        iso::make(&script, &self.machine.iso, &self.kernel, &iso::unattended(&self.words), &self.modules)
             .unwrap_or_else(|error| panic!("{error}"));
     }
 }

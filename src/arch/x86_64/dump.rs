@@ -12,7 +12,7 @@ use super::early_console::EarlyConsole;
 use super::interrupts::{TrapFrame, vector};
 use super::stacks::overflowed_stack;
 use super::symbols::Symbolised;
-use super::{ExitCode, power_off_after_failure};
+use super::{ExitCode, end_after_failure};
 
 /// Most lines of a backtrace.
 const BACKTRACE_LINES: usize = 40;
@@ -23,7 +23,7 @@ const UPPER_HALF: u64 = 0xffff_8000_0000_0000;
 /// Set while something is being printed: a failure inside must not print itself for ever.
 static PRINTING: AtomicBool = AtomicBool::new(false);
 
-/// Prints an exception that nobody handled, and powers off.
+/// Prints an exception that nobody handled, and ends the machine's work.
 pub fn exception(frame: &TrapFrame) -> ! {
     let code = match frame.vector as u8 {
         vector::DOUBLE_FAULT => ExitCode::DoubleFault,
@@ -41,7 +41,7 @@ pub fn exception(frame: &TrapFrame) -> ! {
     })
 }
 
-/// Prints a panic and lines of advice, and powers off.
+/// Prints a panic and lines of advice, and ends the machine's work.
 pub fn panic(info: &PanicInfo, advice: fmt::Arguments<'_>) -> ! {
     super::interrupts::disable();
     let frame_pointer: u64;
@@ -54,7 +54,7 @@ pub fn panic(info: &PanicInfo, advice: fmt::Arguments<'_>) -> ! {
     })
 }
 
-/// Runs `print` unless this is a failure inside `print`, and powers off.
+/// Runs `print` unless this is a failure inside `print`, and ends the machine's work.
 fn print_once(code: ExitCode, print: impl FnOnce(&mut EarlyConsole) -> fmt::Result) -> ! {
     // The console itself never fails, and there is nobody left to tell.
     if PRINTING.swap(true, Ordering::AcqRel) {
@@ -62,7 +62,7 @@ fn print_once(code: ExitCode, print: impl FnOnce(&mut EarlyConsole) -> fmt::Resu
     } else {
         let _ = print(&mut EarlyConsole::alarm());
     }
-    power_off_after_failure(code)
+    end_after_failure(code)
 }
 
 fn write_headline(console: &mut EarlyConsole, frame: &TrapFrame) -> fmt::Result {

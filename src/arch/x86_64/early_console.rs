@@ -1,11 +1,12 @@
-//! The lock-free console of last resort: the first serial port, polled, and the text screen.
+//! The console of last resort: the first serial port, polled, and 80 x 25 cells of whatever screen there is.
 //!
 //! It serves the time before the drivers and the code that must print whatever else is broken: exceptions and panics.
 //! It sets the port up anew on every use and assumes nothing about what the drivers were doing.
 
 use core::fmt;
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use spin::Once;
 
 use x86_64::instructions::port::Port;
 
@@ -14,15 +15,17 @@ const COM1: u16 = 0x3f8;
 /// Polls before giving up on a port that is not there.
 const TRANSMIT_POLLS: u32 = 100_000;
 
-/// Characters of the text screen.
-const COLUMNS: usize = 80;
-const ROWS: usize = 25;
+/// What every screen can show.
+pub const COLUMNS: usize = 80;
+pub const ROWS: usize = 25;
 /// Grey on black, and white on red.
 const ORDINARY: u16 = 0x0700;
 const ALARM: u16 = 0x4f00;
 
-/// The text screen's cells, once mapped; null before.
-static SCREEN: AtomicPtr<u16> = AtomicPtr::new(ptr::null_mut());
+/// Shows a cell, as the VGA text screen holds it, at its number from the top left on. It waits for nothing and allocates nothing.
+pub type ShowCell = fn(usize, u16);
+
+static SCREEN: Once<ShowCell> = Once::new();
 /// The next cell to write.
 static CURSOR: AtomicUsize = AtomicUsize::new(0);
 
@@ -32,12 +35,9 @@ pub struct EarlyConsole {
     attribute: u16,
 }
 
-/// Tells where the text screen's memory is mapped.
-///
-/// # Safety
-/// `cells` is, and stays, mapped memory of the screen: 80 x 25 cells.
-pub unsafe fn set_screen(cells: *mut u16) {
-    SCREEN.store(cells, Ordering::Release);
+/// Tells how cells are shown, once.
+pub fn set_screen(show: ShowCell) {
+    SCREEN.call_once(|| show);
 }
 
 impl EarlyConsole {
@@ -103,15 +103,12 @@ impl fmt::Write for EarlyConsole {
 
 /// Puts `byte` on the screen. What comes after the last line is not shown: the first lines say most.
 fn show(byte: u8, attribute: u16) {
-    let (screen, cursor) = (SCREEN.load(Ordering::Acquire), CURSOR.load(Ordering::Relaxed));
-    if screen.is_null() || cursor >= COLUMNS * ROWS {
-        return;
-    }
+    let (screen, cursor) = (SCREEN.get(), CURSOR.load(Ordering::Relaxed));
+    let Some(screen) = screen.filter(|_| cursor < COLUMNS * ROWS) else { return };
     let next = if byte == b'\n' { (cursor / COLUMNS + 1) * COLUMNS } else { cursor + 1 };
     let character = if byte.is_ascii_graphic() { byte } else { b' ' };
     for cell in cursor..next {
-        // SAFETY: `cell` is below 80 x 25, since `cursor` is and lines end at multiples of 80; see `set_screen`.
-        unsafe { screen.add(cell).write_volatile(attribute | u16::from(character)) };
+        screen(cell, attribute | u16::from(character));
     }
     CURSOR.store(next, Ordering::Relaxed);
 }

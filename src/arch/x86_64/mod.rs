@@ -16,4 +16,7 @@ pub mod symbols;
 pub mod ticks;
 mod vector_state;
 
-pub use exit::{DEBUG_EXIT_PORT, ExitCode, debug_exit, halt, power_off_after_failure};
+pub use exit::{
+    AfterFailure, DEBUG_EXIT_PORT, ExitCode, debug_exit, end_after_failure, halt, power_off_emulator, restart,
+    set_after_failure,
+};

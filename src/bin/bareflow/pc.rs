@@ -57,7 +57,7 @@ impl PcArgs {
             modules.push(module(file, &[])?);
         }
         let kernel = self.kernel()?;
-        iso::make(&checkout().join("grub/make-iso.sh"), out, &kernel, words, &modules)?;
+        iso::make(&checkout().join("grub/make-iso.sh"), out, &kernel, &iso::unattended(words), &modules)?;
         Ok(Machine {
             chipset: self.machine,
             uefi: self.uefi,

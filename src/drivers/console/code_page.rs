@@ -1,7 +1,7 @@
 //! Code page 437: the character set in the font of every PC text screen.
 
 /// Shown for a character that the screen does not have.
-pub(super) const UNKNOWN: u8 = b'?';
+const UNKNOWN: u8 = b'?';
 
 /// Characters 0x80 to 0xff in order; 0x00 to 0x7f are taken as ASCII.
 const UPPER_HALF: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";

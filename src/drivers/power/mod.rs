@@ -1,9 +1,9 @@
-//! Switching the machine off.
+//! Switching the machine off, and starting it again.
 //!
 //! [`SoftOff::find`] reads from the ACPI tables how this machine is switched off (state S5); [`off`] does it, and falls
-//! back to what `arch` can do without tables. The tables, and the [`PowerTimer`] that they name, are found by
+//! back to what `arch` can do without tables. So do [`Reset::find`] and [`restart`]. The tables, and the [`PowerTimer`] that they name, are found by
 //! [`tables`], the one value that is hidden in ACPI bytecode by [`s5`].
-//! Source: ACPI Specification 6.5, sections 4.8.3.2, 7.4.2 and 16.1.4.
+//! Source: ACPI Specification 6.5, sections 4.8.3.2, 4.8.3.6, 4.8.3.7, 7.4.2 and 16.1.4.
 
 mod s5;
 pub(super) mod tables;
@@ -11,16 +11,22 @@ pub(super) mod tables;
 use core::fmt;
 use x86_64::instructions::port::Port;
 
+pub use s5::SleepTypes;
 pub use tables::{PhysicalMemory, RootTable};
 
 use super::poll;
 use crate::arch::{self, ExitCode, interrupts};
+use crate::memory::DeviceRegisters;
 
 /// PM1 control register: the firmware has handed its event registers over (ACPI mode).
 const SCI_ENABLED: u16 = 1 << 0;
 const SLEEP_TYPE_SHIFT: u16 = 10;
 const SLEEP_TYPE_MASK: u16 = 0b111 << SLEEP_TYPE_SHIFT;
 const SLEEP_ENABLE: u16 = 1 << 13;
+
+/// Sleep control register of hardware-reduced machines.
+const REDUCED_SLEEP_TYPE_SHIFT: u8 = 2;
+const REDUCED_SLEEP_ENABLE: u8 = 1 << 5;
 
 /// The firmware changes to ACPI mode within milliseconds; a read takes about 1 us.
 const ACPI_MODE_POLLS: u32 = 1_000_000;
@@ -29,14 +35,53 @@ const GONE_POLLS: u32 = 200_000;
 
 /// How this machine is switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SoftOff {
-    /// I/O ports of the PM1a and, if there is one, PM1b control register.
-    pm1a_control: u16,
-    pm1b_control: Option<u16>,
-    /// What their SLP_TYP fields take for S5.
-    sleep_types: s5::SleepTypes,
-    /// (port, value) that asks the firmware for ACPI mode; none if the machine is always in it.
-    acpi_enable: Option<(u16, u8)>,
+pub enum SoftOff {
+    /// By control registers, as PCs have them.
+    Control {
+        /// I/O ports of the PM1a and, if there is one, PM1b control register.
+        pm1a_control: u16,
+        pm1b_control: Option<u16>,
+        /// What their SLP_TYP fields take for S5.
+        sleep_types: SleepTypes,
+        /// (port, value) that asks the firmware for ACPI mode; none if the machine is always in it.
+        acpi_enable: Option<(u16, u8)>,
+    },
+    /// By the sleep control register of machines without those.
+    Reduced { register: Register, sleep_type: u8 },
+}
+
+/// How this machine is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    register: Register,
+    value: u8,
+}
+
+/// Where a register of a byte is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Register {
+    Port(u16),
+    /// At this physical address.
+    Memory(u64),
+}
+
+impl Register {
+    /// Writes to it, if it can be reached.
+    ///
+    /// # Safety
+    /// It is the register that the firmware's tables name for what the value does.
+    unsafe fn write(self, value: u8) {
+        match self {
+            // SAFETY: the caller's.
+            Self::Port(port) => unsafe { Port::<u8>::new(port).write(value) },
+            Self::Memory(address) => {
+                // SAFETY: the caller's: a register is no memory.
+                if let Ok(register) = unsafe { DeviceRegisters::map(address, 1) } {
+                    register.write_u8(0, value);
+                }
+            }
+        }
+    }
 }
 
 /// Why the ACPI tables do not tell how to switch off. [`off`] still tries the emulators' ports.
@@ -46,7 +91,7 @@ pub enum PowerError {
     BadRootPointer { len_bytes: usize },
     /// A table is missing or damaged, in the words of the table parser.
     BadTable { table: &'static str, reason: &'static str },
-    /// The control register is not an I/O port.
+    /// The control register is not where one can be reached.
     NoControlPort { address: u64 },
     /// No `\_S5` object that the scanner understands.
     NoS5 { bytecode_bytes: usize },
@@ -58,7 +103,7 @@ impl fmt::Display for PowerError {
         match self {
             Self::BadRootPointer { len_bytes } => write!(f, "the root pointer ({len_bytes} bytes) is damaged"),
             Self::BadTable { table, reason } => write!(f, "table {table}: {reason}"),
-            Self::NoControlPort { address } => write!(f, "the PM1 control register at {address:#x} is not a port"),
+            Self::NoControlPort { address } => write!(f, "the control register at {address:#x} cannot be reached"),
             Self::NoS5 { bytecode_bytes } => write!(f, "no \\_S5 package in {bytecode_bytes} bytes of bytecode"),
         }
     }
@@ -104,25 +149,57 @@ impl SoftOff {
 
     /// Asks for S5. Returns if nothing happened.
     fn enter(&self) {
-        self.enter_acpi_mode();
-        let [type_a, type_b] = [self.sleep_types.a, self.sleep_types.b];
-        write_sleep(self.pm1a_control, type_a);
-        if let Some(port) = self.pm1b_control {
-            write_sleep(port, type_b);
+        match *self {
+            Self::Control { pm1a_control, pm1b_control, sleep_types, acpi_enable } => {
+                enter_acpi_mode(pm1a_control, acpi_enable);
+                write_sleep(pm1a_control, sleep_types.a);
+                if let Some(port) = pm1b_control {
+                    write_sleep(port, sleep_types.b);
+                }
+                poll(GONE_POLLS, || read_word(pm1a_control) == u16::MAX);
+            }
+            Self::Reduced { register, sleep_type } => {
+                // SAFETY: the FADT names this register for this purpose; interrupts are off and everything is saved.
+                unsafe { register.write(sleep_type << REDUCED_SLEEP_TYPE_SHIFT | REDUCED_SLEEP_ENABLE) };
+                poll(GONE_POLLS, || false);
+            }
         }
-        poll(GONE_POLLS, || read_word(self.pm1a_control) == u16::MAX);
     }
+}
 
-    fn enter_acpi_mode(&self) {
-        let is_enabled = || read_word(self.pm1a_control) & SCI_ENABLED != 0;
-        if let Some((port, value)) = self.acpi_enable
-            && !is_enabled()
-        {
-            // SAFETY: the FADT names this port and value for this purpose.
-            unsafe { Port::<u8>::new(port).write(value) };
-            poll(ACPI_MODE_POLLS, is_enabled);
-        }
+fn enter_acpi_mode(pm1a_control: u16, acpi_enable: Option<(u16, u8)>) {
+    let is_enabled = || read_word(pm1a_control) & SCI_ENABLED != 0;
+    if let Some((port, value)) = acpi_enable
+        && !is_enabled()
+    {
+        // SAFETY: the FADT names this port and value for this purpose.
+        unsafe { Port::<u8>::new(port).write(value) };
+        poll(ACPI_MODE_POLLS, is_enabled);
     }
+}
+
+impl Reset {
+    /// Reads the FADT; nothing, if it names no register that can be reached.
+    ///
+    /// # Safety
+    /// As for [`SoftOff::find`].
+    pub unsafe fn find(root: RootTable, memory: &impl PhysicalMemory) -> Option<Self> {
+        // SAFETY: passed on to the caller.
+        unsafe { tables::find_reset(root, memory) }
+    }
+}
+
+/// Starts the machine again; save everything first. An emulator with an exit device for tests ends with `code` instead. Where ACPI
+/// does not work, does it as PCs have always done.
+pub fn restart(reset: Option<&Reset>, code: ExitCode) -> ! {
+    interrupts::disable();
+    arch::debug_exit(code);
+    if let Some(reset) = reset {
+        // SAFETY: the FADT names this register and value for this purpose.
+        unsafe { reset.register.write(reset.value) };
+        poll(GONE_POLLS, || false);
+    }
+    arch::restart()
 }
 
 /// Switches the machine off; save everything first. An emulator with an exit device for tests ends with `code` instead.
@@ -133,7 +210,7 @@ pub fn off(soft_off: Option<&SoftOff>, code: ExitCode) -> ! {
     if let Some(soft_off) = soft_off {
         soft_off.enter();
     }
-    arch::power_off_after_failure(code)
+    arch::power_off_emulator()
 }
 
 fn write_sleep(port: u16, sleep_type: u8) {

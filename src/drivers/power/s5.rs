@@ -20,7 +20,7 @@ const MAX_SLEEP_TYPE: u8 = 7;
 
 /// What the SLP_TYP fields of PM1a and PM1b control take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SleepTypes {
+pub struct SleepTypes {
     pub a: u8,
     pub b: u8,
 }

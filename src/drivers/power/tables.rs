@@ -9,7 +9,7 @@ use acpi::{AcpiError, AcpiHandler, AcpiTables, AmlTable, PhysicalMapping};
 use core::ptr::NonNull;
 
 use super::s5::{self, SleepTypes};
-use super::{PowerError, PowerTimer, SoftOff};
+use super::{PowerError, PowerTimer, Register, Reset, SoftOff};
 
 /// Real bytecode is some hundred kilobytes at most; a longer one is a damaged length.
 const MAX_BYTECODE_BYTES: usize = 16 << 20;
@@ -78,14 +78,43 @@ pub(super) unsafe fn find_soft_off(root: RootTable, memory: &impl PhysicalMemory
     let tables = unsafe { open(root, memory) };
     let tables = tables.map_err(|error| bad_table("RSDT/XSDT", error))?;
     let fadt = tables.find_table::<Fadt>().map_err(|error| bad_table("FADT", error))?;
+    let sleep_types = find_sleep_types(&tables, memory)?;
+    // Copied: the structure is packed.
+    let flags = fadt.flags;
+    if flags.system_is_hw_reduced_acpi() {
+        let register = fadt.sleep_control_register().map_err(|error| bad_table("FADT", error))?;
+        let register = register.ok_or(PowerError::NoControlPort { address: 0 })?;
+        let reached = self::register(register).ok_or(PowerError::NoControlPort { address: register.address })?;
+        return Ok(SoftOff::Reduced { register: reached, sleep_type: sleep_types.a });
+    }
     let pm1a = fadt.pm1a_control_block().map_err(|error| bad_table("FADT", error))?;
     let pm1b = fadt.pm1b_control_block().map_err(|error| bad_table("FADT", error))?;
-    Ok(SoftOff {
+    Ok(SoftOff::Control {
         pm1a_control: io_port(pm1a)?,
         pm1b_control: pm1b.map(io_port).transpose()?,
-        sleep_types: find_sleep_types(&tables, memory)?,
+        sleep_types,
         acpi_enable: acpi_enable(&fadt),
     })
+}
+
+/// # Safety
+/// See [`SoftOff::find`].
+pub(super) unsafe fn find_reset(root: RootTable, memory: &impl PhysicalMemory) -> Option<Reset> {
+    // SAFETY: the caller vouches for the root table and for the access to its tables.
+    let tables = unsafe { open(root, memory) }.ok()?;
+    let fadt = tables.find_table::<Fadt>().ok()?;
+    let flags = fadt.flags;
+    let register = flags.supports_system_reset_via_fadt().then(|| fadt.reset_register().ok())?;
+    Some(Reset { register: register.and_then(self::register)?, value: fadt.reset_value })
+}
+
+/// Where a register of a byte is, if it is where registers can be reached.
+fn register(register: GenericAddress) -> Option<Register> {
+    match register.address_space {
+        AddressSpace::SystemIo => u16::try_from(register.address).ok().filter(|port| *port != 0).map(Register::Port),
+        AddressSpace::SystemMemory => (register.address != 0).then_some(Register::Memory(register.address)),
+        _ => None,
+    }
 }
 
 /// Searches the DSDT, then the SSDTs.

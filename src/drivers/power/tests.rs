@@ -162,8 +162,52 @@ fn tables_tell_port_and_sleep_types() {
     fadt[28..30].copy_from_slice(&0x604_u16.to_le_bytes());
     for (revision, entries) in [(0, 4), (2, 8)] {
         let found = find(&image([36 + 2 * entries, 276, 200, 200], [revision, 1], &fadt, ROOTED), revision);
-        assert_eq!(found.map(|found| (found.pm1a_control, found.sleep_types)), Ok((0x604, SleepTypes { a: 5, b: 6 })));
+        let sleep_types = SleepTypes { a: 5, b: 6 };
+        let expected = SoftOff::Control { pm1a_control: 0x604, pm1b_control: None, sleep_types, acpi_enable: None };
+        assert_eq!(found, Ok(expected));
     }
+}
+
+/// A register as tables name it: 0 for memory, 1 for a port.
+fn generic_address(space: u8, address: u64) -> Vec<u8> {
+    [&[space, 8, 0, 1][..], &address.to_le_bytes()].concat()
+}
+
+#[test]
+fn machines_of_reduced_hardware_sleep_by_their_own_register() {
+    let mut fadt = [0; 240];
+    // Flags, at offset 112 of the table: HW_REDUCED_ACPI.
+    fadt[76..80].copy_from_slice(&(1_u32 << 20).to_le_bytes());
+    let found = |fadt: &[u8]| find(&image([52, 276, 200, 200], [2, 6], fadt, ROOTED), 2);
+    // SLEEP_CONTROL_REG, at offset 244.
+    for (space, address, register) in [
+        (0, 0xfee0_0000, Some(Register::Memory(0xfee0_0000))),
+        (1, 0x600, Some(Register::Port(0x600))),
+        (1, 1 << 16, None),
+        (2, 7, None),
+    ] {
+        fadt[208..220].copy_from_slice(&generic_address(space, address));
+        let expected = register.map(|register| SoftOff::Reduced { register, sleep_type: 5 });
+        assert_eq!(found(&fadt), expected.ok_or(PowerError::NoControlPort { address }));
+    }
+}
+
+#[test]
+fn reset_is_by_the_register_that_is_named_or_by_none() {
+    let mut fadt = [0; 240];
+    let found = |fadt: &[u8]| {
+        let image = image([52, 276, 200, 200], [2, 6], fadt, ROOTED);
+        // SAFETY: the image gives access to its own bytes only.
+        unsafe { Reset::find(RootTable { revision: 2, address: BASE }, &image) }
+    };
+    fadt[80..92].copy_from_slice(&generic_address(1, 0xcf9));
+    fadt[92] = 0xf;
+    assert_eq!(found(&fadt), None);
+    // RESET_REG_SUP.
+    fadt[76..80].copy_from_slice(&(1_u32 << 10).to_le_bytes());
+    assert_eq!(found(&fadt), Some(Reset { register: Register::Port(0xcf9), value: 0xf }));
+    fadt[80..92].copy_from_slice(&generic_address(2, 0xcf9));
+    assert_eq!(found(&fadt), None);
 }
 
 #[test]
@@ -192,7 +236,10 @@ proptest! {
         let mut image = image(lengths, revisions.into(), &fadt, ROOTED);
         edits.iter().for_each(|(at, byte)| image.0[*at] = *byte);
         match find(&image, revisions.0) {
-            Ok(found) => prop_assert!(found.pm1a_control > 0 && found.sleep_types.a < 8 && found.sleep_types.b < 8),
+            Ok(SoftOff::Control { pm1a_control, sleep_types, .. }) => {
+                prop_assert!(pm1a_control > 0 && sleep_types.a < 8 && sleep_types.b < 8);
+            }
+            Ok(SoftOff::Reduced { sleep_type, .. }) => prop_assert!(sleep_type < 8),
             Err(error) => prop_assert!(error.to_string().starts_with("cannot switch off by ACPI")),
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::{fmt, io};
+use std::{fmt, format, io};
 
 /// Most bytes of a line. GRUB has no limit of its own but memory; lines of this length were seen to arrive.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -37,6 +37,14 @@ pub enum IsoError {
     Start { script: PathBuf, error: io::Error },
     /// The script failed, and said why.
     Failed { message: String },
+}
+
+/// `words` for a kernel that nobody watches: it ends when its program does, unless they say something else about that.
+pub fn unattended(words: &str) -> String {
+    match words.split_ascii_whitespace().any(|word| word.starts_with("after=")) {
+        true => words.into(),
+        false => format!("{words} after=off"),
+    }
 }
 
 /// Writes to `out` an ISO that boots `kernel`; `words`, parted by white space, are its command line. `script` is

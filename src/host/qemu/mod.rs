@@ -48,6 +48,10 @@ pub struct Machine {
     pub chipset: Chipset,
     /// Boots by UEFI firmware instead of a BIOS.
     pub uefi: bool,
+    /// QEMU's name for the graphics card, as `-vga` or `-device` takes it; `none` is none.
+    pub screen: String,
+    /// The machine has a serial port, which is all that is ever heard of it.
+    pub serial: bool,
     /// Where the kernel looks for its store.
     pub disks: Vec<Disk>,
     pub memory_mib: u32,
@@ -111,6 +115,8 @@ impl Machine {
             iso: iso.into(),
             chipset: Chipset::Pc,
             uefi: false,
+            screen: "std".into(),
+            serial: true,
             disks: Vec::new(),
             memory_mib: 256,
             cpu: "max".into(),
@@ -177,11 +183,13 @@ impl Machine {
             "-no-reboot",
             "-display",
             "none",
-            "-vga",
-            "std",
             "-serial",
-            "stdio",
+            if self.serial { "stdio" } else { "none" },
         ]);
+        match self.screen.as_str() {
+            device @ ("ramfb" | "bochs-display") => add(&["-vga", "none", "-device", device]),
+            card => add(&["-vga", card]),
+        }
         if self.exit_device {
             add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
         }

@@ -1,13 +1,15 @@
 //! Self-tests of devices, each the inner half of a test that watches the machine from outside.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Verdict;
 use crate::arch::{ExitCode, interrupts, probe};
+use crate::drivers::console::{Canvas, Channel, PixelLayout};
 use crate::drivers::{power, timer};
 use crate::kernel::System;
+use crate::memory::{DeviceRegisters, screen};
 use crate::store::SECTOR_BYTES;
 
 /// How long somebody may take to type.
@@ -90,4 +92,25 @@ pub fn power_off(system: &mut System) {
     system.devices.problems.iter().for_each(|problem| super::say(format_args!("{problem}")));
     super::say(format_args!("switching off by {}", if soft_off.is_some() { "ACPI" } else { "an emulator's port" }));
     power::off(soft_off, ExitCode::SelfTestPassed)
+}
+
+/// Draws on memory above 4 GiB as on a screen there. Only for machines that have no other screen.
+pub fn high_screen(_: &mut System) -> Result<Verdict, Verdict> {
+    const ADDRESS: u64 = (4 << 30) + (12 << 20) + 4096;
+    let [red, green, blue] = [16, 8, 0].map(|position| Channel { position, bits: 8 });
+    let layout =
+        PixelLayout { address: ADDRESS, pitch: 4096, width: 1000, height: 600, pixel_bytes: 4, red, green, blue };
+    // SAFETY: the machine's memory goes beyond, and the test is alone with it: the kernel has taken little, from below 4 GiB.
+    let base = unsafe { screen::map(ADDRESS, layout.bytes()) }.map_err(|error| error.to_string())?;
+    // SAFETY: it has just been mapped, and nothing else uses it.
+    let mut canvas = unsafe { Canvas::new(base, layout) };
+    canvas.fill(0, 0, 1000, 600, 0x12_3456);
+    canvas.fill(999, 599, 1, 1, 0x65_4321);
+    // SAFETY: as above; reading it as if it were registers is another way to the same memory.
+    let registers =
+        unsafe { DeviceRegisters::map(ADDRESS, layout.bytes() as usize) }.map_err(|error| error.to_string())?;
+    let pixel = |x: usize, y: usize| registers.read(4096 * y + 4 * x);
+    let read = [pixel(0, 0), pixel(999, 0), pixel(998, 599), pixel(999, 599)];
+    let verdict = format!("read back as {read:x?}");
+    if read == [0x12_3456, 0x12_3456, 0x12_3456, 0x65_4321] { Ok(verdict) } else { Err(verdict) }
 }
