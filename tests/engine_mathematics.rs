@@ -149,6 +149,46 @@ fn calls_with_constants_give_the_bits_that_calls_of_the_function_give() {
     }
 }
 
+/// Arguments of all sizes, and of such as give results of all sizes.
+#[test]
+fn fused_multiply_add_changes_no_bit() {
+    let cpus = [CpuFeatures::detect(), CpuFeatures::detect().without(CpuFeatures::FMA)];
+    for function in ["pow", "cbrt", "hypot"].map(find) {
+        let (ty, count) = (function.params[0], function.params.len());
+        let all = (0..count).map(|index| format!("(local.get {index})")).collect::<Vec<_>>().join(" ");
+        let text = program(function, &[("it".into(), count, all)]);
+        let engines = cpus.into_iter().flat_map(|cpu| {
+            [hot(), baseline()].map(|options| engine::engine_on(cpu, &text, options, Profile::default()))
+        });
+        let mut engines: Vec<_> = engines.collect();
+        let mut random = Random(11);
+        for _ in 0..20_000 {
+            let any = f64::from_bits(random.next());
+            let near_one = 1.0 + (random.next() as i64 as f64) / 2f64.powi(70);
+            let exponent = (random.next() as i64 as f64) / 2f64.powi(53) / near_one.ln();
+            let small = [random.next(), random.next()].map(|word| (word as i64 as f64) / 2f64.powi(58));
+            for args in [[any, f64::from_bits(random.next())], [near_one, exponent], [any.abs(), small[0]], small] {
+                let words: Vec<u64> = args[..count].iter().map(|arg| arg.to_bits()).collect();
+                let results = engines.iter_mut().map(|engine| engine::call(engine, "it", &words)[0]);
+                let results: Vec<u64> = results.collect();
+                let is_same =
+                    |word: &u64| *word == results[0] || [*word, results[0]].iter().all(|word| is_nan(ty, *word));
+                assert!(results.iter().all(is_same), "{}{args:?}: {results:x?}", function.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn products_less_a_number_are_single_instructions_where_the_cpu_has_them() {
+    let fused = |cpu| {
+        let code = code_of_hot_caller(cpu, find("pow"), "(local.get 0) (f64.const 0.4)");
+        code.iter().filter(|instruction| format!("{:?}", instruction.mnemonic()).starts_with("Vfm")).count()
+    };
+    assert!(fused(CpuFeatures::AVX | CpuFeatures::FMA) >= 4);
+    assert_eq!(fused(CpuFeatures::AVX), 0);
+}
+
 /// Values for an argument beside a constant one.
 fn others(random: &mut Random) -> Vec<f64> {
     let mut others: Vec<f64> = constants().collect();

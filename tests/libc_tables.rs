@@ -44,6 +44,7 @@ impl Tables {
         tables.logarithms_in_other_bases();
         tables.circle();
         tables.arcs();
+        tables.logarithms_for_powers();
         tables
     }
 
@@ -84,6 +85,19 @@ impl Tables {
             let c = middle(i);
             let [upper, lower] = two_parts(&big(c).ln(BITS, ROUNDING, &mut self.constants));
             self.entry(&[1.0 / c, c, upper, lower].map(Word::Float));
+        }
+        self.end();
+    }
+
+    /// For 256 intervals from 0.701 to 1.402 the inverse of a number c in the middle, with so few bits that z/c - 1 is a double
+    /// for every double z of the interval; log(1/c) as a multiple of 2^-42 and the rest; and a word that is not used. The bits of
+    /// where they begin are 2^44 apart, and 1 is the middle of one of them, whose c it is.
+    fn logarithms_for_powers(&mut self) {
+        self.begin("1/c, log(1/c) in two parts: power.wat");
+        for i in 0..256 {
+            let inverse = short_inverse(i);
+            let [upper, lower] = two_parts(&big(inverse).ln(BITS, ROUNDING, &mut self.constants));
+            self.entry(&[inverse, upper, lower, 0.0].map(Word::Float));
         }
         self.end();
     }
@@ -153,6 +167,25 @@ fn middle(i: u64) -> f64 {
     let start = LOGARITHM_START + (i << 45);
     let [low, high] = [start, start + (1 << 45)].map(f64::from_bits);
     if (low..high).contains(&1.0) { 1.0 } else { ((low + high) * 2048.0).round() / 4096.0 }
+}
+
+/// Where the first interval of the logarithms for powers begins, as bits of a double.
+const POWER_START: u64 = 0x3fe6_6800_0000_0000;
+
+/// 1/c of interval number `i`: a multiple of 2^-9 where the interval is above 1, else of 2^-8. Of the two that come into
+/// question, that for which |z/c - 1| is less; it is less than 2^-8, so that it has 53 bits at most.
+fn short_inverse(i: u64) -> f64 {
+    let start = POWER_START + (i << 44);
+    let [low, middle, high] = [start, start + (1 << 43), start + (1 << 44)].map(f64::from_bits);
+    let steps = if low >= 1.0 { 512.0 } else { 256.0 };
+    let farthest = |inverse: f64| (low * inverse - 1.0).abs().max((high * inverse - 1.0).abs());
+    // Of two that are equally far, that nearer to 1.
+    let mut candidates = [(steps / middle).floor() / steps, (steps / middle).ceil() / steps];
+    candidates.sort_by(|a, b| (a - 1.0).abs().total_cmp(&(b - 1.0).abs()));
+    let [near, far] = candidates;
+    let inverse = if farthest(far) < farthest(near) { far } else { near };
+    assert!(farthest(inverse) < 1.0 / 256.0);
+    inverse
 }
 
 /// `x` as a multiple of 2^-42 and the rest.

@@ -1,7 +1,8 @@
 ;; What the mathematics share: parts of doubles, and arithmetic with more bits than a double has.
 ;;
-;; The mathematics read no memory but their own tables (tables.wat) and write none. They use no fused multiply-add, so that
-;; every engine and every CPU gives the same bits.
+;; The mathematics read no memory but their own tables (tables.wat) and write none. Every engine and every CPU gives the same
+;; bits: fused multiply-add only does what functions below do that round once at most ($product_error, $rest_of_product,
+;; $product_less).
 
 ;; The exponent field of x, 0 to 2047.
 (func $biased_exponent (param $x f64) (result i32)
@@ -47,9 +48,12 @@
 ;; for extending the available precision", 1971; the factors are split as G. W. Veltkamp does.)
 (func $product_error (param $a f64) (param $b f64) (param $product f64) (result f64)
   (local $a_high f64) (local $a_low f64) (local $b_high f64) (local $b_low f64)
-  (local.set $a_high (call $first_26_bits (local.get $a)))
+  ;; Rounded to 26 bits.
+  (local.set $a_high (f64.mul (local.get $a) (f64.const 134217729)))
+  (local.set $a_high (f64.sub (local.get $a_high) (f64.sub (local.get $a_high) (local.get $a))))
   (local.set $a_low (f64.sub (local.get $a) (local.get $a_high)))
-  (local.set $b_high (call $first_26_bits (local.get $b)))
+  (local.set $b_high (f64.mul (local.get $b) (f64.const 134217729)))
+  (local.set $b_high (f64.sub (local.get $b_high) (f64.sub (local.get $b_high) (local.get $b))))
   (local.set $b_low (f64.sub (local.get $b) (local.get $b_high)))
   (f64.add
     (f64.add
@@ -59,11 +63,19 @@
       (f64.mul (local.get $a_low) (local.get $b_high)))
     (f64.mul (local.get $a_low) (local.get $b_low))))
 
-;; x rounded to 26 bits.
-(func $first_26_bits (param $x f64) (result f64)
-  (local $large f64)
-  (local.set $large (f64.mul (local.get $x) (f64.const 134217729)))
-  (f64.sub (local.get $large) (f64.sub (local.get $large) (local.get $x))))
+;; a * b - c, which a double holds, for a b with 26 bits at most and a c near to the product.
+(func $rest_of_product (param $a f64) (param $b f64) (param $c f64) (result f64)
+  (local $upper f64)
+  (local.set $upper (f64.reinterpret_i64 (i64.and
+    (i64.reinterpret_f64 (local.get $a))
+    (i64.const 0xfffffffff8000000))))
+  (f64.add
+    (f64.sub (f64.mul (local.get $upper) (local.get $b)) (local.get $c))
+    (f64.mul (f64.sub (local.get $a) (local.get $upper)) (local.get $b))))
+
+;; a * b - c for a product that a double holds.
+(func $product_less (param $a f64) (param $b f64) (param $c f64) (result f64)
+  (f64.sub (f64.mul (local.get $a) (local.get $b)) (local.get $c)))
 
 ;; The upper 64 bits of a * b, by halves.
 (func $upper_product (param $a i64) (param $b i64) (result i64)

@@ -35,7 +35,7 @@ pub mod known;
 mod registry;
 
 pub use interpose::{Interpose, Interposed, NamedFunction, Reference, interpositions, proved};
-pub use registry::{Family, LibcFunction, SizeSite, find, functions};
+pub use registry::{FUSED, Family, LibcFunction, SizeSite, find, functions};
 
 /// The libc as a WebAssembly module.
 pub const MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libc.wasm"));

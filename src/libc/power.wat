@@ -29,7 +29,7 @@
     (then
       (if (f64.lt (f64.mul (local.get $y) (local.get $y)) (f64.const 0x1p200))
         (then
-          (return (call $power_of_normal (i64.reinterpret_f64 (local.get $x)) (f64.const 0) (local.get $y)))))))
+          (return (call $power_of_normal (i64.reinterpret_f64 (local.get $x)) (i64.const 0) (local.get $y)))))))
   (call $power_of_special (local.get $x) (local.get $y)))
 
 ;; x^(n/2) for |n| from 1 to 64, or a NaN: where there is no root, or a product could overflow or lose bits below the
@@ -130,160 +130,148 @@
           (call $product_error (local.get $inverse) (local.get $high) (local.get $product)))
         (f64.mul (local.get $inverse) (local.get $low))))))
 
+;; The bits of a positive x as if exponents had no least one.
+(func $bits_of_magnitude (param $x f64) (result i64)
+  (if (result i64) (f64.ge (local.get $x) (f64.const 0x1p-1022))
+    (then (i64.reinterpret_f64 (local.get $x)))
+    (else (i64.sub
+      (i64.reinterpret_f64 (f64.mul (local.get $x) (f64.const 0x1p54)))
+      (i64.const 0x0360000000000000)))))
+
+;; The sign bit of x^y, of the bits of x, for a y that is whole or infinite if x is below 0: set if that is odd.
+(func $sign_of_power (param $bits i64) (param $y f64) (result i64)
+  (local $half f64)
+  (local.set $half (f64.mul (local.get $y) (f64.const 0.5)))
+  (i64.and
+    (select
+      (i64.const 0)
+      (i64.const 0x8000000000000000)
+      (i32.or
+        (f64.eq (f64.trunc (local.get $half)) (local.get $half))
+        (f64.ne (f64.trunc (local.get $y)) (local.get $y))))
+    (local.get $bits)))
+
 ;; x^y where x is no normal number above 0, or y is enormous or no number.
 (func $power_of_special (param $x f64) (param $y f64) (result f64)
-  (local $magnitude f64) (local $sign f64)
+  (local $magnitude f64)
   (if (f64.eq (local.get $x) (f64.const 1)) (then (return (f64.const 1))))
   (if (i32.or (f64.ne (local.get $x) (local.get $x)) (f64.ne (local.get $y) (local.get $y)))
     (then (return (f64.add (local.get $x) (local.get $y)))))
   (local.set $magnitude (f64.abs (local.get $x)))
-  (if (f64.eq (f64.abs (local.get $y)) (f64.const inf))
-    (then (return (call $pow_to_infinity (local.get $magnitude) (local.get $y)))))
-  (local.set $sign (f64.const 1))
-  (if (i64.lt_s (i64.reinterpret_f64 (local.get $x)) (i64.const 0))
-    (then (local.set $sign (call $sign_of_power (local.get $y)))))
   ;; 0 and infinity: theirs is the sign of an even power even where y is no integer.
-  (if (i32.or (f64.eq (local.get $x) (f64.const 0)) (f64.eq (local.get $magnitude) (f64.const inf)))
+  (if (i32.and
+        (i32.or (f64.eq (local.get $x) (f64.const 0)) (f64.eq (local.get $magnitude) (f64.const inf)))
+        (f64.ne (f64.abs (local.get $y)) (f64.const inf)))
     (then
       (if (f64.lt (local.get $y) (f64.const 0))
         (then (local.set $magnitude (f64.div (f64.const 1) (local.get $magnitude)))))
-      (return (select
-        (f64.neg (local.get $magnitude))
-        (local.get $magnitude)
-        (f64.lt (local.get $sign) (f64.const 0))))))
-  (f64.mul (local.get $sign) (call $pow_of_positive (local.get $magnitude) (local.get $y))))
-
-;; The sign of a negative number's power: -1 if y is odd, 1 if it is even, a NaN if it is no integer.
-(func $sign_of_power (param $y f64) (result f64)
-  (local $half f64)
-  (if (f64.ne (f64.trunc (local.get $y)) (local.get $y)) (then (return (f64.const nan))))
-  (local.set $half (f64.mul (local.get $y) (f64.const 0.5)))
-  (select (f64.const 1) (f64.const -1) (f64.eq (f64.trunc (local.get $half)) (local.get $half))))
-
-;; |x| to the power of an infinite y.
-(func $pow_to_infinity (param $magnitude f64) (param $y f64) (result f64)
-  (if (f64.eq (local.get $magnitude) (f64.const 1)) (then (return (f64.const 1))))
-  (select
-    (f64.const inf)
-    (f64.const 0)
-    (i32.eq
-      (f64.gt (local.get $magnitude) (f64.const 1))
-      (f64.gt (local.get $y) (f64.const 0)))))
-
-;; x^y for finite x > 0 and finite y.
-(func $pow_of_positive (param $x f64) (param $y f64) (result f64)
-  (if (f64.eq (local.get $x) (f64.const 1)) (then (return (f64.const 1))))
+      (return (f64.reinterpret_i64 (i64.or
+        (i64.reinterpret_f64 (local.get $magnitude))
+        (call $sign_of_power (i64.reinterpret_f64 (local.get $x)) (local.get $y)))))))
+  ;; What is enormous is whole and even.
   (if (f64.ge (f64.abs (local.get $y)) (f64.const 0x1p100))
-    (then (return (call $pow_to_infinity (local.get $x) (local.get $y)))))
-  (if (f64.lt (local.get $x) (f64.const 0x1p-1022))
     (then
-      (return (call $power_of_normal
-        (i64.reinterpret_f64 (f64.mul (local.get $x) (f64.const 0x1p54)))
-        (f64.const -54)
-        (local.get $y)))))
-  (call $power_of_normal (i64.reinterpret_f64 (local.get $x)) (f64.const 0) (local.get $y)))
+      (if (f64.eq (local.get $magnitude) (f64.const 1)) (then (return (f64.const 1))))
+      (return (select
+        (f64.const inf)
+        (f64.const 0)
+        (i32.eq
+          (f64.gt (local.get $magnitude) (f64.const 1))
+          (f64.gt (local.get $y) (f64.const 0)))))))
+  (if (f64.lt (local.get $x) (f64.const 0))
+    (then (if (f64.ne (f64.trunc (local.get $y)) (local.get $y)) (then (return (f64.const nan))))))
+  (call $power_of_normal
+    (call $bits_of_magnitude (local.get $magnitude))
+    (call $sign_of_power (i64.reinterpret_f64 (local.get $x)) (local.get $y))
+    (local.get $y)))
 
-;; (2^more x)^y of the bits of x, for |y| below 2^100.
+;; (2^k z)^y with the sign bit given, for |y| below 2^100, of the bits of 2^k z as if exponents had no least one.
 ;;
-;; The logarithm as in logarithm.wat, but with an upper part of r of 26 bits, and with what rounding takes from the sums of
-;; k ln 2 + log c, of that part, and of half its square, which is exact. The product with y takes 26 bits of each for its
-;; first part. From there on as exp, but that the multiple of ln 2 / 256 is that of y (log x - r^4 / 4 ..), within 10^-5 of it,
-;; which is there long before the rest of what is small.
-(func $power_of_normal (param $bits i64) (param $more f64) (param $y f64) (result f64)
-  (local $moved i64) (local $entry i32) (local $k f64) (local $z f64) (local $distance f64) (local $r f64)
-  (local $square f64) (local $upper f64) (local $lower f64) (local $half f64) (local $high f64) (local $first f64)
-  (local $sum f64) (local $low f64) (local $y_upper f64) (local $n i64) (local $power f64) (local $cube f64)
-  (local $multiple f64)
-  (local.set $moved (i64.sub (local.get $bits) (i64.const 0x3fe6700000000000)))
+;; The logarithm as in logarithm.wat, with another table: its 1/c has so few bits that r, z / c - 1, is exact, and |r| is below
+;; 0.003. The first part is the sum of k ln 2 + log c, r and half the square of its upper 26 bits; the second is what rounding
+;; took from these sums, and the rest of what is small. The product with y takes 26 bits of each for its first part. From there
+;; on as exp, but that the multiple of ln 2 / 256 is that of y (log x - r^4 / 4 ..), within 10^-5 of it, which is there long
+;; before the rest of what is small.
+(func $power_of_normal (param $bits i64) (param $sign i64) (param $y f64) (result f64)
+  (local $moved i64) (local $entry i32) (local $k f64) (local $z f64) (local $r f64) (local $high f64) (local $first f64)
+  (local $square f64) (local $upper f64) (local $half f64) (local $sum f64) (local $cube f64) (local $low f64)
+  (local $y_upper f64) (local $multiple f64) (local $n i64) (local $power f64)
+  (local.set $moved (i64.sub (local.get $bits) (i64.const 0x3fe6680000000000)))
+  (local.set $k (f64.convert_i32_s (i32.wrap_i64 (i64.shr_s (local.get $moved) (i64.const 52)))))
   (local.set $entry (i32.and
-    (i32.wrap_i64 (i64.shr_u (local.get $moved) (i64.const 40)))
-    (i32.const 0xfe0)))
+    (i32.wrap_i64 (i64.shr_u (local.get $moved) (i64.const 39)))
+    (i32.const 0x1fe0)))
   (local.set $z (f64.reinterpret_i64 (i64.sub
     (local.get $bits)
     (i64.and (local.get $moved) (i64.const 0xfff0000000000000)))))
-  (local.set $distance (f64.sub (local.get $z) (f64.load $tables offset=4104 (local.get $entry))))
-  (local.set $r (f64.mul (local.get $distance) (f64.load $tables offset=4096 (local.get $entry))))
-  (local.set $k (f64.add
-    (f64.convert_i32_s (i32.wrap_i64 (i64.shr_s (local.get $moved) (i64.const 52))))
-    (local.get $more)))
-  (local.set $upper (f64.reinterpret_i64 (i64.and
-    (i64.reinterpret_f64 (local.get $r))
-    (i64.const 0xfffffffff8000000))))
-  (local.set $lower
-    (f64.mul
-      (f64.sub
-        (local.get $distance)
-        (f64.mul (local.get $upper) (f64.load $tables offset=4104 (local.get $entry))))
-      (f64.load $tables offset=4096 (local.get $entry))))
-  (local.set $half (f64.mul (f64.mul (local.get $upper) (local.get $upper)) (f64.const -0.5)))
-  (local.set $high (f64.add
-    (f64.mul (local.get $k) (f64.const 0x1.62e42fefa38p-1))
-    (f64.load $tables offset=4112 (local.get $entry))))
-  (local.set $first (f64.add (local.get $high) (local.get $upper)))
-  (local.set $sum (f64.add (local.get $first) (local.get $half)))
+  (local.set $r (call $rest_of_product
+    (local.get $z)
+    (f64.load $tables offset=16512 (local.get $entry))
+    (f64.const 1)))
+  (local.set $high (call $product_less
+    (local.get $k)
+    (f64.const 0x1.62e42fefa38p-1)
+    (f64.load $tables offset=16520 (local.get $entry))))
+  (local.set $first (f64.add (local.get $high) (local.get $r)))
   (local.set $square (f64.mul (local.get $r) (local.get $r)))
+  (local.set $half (f64.mul (local.get $square) (f64.const -0.5)))
+  (local.set $sum (f64.add (local.get $first) (local.get $half)))
   (local.set $cube (f64.mul (local.get $square) (local.get $r)))
-  (local.set $multiple (f64.add
-    (f64.mul
-      (f64.add (local.get $sum) (f64.mul (local.get $cube) (f64.const 0x1.5555555555555p-2)))
-      (f64.mul (local.get $y) (f64.const 0x1.71547652b82fep+8)))
-    (f64.const 0x1.8p52)))
-  ;; log(1 + r) - r + r^2 / 2 within 2^-70.6 r (an interpolation at Chebyshev's points), and the rest of what is small.
   (local.set $low (f64.add
     (f64.add
-      (f64.add
-        (f64.add (f64.sub (local.get $high) (local.get $first)) (local.get $upper))
-        (f64.add
-          (f64.mul (local.get $k) (f64.const 0x1.ef35793c7673p-45))
-          (f64.load $tables offset=4120 (local.get $entry))))
+      (f64.add (f64.sub (local.get $high) (local.get $first)) (local.get $r))
+      (f64.sub
+        (f64.mul (local.get $k) (f64.const 0x1.ef35793c7673p-45))
+        (f64.load $tables offset=16528 (local.get $entry))))
+    (f64.sub
+      (f64.add (f64.sub (local.get $first) (local.get $sum)) (local.get $half))
       (f64.mul
-        (local.get $lower)
-        (f64.sub
-          (f64.const 1)
-          (f64.mul (f64.add (local.get $r) (local.get $upper)) (f64.const 0.5)))))
-    (f64.mul
-      (f64.add
-        (f64.add
-          (f64.add (f64.mul (local.get $r) (f64.const -0.25)) (f64.const 0x1.5555555555556p-2))
-          (f64.mul
-            (f64.add
-              (f64.mul (local.get $r) (f64.const -0x1.555555548a7p-3))
-              (f64.const 0x1.99999998b8291p-3))
-            (local.get $square)))
-        (f64.mul
-          (f64.add
-            (f64.mul (local.get $r) (f64.const -0x1.000197b1afca8p-3))
-            (f64.const 0x1.24940e22d9958p-3))
-          (f64.mul (local.get $square) (local.get $square))))
-      (local.get $cube))))
+        (call $product_error (local.get $r) (local.get $r) (local.get $square))
+        (f64.const 0.5)))))
   (local.set $upper (f64.reinterpret_i64 (i64.and
     (i64.reinterpret_f64 (local.get $sum))
     (i64.const 0xfffffffff8000000))))
-  (local.set $low (f64.add
-    (f64.add
-      (f64.add (f64.sub (local.get $first) (local.get $sum)) (local.get $half))
-      (f64.sub (local.get $sum) (local.get $upper)))
-    (local.get $low)))
   (local.set $y_upper (f64.reinterpret_i64 (i64.and
     (i64.reinterpret_f64 (local.get $y))
     (i64.const 0xfffffffff8000000))))
+  (local.set $first (f64.mul (local.get $y_upper) (local.get $upper)))
   (local.set $low (f64.add
-    (f64.mul (f64.sub (local.get $y) (local.get $y_upper)) (local.get $upper))
-    (f64.mul (local.get $low) (local.get $y))))
-  (local.set $high (f64.mul (local.get $y_upper) (local.get $upper)))
-  (if (f64.ge (f64.mul (local.get $high) (local.get $high)) (f64.const 476100))
-    (then (return (call $exp_far (local.get $high) (local.get $low)))))
+    (f64.mul (f64.add (f64.sub (local.get $sum) (local.get $upper)) (local.get $low)) (local.get $y))
+    (f64.mul (f64.sub (local.get $y) (local.get $y_upper)) (local.get $upper))))
+  ;; log(1 + r) - r + r^2 / 2 within 2^-67.9 of the logarithm of any z with this r (weighted least squares, by C. L. Lawson's
+  ;; iteration).
+  (local.set $low (f64.add (local.get $low) (f64.mul
+    (f64.add
+      (f64.add (f64.mul (local.get $r) (f64.const -0x1.ffffffffe4231p-3)) (f64.const 0x1.5555555555515p-2))
+      (f64.mul
+        (f64.add
+          (f64.add
+            (f64.mul (local.get $r) (f64.const -0x1.5556053941385p-3))
+            (f64.const 0x1.999999e0b637ap-3))
+          (f64.mul (local.get $square) (f64.const 0x1.2417f99241a8dp-3)))
+        (local.get $square)))
+    (f64.mul (local.get $cube) (local.get $y)))))
+  (if (f64.ge (f64.mul (local.get $first) (local.get $first)) (f64.const 476100))
+    (then
+      (return (f64.mul
+        (f64.reinterpret_i64 (i64.or (local.get $sign) (i64.const 0x3ff0000000000000)))
+        (call $exp_far (local.get $first) (local.get $low))))))
+  (local.set $multiple (f64.add
+    (f64.add
+      (f64.mul (local.get $sum) (f64.mul (local.get $y) (f64.const 0x1.71547652b82fep+8)))
+      (f64.mul (local.get $cube) (f64.mul (local.get $y) (f64.const 0x1.ec709dc3a03fdp+6))))
+    (f64.const 0x1.8p52)))
   (local.set $n (i64.reinterpret_f64 (local.get $multiple)))
   (local.set $entry (i32.and (i32.shl (i32.wrap_i64 (local.get $n)) (i32.const 4)) (i32.const 0xff0)))
   (local.set $power (f64.reinterpret_i64 (i64.add
-    (i64.shl (local.get $n) (i64.const 44))
+    (i64.add (i64.shl (local.get $n) (i64.const 44)) (local.get $sign))
     (i64.load $tables offset=8 (local.get $entry)))))
   (local.set $multiple (f64.sub (local.get $multiple) (f64.const 0x1.8p52)))
-  (local.set $r (f64.add
-    (f64.sub
-      (f64.sub (local.get $high) (f64.mul (local.get $multiple) (f64.const 0x1.62e42feep-9)))
-      (f64.mul (local.get $multiple) (f64.const 0x1.a39ef35793c76p-41)))
-    (local.get $low)))
+  (local.set $r (f64.sub
+    (local.get $low)
+    (f64.add
+      (call $product_less (local.get $multiple) (f64.const 0x1.62e42feep-9) (local.get $first))
+      (f64.mul (local.get $multiple) (f64.const 0x1.a39ef35793c76p-41)))))
   (local.set $square (f64.mul (local.get $r) (local.get $r)))
   (f64.add
     (f64.mul

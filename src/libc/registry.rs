@@ -49,6 +49,10 @@ pub fn find(name: &str) -> Option<&'static LibcFunction> {
     FUNCTIONS.iter().find(|function| function.name == name)
 }
 
+/// Functions behind the mathematics that give a * b - c, of three doubles, rounded once: one instruction where the CPU has fused
+/// multiply-add.
+pub const FUSED: [&str; 3] = ["product_error", "product_less", "rest_of_product"];
+
 const I1: &[ValType] = &[ValType::I32];
 const I2: &[ValType] = &[ValType::I32; 2];
 const I3: &[ValType] = &[ValType::I32; 3];

@@ -2,9 +2,10 @@
 //!
 //! Key types: [`Program`], [`FuncId`], [`Linkage`]. Built once by `link`; read by `translate`.
 
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use alloc::{collections::BTreeMap, format};
 use serde::{Deserialize, Serialize};
 use wasmparser::{FuncType, RefType, TableType};
 
@@ -143,6 +144,8 @@ pub struct Program {
     pub signatures: Signatures,
     /// The functions that the libc offers, by name.
     pub libc_functions: BTreeMap<&'static str, FuncId>,
+    /// Those of the libc that one instruction does on CPUs with fused multiply-add.
+    pub fused: BTreeSet<FuncId>,
 }
 
 impl Program {

@@ -25,6 +25,7 @@ use crate::engine::decode::program::{
 use crate::engine::layout::{StateAllocator, cell, function, table_entry};
 use crate::engine::seams::{Imports, MemoryBase, WASM_PAGE_BYTES};
 use crate::engine::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Source, Statistics, room};
+use crate::libc;
 use crate::profile::Profile;
 
 impl Engine {
@@ -152,6 +153,8 @@ impl Engine {
             let exports = module.exports.iter();
             let functions = exports.map(|export| (export.name, linkage.functions[export.index as usize]));
             self.program.libc_functions = functions.collect();
+            let names = module.names().into_iter().filter(|(_, name)| libc::FUSED.contains(name));
+            self.program.fused = names.map(|(index, _)| linkage.functions[index as usize]).collect();
         }
         self.program.modules.push(module);
         self.program.linkages.push(linkage);

@@ -6,6 +6,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, SigRef, TrapCode, Value, ValueDe
 use wasmparser::Operator;
 
 use super::{Refusal, SitePlan, Specialisation, Translator, scan, signature};
+use crate::engine::cpu::CpuFeatures;
 use crate::engine::decode::program::{FIRST_MEMORY, FuncId, SignatureId};
 use crate::engine::layout::table_entry;
 use crate::engine::names::trap_code;
@@ -18,6 +19,7 @@ impl Translator<'_> {
                 let callee = self.program.resolve(self.module, *function_index);
                 let args = self.pop_many(self.program.function_type(callee).params().len());
                 let results = match scan::sized(self.program, callee) {
+                    _ if self.is_one_instruction(callee) => alloc::vec![self.fused_difference(&args)],
                     Some(site) => self.sized_call(callee, site, &args)?,
                     None => self.libc_call(callee, &args)?,
                 };
@@ -30,6 +32,17 @@ impl Translator<'_> {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Whether a fused multiply-add does what `callee` does.
+    fn is_one_instruction(&self, callee: FuncId) -> bool {
+        self.cpu.contains(CpuFeatures::FMA) && self.program.fused.contains(&callee)
+    }
+
+    /// The product of the first two, less the third, rounded once.
+    fn fused_difference(&mut self, args: &[Value]) -> Value {
+        let less = self.builder.ins().fneg(args[2]);
+        self.builder.ins().fma(args[0], args[1], less)
     }
 
     pub fn plain_call(&mut self, callee: FuncId, args: &[Value]) -> Vec<Value> {

@@ -1,6 +1,7 @@
 //! Arithmetic, comparisons and conversions.
 
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
+use cranelift_codegen::ir::immediates::Ieee64;
 use cranelift_codegen::ir::{InstBuilder, InstructionData, MemFlagsData, Opcode, Type, Value, types};
 use wasmparser::Operator;
 
@@ -190,7 +191,27 @@ impl Translator<'_> {
 
     fn reinterpret(&mut self, ty: Type) -> Value {
         let value = self.pop();
+        if let Some((float, mask)) = self.masked_float(value).filter(|_| ty == types::F64) {
+            let mask = self.builder.ins().f64const(Ieee64::with_bits(mask));
+            return self.builder.ins().band(float, mask);
+        }
         self.builder.ins().bitcast(ty, MemFlagsData::new(), value)
+    }
+
+    /// The double, and the constant, that `value` is the conjunction of: that takes no way through a general register.
+    fn masked_float(&self, value: Value) -> Option<(Value, u64)> {
+        let dfg = &self.builder.func.dfg;
+        let InstructionData::Binary { opcode: Opcode::Band, args: [bits, mask] } =
+            dfg.insts[dfg.value_def(value).inst()?]
+        else {
+            return None;
+        };
+        let InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg: float, .. } =
+            dfg.insts[dfg.value_def(bits).inst()?]
+        else {
+            return None;
+        };
+        (dfg.value_type(float) == types::F64).then_some((float, self.constant(mask)? as u64))
     }
 
     pub fn pop_two(&mut self) -> (Value, Value) {
