@@ -8,7 +8,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
-use super::lanes::{Lanes, RAX, SLOTS};
+use super::lanes::{Lanes, RAX, RDI, SLOTS};
 
 /// What is looked for, and what is said of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Find<'_> {
             self.lanes.test(edx, edx)?;
             self.lanes.je(labels.nothing)?;
         }
-        self.lanes.jump_if_crossing(bytes, labels.crosses)?;
+        self.lanes.jump_if_crossing(RDI, bytes, labels.crosses)?;
         self.look(0, 0)?;
         self.lanes.mask(RAX, 0)?;
         if self.target == Target::Byte {
@@ -126,8 +126,13 @@ impl Find<'_> {
         self.lanes.first_or(RAX, labels.next)?;
         match self.then {
             None if self.target == Target::Length => self.lanes.leave(),
-            _ => self.report(),
+            _ => self.report(labels),
+        }?;
+        if self.target == Target::ByteOrEnd {
+            self.lanes.place(labels.nothing)?;
+            self.lanes.leave_with_zero()?;
         }
+        Ok(())
     }
 
     /// What `memchr` says of the first vector, with the mask rax.
@@ -155,7 +160,7 @@ impl Find<'_> {
         self.lanes.place(labels.next)?;
         self.remember()?;
         self.lanes.add(rdi, bytes)?;
-        self.lanes.jump_if_crossing(block, labels.realign)?;
+        self.lanes.jump_if_crossing(RDI, block, labels.realign)?;
         if self.lanes.vectors == Vectors::Avx512 {
             self.look_at_four()?;
             self.lanes.jump_if_any_slot(labels.hit)?;
@@ -207,7 +212,7 @@ impl Find<'_> {
             self.lanes.first_of(RAX, RAX)?;
         }
         self.lanes.place(labels.found)?;
-        self.report()
+        self.report(labels)
     }
 
     fn look_at_four(&mut self) -> Result<(), IcedError> {
@@ -302,7 +307,7 @@ impl Find<'_> {
     }
 
     /// Answers with rdi + rax, where something was found.
-    fn report(&mut self) -> Result<(), IcedError> {
+    fn report(&mut self, labels: Labels) -> Result<(), IcedError> {
         if let Some(then) = self.then {
             self.lanes.add(rdi, rax)?;
             return self.lanes.jmp(then);
@@ -315,10 +320,10 @@ impl Find<'_> {
                 self.lanes.cmp(rax, r8)?;
                 self.lanes.cmovae(rax, rcx)?;
             }
+            // What a program searches for is mostly there, or mostly not.
             Target::ByteOrEnd => {
-                self.lanes.xor(ecx, ecx)?;
                 self.lanes.cmp(byte_ptr(rax), sil)?;
-                self.lanes.cmovne(rax, rcx)?;
+                self.lanes.jne(labels.nothing)?;
             }
         }
         self.lanes.leave()

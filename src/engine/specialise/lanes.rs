@@ -13,7 +13,8 @@ use iced_x86::code_asm::*;
 use super::Vectors;
 
 /// The smallest unit of memory that can be missing.
-const PAGE_BYTES: u32 = 4096;
+const PAGE_BYTES: u32 = 1 << PAGE_BITS;
+const PAGE_BITS: u32 = 12;
 
 /// Slots that a loop fills before it looks at them.
 pub const SLOTS: usize = 4;
@@ -427,33 +428,24 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Goes to `crosses` if `bytes` bytes at rdi would reach into the next page. Destroys rax.
-    pub fn jump_if_crossing(&mut self, bytes: i32, crosses: CodeLabel) -> Result<(), IcedError> {
-        self.mov(eax, edi)?;
-        self.and(eax, PAGE_BYTES - 1)?;
-        self.cmp(eax, PAGE_BYTES as i32 - bytes)?;
-        self.ja(crosses)
+    /// Goes to `crosses` if `bytes` bytes at `address` would reach into the next page. Destroys rax.
+    pub fn jump_if_crossing(&mut self, address: Gpr, bytes: i32, crosses: CodeLabel) -> Result<(), IcedError> {
+        // With the offset in the page on top, one comparison will do.
+        match self.vectors {
+            Vectors::Sse2 => {
+                self.mov(eax, address.low)?;
+                self.shl(eax, u32::BITS - PAGE_BITS)?;
+            }
+            Vectors::Avx2 | Vectors::Avx512 => self.rorx(eax, address.low, PAGE_BITS)?,
+        }
+        self.cmp(eax, (PAGE_BYTES - bytes as u32 + 1) << (u32::BITS - PAGE_BITS))?;
+        self.jae(crosses)
     }
 
-    /// Goes to `crosses` if `bytes` bytes at either of `rdi` and `rsi` would reach into the next page. Destroys `rax`
-    /// and `rcx`.
+    /// The same for each of rdi and rsi.
     pub fn jump_if_either_crosses(&mut self, bytes: i32, crosses: CodeLabel) -> Result<(), IcedError> {
-        self.lea(eax, ptr(rdi + (bytes - 1)))?;
-        self.lea(ecx, ptr(rsi + (bytes - 1)))?;
-        self.xor(eax, edi)?;
-        self.xor(ecx, esi)?;
-        self.or(eax, ecx)?;
-        self.test(eax, PAGE_BYTES)?;
-        self.jne(crosses)
-    }
-
-    /// Goes to `crosses` if a vector at rsi would reach into the next page. Destroys rax.
-    pub fn jump_if_source_crosses(&mut self, crosses: CodeLabel) -> Result<(), IcedError> {
-        let last_start = PAGE_BYTES as i32 - self.bytes();
-        self.mov(eax, esi)?;
-        self.and(eax, PAGE_BYTES - 1)?;
-        self.cmp(eax, last_start)?;
-        self.ja(crosses)
+        self.jump_if_crossing(RDI, bytes, crosses)?;
+        self.jump_if_crossing(RSI, bytes, crosses)
     }
 
     /// `to` = the bytes from `address` to the end of its page, at least 1.

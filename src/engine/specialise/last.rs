@@ -7,7 +7,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
 use super::Vectors;
-use super::lanes::{Lanes, RAX, RDX};
+use super::lanes::{Lanes, RAX, RDI, RDX};
 
 const WANTED: usize = 0;
 const ZERO: usize = 1;
@@ -18,7 +18,7 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors) -> Result<(), IcedE
     last.lanes.spread(WANTED, esi)?;
     last.lanes.clear(ZERO)?;
     let bytes = last.lanes.bytes();
-    last.lanes.jump_if_crossing(bytes, crosses)?;
+    last.lanes.jump_if_crossing(RDI, bytes, crosses)?;
     last.look()?;
     last.lanes.place(looked)?;
     last.search()?;

@@ -65,7 +65,7 @@ impl Copy<'_> {
     fn first(&mut self, labels: Labels) -> Result<(), IcedError> {
         self.lanes.place(labels.begin)?;
         jump_if_near(&mut self.lanes, labels.near)?;
-        self.lanes.jump_if_source_crosses(labels.crosses)?;
+        self.lanes.jump_if_crossing(RSI, self.lanes.bytes(), labels.crosses)?;
         self.lanes.load(TEXT, ptr(rsi))?;
         self.lanes.equal(0, ZERO, ptr(rsi))?;
         self.lanes.mask(RAX, 0)?;
@@ -227,7 +227,7 @@ pub fn emit_bounded(assembler: &mut CodeAssembler, vectors: Vectors) -> Result<(
 /// A vector, unless one would be too much.
 fn bounded_whole(lanes: &mut Lanes, begin: CodeLabel, one: CodeLabel, string_end: CodeLabel) -> Result<(), IcedError> {
     let bytes = lanes.bytes();
-    lanes.jump_if_source_crosses(one)?;
+    lanes.jump_if_crossing(RSI, bytes, one)?;
     lanes.cmp(rdx, bytes)?;
     lanes.jb(one)?;
     lanes.load(TEXT, ptr(rsi))?;

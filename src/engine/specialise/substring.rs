@@ -9,7 +9,7 @@ use iced_x86::code_asm::*;
 
 use super::Vectors;
 use super::find::{self, Target};
-use super::lanes::{Lanes, MASKS, R9, R10, R11, RAX, RCX, RDX, RSI, YMM, ZMM};
+use super::lanes::{Lanes, MASKS, R9, R10, R11, RAX, RCX, RDI, RDX, RSI, YMM, ZMM};
 
 const FIRST: usize = 0;
 const SECOND: usize = 1;
@@ -72,8 +72,8 @@ impl Search<'_> {
         let bytes = self.lanes.bytes();
         let mut label = || self.lanes.create_label();
         let (crosses, short, none, differs, rest) = (label(), label(), label(), label(), label());
-        self.lanes.jump_if_crossing(2 * bytes, crosses)?;
-        self.lanes.jump_if_source_crosses(crosses)?;
+        self.lanes.jump_if_crossing(RDI, 2 * bytes, crosses)?;
+        self.lanes.jump_if_crossing(RSI, bytes, crosses)?;
         self.lanes.clear(ZERO)?;
         self.lanes.load(PART, ptr(rsi))?;
         self.lanes.vpcmpeqb(YMM[FIRST], YMM[PART], YMM[ZERO])?;
