@@ -4,8 +4,17 @@
 mod engine;
 #[path = "common/oracle.rs"]
 mod oracle;
+#[path = "common/recorder.rs"]
+mod recorder;
 
+use bareflow::engine::cpu::CpuFeatures;
+use bareflow::engine::decide::tier::Tier;
+use bareflow::engine::{Engine, Options};
+use bareflow::host;
+use bareflow::profile::Profile;
+use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use oracle::{agrees_with_wasmi, at_every_tier, modes};
+use recorder::{Written, record};
 
 /// Every export called with each of `arguments`, `rounds` times over.
 fn all<'a>(names: &[&'a str], arguments: &[u64], rounds: usize) -> Vec<(&'a str, Vec<u64>)> {
@@ -88,6 +97,55 @@ fn every_load_and_store_at_every_offset_and_edge() {
         0xffff_ffff,
     ];
     agrees_with_wasmi(&text, &all(&names, &addresses, 1));
+}
+
+#[test]
+fn a_number_that_was_loaded_is_an_address_and_a_number() {
+    let text = r#"(module (memory 1) (global $kept (mut i32) (i32.const 0))
+      (data (i32.const 0) "\08\00\00\00\ff\ff\ff\ff\10\00\00\00\00\00\00\80\04\00\00\00\fc\ff\00\00")
+      (func (export "next") (param i32) (result i32 i32 i64 i64 i32 i32) (local i32)
+        (local.set 1 (i32.load (local.get 0)))
+        (global.set $kept (local.get 1))
+        (if (i32.lt_s (local.get 1) (i32.const 0))
+          (then (return (local.get 1) (i32.const -1) (i64.extend_i32_s (local.get 1)) (i64.const 0) (i32.const 0) (i32.const 0))))
+        (i32.load (local.get 1))
+        (i32.add (local.get 1) (i32.load16_s offset=2 (local.get 1)))
+        (i64.extend_i32_s (i32.sub (local.get 1) (i32.const 9)))
+        (i64.extend_i32_u (i32.wrap_i64 (i64.load32_u (local.get 1))))
+        (i32.load8_u (i32.wrap_i64 (i64.load32_u (local.get 1))))
+        (global.get $kept))
+      (func (export "walk") (param i32) (result i32) (local i32)
+        (loop $more
+          (local.set 1 (i32.add (local.get 1) (i32.const 1)))
+          (br_if $more (i32.and
+            (i32.lt_u (local.get 1) (i32.const 5))
+            (i32.ne (local.tee 0 (i32.load (local.get 0))) (i32.const -1)))))
+        (i32.sub (local.get 0) (local.get 1))))"#;
+    agrees_with_wasmi(text, &all(&["next", "walk"], &[0, 4, 8, 12, 16, 20, 65532, 65533, 0x8000_0000], 2));
+}
+
+#[test]
+fn a_loaded_address_takes_no_instruction_of_its_own() {
+    let written = Written::default();
+    let platform = record(host::platform(CpuFeatures::detect()).expect("address space can be reserved"), &written);
+    let text = r#"(module (memory 1) (func (export "f") (param i32) (result i32)
+      (i32.load (i32.load (i32.load (i32.load (local.get 0)))))))"#;
+    let bytes: &'static [u8] = wat::parse_str(text).expect("it is well-formed").leak();
+    let options = Options { lowest: Tier::Optimised, ..Options::default() };
+    let imports = Box::new(engine::NoImports);
+    let mut engine = Engine::new(bytes, platform, imports, options, Profile::default()).expect("it runs");
+    written.borrow_mut().clear();
+    assert_eq!(engine::call(&mut engine, "f", &[0]), [0]);
+    let written = written.borrow();
+    // A function comes behind the wrapper that calls it, and then a jump to it.
+    let [.., code, _] = &written[..] else { panic!("a function was written") };
+    let moves = Decoder::new(64, code, DecoderOptions::NONE).into_iter().filter(|instruction| {
+        instruction.mnemonic() == Mnemonic::Mov
+            && instruction.op0_register().is_gpr32()
+            && instruction.op1_register().is_gpr32()
+    });
+    // That of the parameter.
+    assert_eq!(moves.count(), 1);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Translator<'_> {
         for (argument, value) in arguments.iter().zip(args) {
             words.push(match argument {
                 Argument::Address => self.machine_address(FIRST_MEMORY, *value),
-                Argument::Word => self.builder.ins().uextend(types::I64, *value),
+                Argument::Word => self.word_of(*value),
             });
         }
         let convention = if kernel.keeps_registers() { CallConv::PreserveAll } else { CallConv::SystemV };

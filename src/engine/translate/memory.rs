@@ -1,6 +1,7 @@
 //! Loads and stores. Bounds are checked by the guard pages: 32-bit index plus 32-bit offset stays below 8 GiB + 64 KiB.
 
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Type, Value, types};
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, MemFlagsData, Opcode, TrapCode, Type, Value, types};
 use wasmparser::{MemArg, MemArgTarget, Operator};
 
 use super::Translator;
@@ -110,7 +111,7 @@ impl Translator<'_> {
     pub fn machine_address(&mut self, memory: MemoryId, index: Value) -> Value {
         let index = match self.known_index(index) {
             Some(known) => self.builder.ins().iconst(types::I64, i64::from(known)),
-            None => self.builder.ins().uextend(types::I64, index),
+            None => self.word_of(index),
         };
         let base = match self.program.memories[memory.0 as usize].base {
             MemoryBase::Zero => return index,
@@ -118,6 +119,35 @@ impl Translator<'_> {
             MemoryBase::At(address) => self.builder.ins().iconst(types::I64, address as i64),
         };
         self.builder.ins().iadd(base, index)
+    }
+
+    /// `number` (32 bits) as a word. One that was loaded takes no instruction: loading it clears the upper half.
+    pub fn word_of(&mut self, number: Value) -> Value {
+        if let Some(word) = self.loaded_word(number) {
+            return word;
+        }
+        self.builder.ins().uextend(types::I64, number)
+    }
+
+    /// The word whose lower half `number` is, if that was loaded from memory: now or earlier made of the load.
+    fn loaded_word(&mut self, number: Value) -> Option<Value> {
+        let func = &mut *self.builder.func;
+        let inst = func.dfg.value_def(number).inst()?;
+        match func.dfg.insts[inst] {
+            InstructionData::Load { opcode: Opcode::Load, arg, flags, offset } => {
+                func.dfg.insts[inst] = InstructionData::Load { opcode: Opcode::Uload32, arg, flags, offset };
+                let number = func.dfg.first_result(inst);
+                let word = func.dfg.replace_result(number, types::I64);
+                let lower = FuncCursor::new(func).after_inst(inst).ins().ireduce(types::I32, word);
+                func.dfg.change_to_alias(number, lower);
+                Some(word)
+            }
+            InstructionData::Unary { opcode: Opcode::Ireduce, arg } => {
+                let inst = func.dfg.value_def(arg).inst()?;
+                (func.dfg.insts[inst].opcode() == Opcode::Uload32).then_some(arg)
+            }
+            _ => None,
+        }
     }
 
     /// The base of the first memory, read once per block and call: Cranelift takes every read for one that matters.
