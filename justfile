@@ -6,14 +6,13 @@ kernel := "target/release/kernel"
 command := "target/release/bareflow"
 concordance := "target/programs/concordance.wasm"
 text := "target/run/text.txt"
-store := "target/run/store.img"
 
 _list:
     @{{ just_executable() }} --justfile {{ quote(justfile()) }} --list --unsorted
 
-# Boot the sample program in QEMU; each run is one boot on the same store. WORDS go to the kernel's command line
-run *WORDS: _boot_packages programs _kernel _command _text _store
-    @{{ command }} boot --store {{ store }} --words {{ quote(WORDS) }} --file {{ text }} {{ concordance }} text.txt
+# Boot a sample program in QEMU, on a store that it keeps: [NAME [WORDS]], WORDS for the kernel's command line
+run *WHAT: _boot_packages programs _kernel _command _text
+    @programs/run.sh {{ command }} {{ WHAT }}
 
 # Run all tests, in processes and in QEMU
 test *ARGS: _boot_packages programs _kernel
@@ -110,7 +109,7 @@ lint:
     cargo clippy --release --features kernel --lib --tests -- -D warnings
     cargo clippy --release --no-default-features --features kernel --bin kernel -- -D warnings -C panic=abort
 
-# Remove everything that was built, the store of `run` included
+# Remove everything that was built, the stores of `run` included
 clean:
     cargo clean
 
@@ -132,7 +131,3 @@ _disk_packages:
 
 _text:
     @programs/text.sh {{ text }}
-
-# The store outlives builds: only the first run makes it, or the next after deleting it.
-_store: _command
-    @[ -f {{ store }} ] || { mkdir -p target/run && {{ command }} store format {{ store }}; }
