@@ -56,9 +56,9 @@ test-screens: _boot_packages _disk_packages programs _kernel
 bench-disks: _boot_packages _kernel _command
     @cargo test --quiet --release --test disks -- --ignored --nocapture speed_
 
-# Boot N times on one fresh store, counting instructions: boots.csv and boots.svg in target/bench-boots
-bench-boots N *WORDS: _boot_packages programs _kernel _command _text
-    @{{ command }} bench-boots {{ N }} {{ WORDS }}
+# Boot a program N times on one fresh store, counting instructions: target/bench-boots/report.html; ARGS: [N] [NAME], --help
+bench-boots *ARGS: _boot_packages programs _kernel _command _text
+    @{{ command }} bench-boots {{ ARGS }}
 
 # Compare the `libc` with others on this CPU, count the `libc-instructions` of a call in QEMU, or run real programs that are
 # `learned` beside optimised ones; ARGS: see --help

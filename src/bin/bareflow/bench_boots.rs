@@ -1,195 +1,356 @@
-//! `bareflow bench-boots`: boots many times on one store and draws how the ticks of a boot fall.
+//! `bareflow bench-boots`: boots many times on one store and shows how the ticks of a boot fall.
 
-use crate::boot::{grouped, lock_store};
+use crate::boot::grouped;
 use crate::pc::{PcArgs, checkout};
-use crate::status::Status;
-use crate::svg::{Chart, Layer};
-use crate::text::{ascii_json, printable};
+use crate::report::{html, total_chart};
+use crate::series::{Boot, Change, Series};
+use crate::status::{Status, complain};
+use crate::text::ascii_json;
 use anyhow::{Context, Result, bail};
-use bareflow::host::qemu::{Ending, Machine, Outcome};
-use bareflow::profile::BootRow;
-use serde::{Deserialize, Serialize};
+use bareflow::host::qemu::Machine;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-/// The columns of `boots.csv`: the fields of [`Boot`], in its order.
-const COLUMNS: [&str; 28] = [
-    "boot",
-    "generation",
-    "program",
-    "exit_code",
-    "ticks_boot",
-    "ticks_program",
-    "ticks_compile",
-    "ticks_console",
-    "ticks_load",
-    "ticks_prepare",
-    "ticks_total",
-    "functions_total",
-    "functions_called",
-    "functions_baseline",
-    "functions_optimised",
-    "functions_specialised",
-    "functions_compiled_this_boot",
-    "code_loaded",
-    "code_rejected",
-    "code_bytes",
-    "profile_bytes",
-    "guards_passed",
-    "guards_failed",
-    "libc_functions_total",
-    "libc_functions_compiled",
-    "libc_code_bytes",
-    "ticks_save",
-    "code_reason",
-];
+/// The sample program that is booted if none is named.
+const SAMPLE: &str = "concordance";
+const MODULE: &str = ".wasm";
+const BOOTS: u64 = 100;
+/// The store as the boots on record left it, and their record.
+const STORE: &str = "store.img";
+const SERIES: &str = "boots.json";
+/// A CPU with little more than SSE2.
+const OTHER_CPU: &str = "qemu64";
 
-/// What a boot reported.
-#[derive(Default, Serialize, Deserialize)]
-struct Boot {
-    #[serde(flatten)]
-    row: BootRow,
-    ticks_save: u64,
-    code_reason: String,
-}
-
-impl Boot {
-    /// Ticks that are none of the program's and none of the compiler's: from the kernel's entry to the program's first
-    /// instruction, and what is said at the end.
-    fn ticks_beside(&self) -> u64 {
-        let BootRow { ticks_program, ticks_compile, ticks_prepare, ticks_total, .. } = self.row;
-        [ticks_program, ticks_compile, ticks_prepare, self.ticks_save]
-            .into_iter()
-            .fold(ticks_total, u64::saturating_sub)
-    }
-}
-
-/// Boots a program N times on one fresh store, counting instructions, and writes boots.csv and boots.svg
+/// Boots a program N times on one fresh store, counting instructions, and writes boots.csv, boots.svg and report.html
+///
+/// What is interrupted goes on where it was when it is started again with the same words.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pc: PcArgs,
-    /// Program to boot [default: the sample program, on target/run/text.txt]
-    #[arg(long, value_name = "PATH")]
-    program: Option<PathBuf>,
-    /// One argument for that program; may be repeated
-    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true, requires = "program")]
+    /// One argument for the program; may be repeated
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     args: Vec<OsString>,
-    /// Folder for boots.csv and boots.svg [default: target/bench-boots]
+    /// Folder for what is written [default: target/bench-boots, for a program that is named a folder in it]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Puts another CPU model into the machine, from boot K on
+    #[arg(long, value_name = "K[=MODEL]", value_parser = cpu_change)]
+    change_cpu_at: Option<(u64, String)>,
+    /// Gives the program FILE in place of its first file, from boot K on
+    #[arg(long, num_args = 2, value_names = ["K", "FILE"])]
+    change_input_at: Option<Vec<String>>,
     /// Prints the rows as JSON instead of a line per boot
     #[arg(long)]
     json: bool,
-    /// How many times to boot
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    boots: u64,
-    /// Words for the kernel's command line, such as promote=boots
-    words: Vec<String>,
+    /// How many times to boot [default: 100]; a sample's name or PROGRAM.wasm [default: concordance]; words for the
+    /// kernel's command line, such as promote=boots
+    #[arg(value_names = ["N", "PROGRAM", "WORDS"])]
+    what: Vec<String>,
 }
 
-pub fn run(mut args: Args) -> Result<Status> {
-    let out = args.out.take().unwrap_or_else(|| checkout().join("target/bench-boots"));
+pub fn run(args: Args) -> Result<Status> {
+    let What { boots, program, words } = What::of(&args.what)?;
+    let out = args.out.clone().unwrap_or_else(|| folder(program.as_deref()));
+    let json = args.json;
     fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-    let program = args.program.take().unwrap_or_else(|| sample_program(&mut args));
-    let (store, _lock) = fresh_store(&out.join("store.img"))?;
-    let mut machine = args.pc.machine(&out.join("boots.iso"), &args.words.join(" "), &program, &args.args)?;
-    machine.disks.push(args.pc.disk(&store));
-
-    let mut bench = Bench { boots: Vec::new(), output: None };
-    for boot in 1..=args.boots {
-        let outcome = machine.run(args.pc.timeout())?;
-        let report = bench.check(boot, &machine, &outcome)?;
-        if !args.json {
-            let line = progress(&report, args.boots, &bench.boots, outcome.elapsed.as_secs_f64());
-            writeln!(io::stdout(), "{line}")?;
+    let _lock = lock(&out)?;
+    let plan = Plan::new(args, &out, program.as_deref(), &words)?;
+    let mut series = begin(&plan, &out, boots, &words)?;
+    let bar = progress_bar(boots, series.boots.len() as u64)?;
+    while (series.boots.len() as u64) < boots {
+        let elapsed = boot_once(&plan, &out, &mut series)?;
+        if !json {
+            let line = line(&series, boots, elapsed);
+            bar.suspend(|| writeln!(io::stdout(), "{line}"))?;
         }
-        bench.boots.push(report);
-        write_results(&out, &bench.boots)?;
+        bar.inc(1);
     }
-    if args.json {
-        writeln!(io::stdout(), "{}", ascii_json(&serde_json::to_string(&bench.boots)?))?;
+    bar.finish_and_clear();
+    if json {
+        writeln!(io::stdout(), "{}", ascii_json(&serde_json::to_string(&series.boots)?))?;
     } else {
-        writeln!(io::stdout(), "wrote boots.csv and boots.svg to {}", out.display())?;
+        conclude(&series, &out)?;
     }
     Ok(Status::SUCCESS)
 }
 
-/// The program that counts words; gives it the text that `./just run` gives it.
-fn sample_program(args: &mut Args) -> PathBuf {
-    args.args.push("text.txt".into());
-    args.pc.files.push(checkout().join("target/run/text.txt"));
-    checkout().join("target/programs/concordance.wasm")
+/// What the words of the command line mean.
+#[derive(Debug, PartialEq)]
+struct What {
+    boots: u64,
+    /// The path of a module, or the name of a sample.
+    program: Option<String>,
+    words: String,
 }
 
-/// A new store at `path`, and what keeps others from it for as long as it is open: who benches in the same folder.
-fn fresh_store(path: &Path) -> Result<(PathBuf, File)> {
-    if path.exists() {
-        let _lock = lock_store(path)?;
-        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+impl What {
+    fn of(what: &[String]) -> Result<Self> {
+        let mut rest = what;
+        let mut boots = BOOTS;
+        if let [number, after @ ..] = rest
+            && number.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+        {
+            let number = number.parse().ok().filter(|&number| number > 0);
+            boots = number.with_context(|| format!("{} is no number of boots", what[0]))?;
+            rest = after;
+        }
+        let mut program = None;
+        if let [name, after @ ..] = rest
+            && !name.contains('=')
+        {
+            if !name.ends_with(MODULE) && !is_sample(name) {
+                bail!(
+                    "{name} is neither a module (PROGRAM.wasm) nor one of the samples, which programs/README.md lists; \
+                     words for the kernel's command line follow the program"
+                );
+            }
+            program = Some(name.clone());
+            rest = after;
+        }
+        Ok(What { boots, program, words: rest.join(" ") })
+    }
+}
+
+fn is_sample(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    plain && checkout().join("programs").join(name).with_extension("c").is_file()
+}
+
+/// `K` or `K=MODEL`.
+fn cpu_change(text: &str) -> Result<(u64, String)> {
+    let (boot, model) = text.split_once('=').unwrap_or((text, OTHER_CPU));
+    Ok((later_boot(boot)?, model.into()))
+}
+
+/// A boot from which on something is another than at the first.
+fn later_boot(text: &str) -> Result<u64> {
+    text.parse().ok().filter(|&boot| boot > 1).with_context(|| format!("{text} is no boot after the first"))
+}
+
+/// Where results go.
+fn folder(program: Option<&str>) -> PathBuf {
+    let all = checkout().join("target/bench-boots");
+    program.and_then(|program| Path::new(program).file_stem()).map_or(all.clone(), |name| all.join(name))
+}
+
+/// Keeps others out of `folder` for as long as the file is open.
+fn lock(folder: &Path) -> Result<File> {
+    let file = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            bail!(
+                "another bench-boots is at work in {}: wait for it, or name another folder with --out",
+                folder.display()
+            )
+        }
+        // A file system without locks is no reason to refuse.
+        _ => Ok(file),
+    }
+}
+
+/// What is booted when.
+struct Plan {
+    pc: PcArgs,
+    machine: Machine,
+    /// From which boot on the machine has which CPU model.
+    other_cpu: Option<(u64, String)>,
+    /// From which boot on which ISO, with other input, is booted.
+    other_input: Option<(u64, PathBuf)>,
+    changes: Vec<Change>,
+    identity: String,
+}
+
+impl Plan {
+    fn new(mut args: Args, out: &Path, program: Option<&str>, words: &str) -> Result<Self> {
+        let path = module(program, &mut args);
+        let mut identity = Identity::new();
+        identity.add(words.as_bytes());
+        args.args.iter().for_each(|arg| identity.add(arg.as_bytes()));
+        for file in [&args.pc.kernel()?, &path].into_iter().chain(&args.pc.files) {
+            identity.add_file(file)?;
+        }
+        let machine = args.pc.machine(&out.join("boots.iso"), words, &path, &args.args)?;
+        identity.add(format!("{machine:?} {:?}", args.pc.disk(Path::new(""))).as_bytes());
+        let mut changes = Vec::new();
+        if let Some((boot, model)) = &args.change_cpu_at {
+            changes.push(Change { boot: *boot, what: format!("CPU {model}"), output: false });
+        }
+        let mut other_input = None;
+        if let Some([boot, file]) = args.change_input_at.take().as_deref() {
+            let boot = later_boot(boot)?;
+            let file = Path::new(file);
+            identity.add_file(file)?;
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            changes.push(Change { boot, what: format!("input {name}"), output: true });
+            other_input = Some((boot, iso_with_other_input(&mut args, out, file, words, &path)?));
+        }
+        changes.sort_by_key(|change| change.boot);
+        changes.iter().for_each(|change| identity.add(format!("{} {}", change.boot, change.what).as_bytes()));
+        Ok(Plan {
+            pc: args.pc,
+            machine,
+            other_cpu: args.change_cpu_at,
+            other_input,
+            changes,
+            identity: identity.finish(),
+        })
+    }
+
+    /// What boot number `boot` boots.
+    fn machine_of(&self, boot: u64, store: &Path) -> Machine {
+        let mut machine = self.machine.clone();
+        machine.disks.push(self.pc.disk(store));
+        match &self.other_cpu {
+            Some((from, model)) if boot >= *from => machine.cpu.clone_from(model),
+            _ => {}
+        }
+        match &self.other_input {
+            Some((from, iso)) if boot >= *from => machine.iso.clone_from(iso),
+            _ => {}
+        }
+        machine
+    }
+
+    /// The machine in words.
+    fn description(&self, words: &str) -> String {
+        let Machine { chipset, uefi, memory_mib, cpu, .. } = &self.machine;
+        let (chipset, firmware) = (chipset.name(), if *uefi { "UEFI" } else { "BIOS" });
+        let disk = self.pc.disk(Path::new("")).controller.name();
+        let words = if words.is_empty() { String::new() } else { format!(", {words}") };
+        format!("QEMU's {chipset} with {firmware}, {memory_mib} MiB, CPU {cpu}, disk on {disk}{words}")
+    }
+}
+
+/// The module to boot. The sample that counts words gets the text that `./just run` gives it.
+fn module(program: Option<&str>, args: &mut Args) -> PathBuf {
+    let name = program.unwrap_or(SAMPLE);
+    if name.ends_with(MODULE) {
+        return name.into();
+    }
+    if name == SAMPLE {
+        args.args.push("text.txt".into());
+        args.pc.files.push(checkout().join("target/run/text.txt"));
+    }
+    checkout().join("target/programs").join(name).with_extension("wasm")
+}
+
+/// An ISO on which the program's first file has the contents of `file`.
+fn iso_with_other_input(args: &mut Args, out: &Path, file: &Path, words: &str, program: &Path) -> Result<PathBuf> {
+    let first =
+        args.pc.files.first_mut().context("the program reads no file that could change: give it one with --file")?;
+    let folder = out.join("other-input");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let other = folder.join(first.file_name().unwrap_or_default());
+    fs::copy(file, &other).with_context(|| format!("cannot copy {} to {}", file.display(), other.display()))?;
+    *first = other;
+    let iso = out.join("other-input.iso");
+    args.pc.machine(&iso, words, program, &args.args)?;
+    Ok(iso)
+}
+
+/// A hash of pieces, each with its length.
+struct Identity(blake3::Hasher);
+
+impl Identity {
+    fn new() -> Self {
+        Identity(blake3::Hasher::new())
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<()> {
+        self.add(path.as_os_str().as_bytes());
+        self.add(&fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
+        Ok(())
+    }
+
+    fn finish(self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
+
+/// What an interrupted run of the same left in `out`, or the beginning of a new one, with an empty store.
+fn begin(plan: &Plan, out: &Path, boots: u64, words: &str) -> Result<Series> {
+    let store = out.join(STORE);
+    let earlier = Series::load(&out.join(SERIES))?;
+    if let Some(series) = earlier.filter(|series| series.identity == plan.identity)
+        && (1..boots).contains(&(series.boots.len() as u64))
+        && store.is_file()
+    {
+        let reached = series.boots.len();
+        complain(format_args!("going on after boot {reached} of {boots}, which an earlier run has reached"));
+        return Ok(series);
+    }
+    if store.exists() {
+        fs::remove_file(&store).with_context(|| format!("cannot remove {}", store.display()))?;
     }
     let command = std::env::current_exe().context("cannot find this command's own file")?;
-    let status = Command::new(command).args(["store", "format"]).arg(path).stdout(std::process::Stdio::null()).status();
-    if !status.context("cannot run `bareflow store format`")?.success() {
-        bail!("no store was made at {}", path.display());
+    call(Command::new(command).args(["store", "format"]).arg(&store))?;
+    Ok(Series::new(plan.identity.clone(), plan.description(words), plan.changes.clone()))
+}
+
+/// Runs a command that has to end well; what it complains of is shown.
+fn call(command: &mut Command) -> Result<()> {
+    let status = command.stdout(Stdio::null()).status();
+    if !status.with_context(|| format!("cannot run {command:?}"))?.success() {
+        bail!("{command:?} failed");
     }
-    Ok((path.into(), lock_store(path)?))
+    Ok(())
 }
 
-/// What the boots so far have shown.
-struct Bench {
-    boots: Vec<Boot>,
-    /// What the program printed at the first boot, and so has to print at each.
-    output: Option<String>,
-}
-
-impl Bench {
-    /// What boot number `boot` reported, if that boot is what it has to be.
-    fn check(&mut self, boot: u64, machine: &Machine, outcome: &Outcome) -> Result<Boot> {
-        let said = || format!("boot {boot} ({}) said:\n{}{}", outcome.ending, outcome.serial.text(), outcome.messages);
-        let report: Boot = outcome.serial.last_report().with_context(said)?;
-        let row = &report.row;
-        if !matches!(outcome.ending, Ending::PoweredOff | Ending::DebugExit(_)) {
-            bail!("{}", said());
-        }
-        if row.exit_code != 0 {
-            bail!("the program ended with exit code {}\n{}", row.exit_code, said());
-        }
-        if row.boot != boot {
-            let store = machine.disks.first().map_or(Path::new("no store"), |disk| &disk.image).display();
-            bail!("boot {boot} calls itself boot {}: {store} did not keep what was learnt\n{}", row.boot, said());
-        }
-        let output = outcome.serial.program_output();
-        let first = self.output.get_or_insert_with(|| output.clone());
-        if *first != output {
-            bail!("boot {boot} printed something else than boot 1: {}", first_difference(first, &output));
-        }
-        Ok(report)
+/// Boots once more, on a copy of the store that takes its place when the boot is on record.
+fn boot_once(plan: &Plan, out: &Path, series: &mut Series) -> Result<Duration> {
+    let (store, next) = (out.join(STORE), out.join("next.img"));
+    // It leaves holes in files where they are.
+    call(Command::new("cp").arg(&store).arg(&next))?;
+    let outcome = plan.machine_of(series.boots.len() as u64 + 1, &next).run(plan.pc.timeout())?;
+    series.add(&outcome)?;
+    fs::rename(&next, &store).with_context(|| format!("cannot replace {}", store.display()))?;
+    series.save(&out.join(SERIES))?;
+    let results = [
+        ("boots.csv", series.csv()?),
+        ("boots.svg", total_chart(series, None).to_svg()),
+        ("report.html", html(series)),
+    ];
+    for (name, text) in results {
+        let path = out.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
+    Ok(outcome.elapsed)
 }
 
-fn first_difference(first: &str, now: &str) -> String {
-    let differs = first.lines().zip(now.lines()).position(|(a, b)| a != b);
-    let line = differs.unwrap_or_else(|| first.lines().count().min(now.lines().count()));
-    let show = |text: &str| text.lines().nth(line).map_or("nothing".to_owned(), |line| format!("{line:?}"));
-    format!("line {} was {}, now {}", line + 1, show(first), show(now))
+/// On standard error, where that is a terminal.
+fn progress_bar(boots: u64, reached: u64) -> Result<ProgressBar> {
+    let bar =
+        ProgressBar::new(boots).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} boots, {eta} left")?);
+    bar.set_position(reached);
+    bar.reset_eta();
+    bar.enable_steady_tick(Duration::from_secs(1));
+    Ok(bar)
 }
 
-fn progress(boot: &Boot, boots: u64, before: &[Boot], seconds: f64) -> String {
-    let Boot { row, ticks_save, .. } = boot;
-    let first = &before.first().unwrap_or(boot).row;
+fn line(series: &Series, boots: u64, elapsed: Duration) -> String {
+    let (Some(first), Some(Boot { row, ticks_save, .. })) = (series.boots.first(), series.boots.last()) else {
+        return String::new();
+    };
     let percent = |ticks: u64, first: u64| 100.0 * ticks as f64 / first.max(1) as f64;
     format!(
         "boot {:>2}/{boots}  total {:>14} ticks ({:5.1} %)  program {:>14} ({:5.1} %)  compile {:>13}  load {:>11}  \
-         save {:>11}  prepare {:>13}  functions {}/{}: {} baseline, {} optimised, {} specialised  {seconds:.1} s",
+         save {:>11}  prepare {:>13}  functions {}/{}: {} baseline, {} optimised, {} specialised  {:.1} s",
         row.boot,
         grouped(row.ticks_total),
-        percent(row.ticks_total, first.ticks_total),
+        percent(row.ticks_total, first.row.ticks_total),
         grouped(row.ticks_program),
-        percent(row.ticks_program, first.ticks_program),
+        percent(row.ticks_program, first.row.ticks_program),
         grouped(row.ticks_compile),
         grouped(row.ticks_load),
         grouped(*ticks_save),
@@ -199,88 +360,71 @@ fn progress(boot: &Boot, boots: u64, before: &[Boot], seconds: f64) -> String {
         row.functions_baseline,
         row.functions_optimised,
         row.functions_specialised,
+        elapsed.as_secs_f64(),
     )
 }
 
-fn write_results(folder: &Path, boots: &[Boot]) -> Result<()> {
-    for (name, text) in [("boots.csv", csv(boots)?), ("boots.svg", chart(boots).to_svg())] {
-        let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+/// Where ticks settled, and where to read more.
+fn conclude(series: &Series, out: &Path) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    for phase in series.phases() {
+        let settled = match phase.work.settled {
+            Some(boot) => format!("converged at boot {boot}"),
+            None => "not converged, for no ten boots in a row were within 1 % of the best".into(),
+        };
+        writeln!(
+            stdout,
+            "{}: {settled} (booting and saving aside); whole boots: {} ticks at first, {} at best, {:.2} times as fast",
+            phase.name,
+            grouped(phase.total.first),
+            grouped(phase.total.best),
+            phase.total.gain()
+        )?;
     }
-    Ok(())
-}
-
-fn csv(boots: &[Boot]) -> Result<String> {
-    let mut csv = COLUMNS.join(",") + "\n";
-    for boot in boots {
-        let boot = serde_json::to_value(boot)?;
-        let cells: Vec<String> = COLUMNS.iter().map(|column| cell(&boot[column])).collect();
-        csv += &(cells.join(",") + "\n");
-    }
-    Ok(csv)
-}
-
-/// A value as RFC 4180 writes it, in one line.
-fn cell(value: &serde_json::Value) -> String {
-    let Some(text) = value.as_str().map(printable) else { return value.to_string() };
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-/// What a person waits for, one part on top of the other.
-fn chart(boots: &[Boot]) -> Chart {
-    let layer = |label: &str, colour: &'static str, ticks: fn(&Boot) -> u64| Layer {
-        label: label.to_owned(),
-        colour,
-        points: boots.iter().map(|boot| (boot.row.boot, ticks(boot))).collect(),
-    };
-    let program = boots.first().map_or("", |boot| &boot.row.program);
-    Chart {
-        title: format!("{program}: ticks per boot, on one store"),
-        x_label: "boot".into(),
-        y_label: "ticks (retired instructions)".into(),
-        layers: vec![
-            layer("booting", "#8d99a6", Boot::ticks_beside),
-            layer("running the program", "#0b6e99", |boot| boot.row.ticks_program),
-            layer("compiling", "#c2571a", |boot| boot.row.ticks_compile),
-            layer("preparing the next boot and saving", "#5d8a3a", |boot| boot.row.ticks_prepare + boot.ticks_save),
-        ],
-    }
+    writeln!(stdout, "wrote boots.csv, boots.svg and report.html to {}", out.display())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_columns_are_the_fields_of_a_report_in_order() {
-        let row = serde_json::to_string(&Boot::default()).unwrap();
-        let places: Vec<_> = COLUMNS.iter().map(|column| row.find(&format!("\"{column}\":")).unwrap()).collect();
-        assert!(places.is_sorted());
-        assert_eq!(row.matches("\":").count(), COLUMNS.len());
+    fn what(words: &str) -> Result<What> {
+        What::of(&words.split_whitespace().map(String::from).collect::<Vec<_>>())
     }
 
     #[test]
-    fn a_row_becomes_a_line_with_awkward_names_quoted() {
-        let row =
-            BootRow { boot: 2, program: "a \"b\",c".into(), exit_code: -1, guards_failed: 9, ..BootRow::default() };
-        let line = |row| csv(&[Boot { row, ..Boot::default() }]).unwrap().lines().nth(1).unwrap().to_owned();
-        assert_eq!(line(row), "2,0,\"a \"\"b\"\",c\",-1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,9,0,0,0,0,");
-        let row = BootRow { program: "\u{1b}]0;x\u{7}\n\u{9b}2J".into(), ..BootRow::default() };
-        assert!(line(row).starts_with("0,0,\\u{1b}]0;x\\u{7}\\n\\u{9b}2J,0,"));
+    fn number_program_and_words_are_told_apart() {
+        let expected = |boots, program: Option<&str>, words: &str| What {
+            boots,
+            program: program.map(String::from),
+            words: words.into(),
+        };
+        assert_eq!(what("").unwrap(), expected(100, None, ""));
+        assert_eq!(what("5 promote=boots verbose").unwrap(), expected(5, None, "promote=boots verbose"));
+        assert_eq!(what("fft").unwrap(), expected(100, Some("fft"), ""));
+        assert_eq!(what("7 a/b.wasm verbose").unwrap(), expected(7, Some("a/b.wasm"), "verbose"));
+        for wrong in ["0", "-1", "5x", "99999999999999999999", "3 ftf", "verbose", "../programs/fft.c", "README"] {
+            assert!(what(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
-    fn the_layers_add_up_to_the_whole_boot() {
-        let row =
-            BootRow { ticks_program: 20, ticks_compile: 30, ticks_prepare: 5, ticks_total: 100, ..BootRow::default() };
-        let chart = chart(&[Boot { row, ticks_save: 7, code_reason: String::new() }]);
-        let ticks: Vec<u64> = chart.layers.iter().map(|layer| layer.points[0].1).collect();
-        assert_eq!(ticks, [38, 20, 30, 12]);
+    fn changes_come_after_the_first_boot() {
+        assert_eq!(cpu_change("5").unwrap(), (5, OTHER_CPU.to_owned()));
+        assert_eq!(cpu_change("12=Haswell,-avx2").unwrap(), (12, "Haswell,-avx2".to_owned()));
+        for wrong in ["", "1", "0", "x=max", "-3"] {
+            assert!(cpu_change(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
-    fn the_first_difference_is_shown_also_where_one_output_ends() {
-        assert_eq!(first_difference("a\nb\n", "a\nc\n"), "line 2 was \"b\", now \"c\"");
-        assert_eq!(first_difference("a\n", "a\nc\n"), "line 2 was nothing, now \"c\"");
+    fn pieces_of_an_identity_do_not_run_together() {
+        let of = |pieces: &[&str]| {
+            let mut identity = Identity::new();
+            pieces.iter().for_each(|piece| identity.add(piece.as_bytes()));
+            identity.finish()
+        };
+        assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
+        assert_eq!(of(&["ab"]), of(&["ab"]));
     }
 }

@@ -75,7 +75,8 @@ impl PcArgs {
         Disk::new(self.disk, image)
     }
 
-    fn kernel(&self) -> Result<PathBuf> {
+    /// The kernel that is booted.
+    pub fn kernel(&self) -> Result<PathBuf> {
         let path = match &self.kernel {
             Some(path) => path.clone(),
             None => env::current_exe().context("cannot find this command's own file")?.with_file_name("kernel"),
