@@ -73,3 +73,28 @@ fn a_machine_whose_output_nobody_reads_is_switched_off() {
     // As a shell shows the end by SIGPIPE.
     assert_eq!((child.wait().unwrap().code(), complaints.as_str()), (Some(128 + 13), ""));
 }
+
+#[test]
+fn a_bench_goes_on_after_the_boots_that_are_on_record() {
+    let program = Program::wat(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
+    let out = program.folder().join("bench");
+    let bench = |boots| {
+        let output =
+            bareflow().args(["bench-boots", boots]).arg(program.path()).arg("--out").arg(&out).output().unwrap();
+        let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{complaints}");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), complaints)
+    };
+    let (first, complaints) = bench("1");
+    assert!(first.starts_with("boot  1/1 ") && !complaints.contains("going on"), "{first}{complaints}");
+    let (second, complaints) = bench("2");
+    assert!(
+        second.starts_with("boot  2/2 ") && complaints.contains("going on after boot 1 of 2"),
+        "{second}{complaints}"
+    );
+    let rows = fs::read_to_string(out.join("boots.csv")).unwrap();
+    let boots: Vec<&str> = rows.lines().map(|row| row.split(',').next().unwrap_or("")).collect();
+    assert_eq!(boots, ["boot", "1", "2"], "{rows}");
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.ends_with("</html>\n") && page.contains("1 to 2"), "{page}");
+}
