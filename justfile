@@ -60,8 +60,7 @@ bench-disks: _boot_packages _kernel _command
 bench-boots *ARGS: _boot_packages programs _kernel _command _text
     @{{ command }} bench-boots {{ ARGS }}
 
-# Compare the `libc` with others on this CPU, count the `libc-instructions` of a call in QEMU, or run real programs that are
-# `learned` beside optimised ones; ARGS: see --help
+# Compare the `libc` with others on this CPU, count the `libc-instructions` of a call, or see what real programs have `learned`
 bench WHAT='libc' *ARGS:
     @{{ just_executable() }} --justfile {{ quote(justfile()) }} _bench-{{ WHAT }} {{ ARGS }}
 

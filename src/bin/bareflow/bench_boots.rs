@@ -8,8 +8,9 @@ use crate::status::{Status, complain};
 use crate::text::ascii_json;
 use anyhow::{Context, Result, bail};
 use bareflow::host::qemu::Machine;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -328,10 +329,16 @@ fn boot_once(plan: &Plan, out: &Path, series: &mut Series) -> Result<Duration> {
     Ok(outcome.elapsed)
 }
 
-/// On standard error, where that is a terminal.
+/// On standard error, where that is a terminal; tells the time that is left once a boot has shown how long it takes.
 fn progress_bar(boots: u64, reached: u64) -> Result<ProgressBar> {
-    let bar =
-        ProgressBar::new(boots).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} boots, {eta} left")?);
+    let left = move |state: &ProgressState, text: &mut dyn fmt::Write| {
+        if state.pos() > reached {
+            // There is nobody to tell that it cannot be told.
+            let _ = write!(text, ", {} left", HumanDuration(state.eta()));
+        }
+    };
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} boots{left}")?.with_key("left", left);
+    let bar = ProgressBar::new(boots).with_style(style);
     bar.set_position(reached);
     bar.reset_eta();
     bar.enable_steady_tick(Duration::from_secs(1));
