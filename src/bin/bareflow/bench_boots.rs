@@ -311,8 +311,8 @@ fn call(command: &mut Command) -> Result<()> {
 /// Boots once more, on a copy of the store that takes its place when the boot is on record.
 fn boot_once(plan: &Plan, out: &Path, series: &mut Series) -> Result<Duration> {
     let (store, next) = (out.join(STORE), out.join("next.img"));
-    // It leaves holes in files where they are.
-    call(Command::new("cp").arg(&store).arg(&next))?;
+    // It leaves holes in files where they are. A machine that outlived an interrupted run keeps the copy that it has.
+    call(Command::new("cp").arg("--remove-destination").arg(&store).arg(&next))?;
     let outcome = plan.machine_of(series.boots.len() as u64 + 1, &next).run(plan.pc.timeout())?;
     series.add(&outcome)?;
     fs::rename(&next, &store).with_context(|| format!("cannot replace {}", store.display()))?;
