@@ -2,6 +2,7 @@
 
 disk_packages := "ovmf e2fsprogs ntfs-3g dosfstools cryptsetup-bin fdisk"
 boot_packages := "qemu-system-x86 grub-pc-bin grub-efi-amd64-bin grub-common xorriso mtools"
+image_packages := "ovmf qemu-utils"
 kernel := "target/release/kernel"
 command := "target/release/bareflow"
 concordance := "target/programs/concordance.wasm"
@@ -15,7 +16,7 @@ run *WHAT: _boot_packages programs _kernel _command _text
     @programs/run.sh {{ command }} {{ WHAT }}
 
 # Run all tests, in processes and in QEMU
-test *ARGS: _boot_packages programs _kernel
+test *ARGS: _boot_packages _image_packages programs _kernel
     cargo test --release --no-fail-fast --features kernel --lib {{ ARGS }}
     cargo test --release --no-fail-fast --bins --test '*' {{ ARGS }}
 
@@ -51,6 +52,10 @@ test-disks NAME='': _boot_packages _disk_packages programs _kernel _command
 # Look at the screen of every graphics card that QEMU has, in every machine under every firmware (10 minutes)
 test-screens: _boot_packages _disk_packages programs _kernel
     cargo test --release --test screens -- --ignored --nocapture
+
+# Boot images on disks of all kinds in all machines and formats (ten minutes)
+test-images: _boot_packages _image_packages programs _kernel _command
+    cargo test --release --test images -- --ignored --nocapture --test-threads 1
 
 # Say what saving and loading cost on every controller
 bench-disks: _boot_packages _kernel _command
@@ -89,10 +94,21 @@ known-functions-in *PROGRAMS:
 libc-tables:
     WRITE_TABLES=1 cargo test --release --test libc_tables
 
-# Make target/bareflow.iso, which boots the sample program on a real machine
-iso: _boot_packages programs _kernel _text
-    printf '%s\n' '' 'concordance.wasm text.txt' text.txt concordance.bfprof | grub/make-iso.sh target/bareflow.iso \
-        {{ kernel }} {{ concordance }} {{ text }} profiles/concordance.bfprof
+# Make target/bareflow.iso, which boots the sample program, or with SETTINGS another: PROGRAM= FILES= ARGS= PROFILE= WORDS= OUT=
+[positional-arguments]
+iso *SETTINGS: _boot_packages programs _kernel _command _text
+    @grub/image.sh {{ command }} target/bareflow.iso "$@"
+
+# Make target/bareflow.img, the same as a disk that remembers in itself; OUT= names another file: .img, .qcow2, .vmdk or .vdi
+[positional-arguments]
+image *SETTINGS: _boot_packages _image_packages programs _kernel _command _text
+    @grub/image.sh {{ command }} target/bareflow.img "$@"
+
+# Put the `bareflow` command and its kernel below PREFIX, for use without this checkout
+install PREFIX='~/.local': _kernel _command
+    install -D -t {{ PREFIX }}/bin {{ command }}
+    mkdir -p {{ PREFIX }}/lib/bareflow
+    objcopy --strip-debug {{ kernel }} {{ PREFIX }}/lib/bareflow/kernel
 
 # Build the kernel and the `bareflow` command
 build: _kernel _command
@@ -103,6 +119,8 @@ programs:
 
 # Check format, and both faces of the crate with clippy
 lint:
+    @grub/packages.sh shellcheck
+    shellcheck grub/*.sh
     cargo fmt --check
     cargo clippy --release --all-targets -- -D warnings
     cargo clippy --release --features kernel --lib --tests -- -D warnings
@@ -124,6 +142,9 @@ _linker:
 
 _boot_packages:
     @grub/packages.sh {{ boot_packages }}
+
+_image_packages:
+    @grub/packages.sh {{ image_packages }}
 
 _disk_packages:
     @grub/packages.sh {{ disk_packages }}

@@ -9,8 +9,8 @@ use crate::loops::{self, Function, MEMCHR, MEMSET, STRCHR, STRCMP, STRSTR};
 use crate::table::{PAGES, ROW_BYTES, Row};
 use anyhow::{Context, Result, bail, ensure};
 use bareflow::host::disk::FileDisk;
+use bareflow::host::image::{self, Contents, Format, Module};
 use bareflow::host::qemu::disk::{Controller, Disk};
-use bareflow::host::qemu::iso::{self, Module};
 use bareflow::host::qemu::{Machine, Outcome};
 use bareflow::store::Store;
 use std::fmt::Write;
@@ -79,7 +79,8 @@ fn machine(folder: &Path, program: &Path) -> Result<Machine> {
     ensure!(kernel.is_file(), "there is no kernel at {}: run `./just bench libc-instructions`", kernel.display());
     let image = folder.join("instructions.iso");
     let modules = [Module { path: program.into(), words: vec![b"instructions.wasm".to_vec()] }];
-    iso::make(&root.join("grub/make-iso.sh"), &image, &kernel, "promote=boots after=off", &modules)?;
+    let contents = Contents { kernel: &kernel, words: "promote=boots", modules: &modules };
+    image::make(&image, Format::Iso, &contents)?;
     Ok(Machine { icount: true, disks: vec![Disk::new(Controller::Ide, fresh_store(folder)?)], ..Machine::new(image) })
 }
 

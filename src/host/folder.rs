@@ -18,10 +18,15 @@ pub struct PrivateFolder {
 impl PrivateFolder {
     /// Makes one where the system wants temporary files.
     pub fn new() -> io::Result<Self> {
+        Self::new_in(&env::temp_dir())
+    }
+
+    /// Makes one in the folder `parent`.
+    pub fn new_in(parent: &Path) -> io::Result<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = MADE.fetch_add(1, Ordering::Relaxed);
-            let path = env::temp_dir().join(format!("bareflow-{}-{number}", process::id()));
+            let path = parent.join(format!("bareflow-{}-{number}", process::id()));
             // What is there already was left by an earlier process, or is somebody's trap.
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,

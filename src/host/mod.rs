@@ -4,6 +4,7 @@
 mod block;
 pub mod disk;
 pub mod folder;
+pub mod image;
 pub mod key;
 mod mapping;
 pub mod memory;

@@ -4,7 +4,7 @@
 //! its first NUL: `%00` is the empty word, of which GRUB would leave nothing.
 //!
 //! Pure: any bytes are a command line. Key function: [`words`]. Neighbours: [`super::boot_information`] supplies the
-//! lines; `host::qemu::iso::line` writes them.
+//! lines; `host::image::line` writes them.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -4,8 +4,8 @@
 
 #![allow(dead_code)] // Each file of tests uses its own part.
 
+use bareflow::host::image::{self, Contents, Format, Module};
 use bareflow::host::qemu::disk::{Chipset, Controller, Disk};
-use bareflow::host::qemu::iso::{self, Module};
 use bareflow::host::qemu::{Ending, Machine, Outcome, Running};
 use bareflow::profile::BootRow;
 use std::cell::Cell;
@@ -60,10 +60,7 @@ impl Guest {
 
     /// The sample program `name` with arguments.
     pub fn program(name: &str, args: &[&str]) -> Self {
-        let wasm = format!("{name}.wasm");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/programs").join(&wasm);
-        assert!(path.is_file(), "{} is missing: run these tests with ./just test", path.display());
-        Guest::bare().module(path, &[&[wasm.as_str()], args].concat())
+        Guest::bare().module(program(name), &[&[format!("{name}.wasm").as_str()], args].concat())
     }
 
     /// `bytes` as a program named `name`, whatever they are.
@@ -179,9 +176,9 @@ impl Guest {
         if self.iso_is_made.replace(true) {
             return;
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("grub/make-iso.sh");
-        iso::make(&script, &self.machine.iso, &self.kernel, &iso::unattended(&self.words), &self.modules)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let Some(iso) = &self.machine.iso else { return };
+        let contents = Contents { kernel: &self.kernel, words: &self.words, modules: &self.modules };
+        image::make(iso, Format::Iso, &contents).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
@@ -254,6 +251,13 @@ pub fn text() -> Vec<u8> {
     let output = Command::new(script).arg(&path).output().expect("programs/text.sh can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     fs::read(path).expect("programs/text.sh writes the file")
+}
+
+/// The file of the sample program `name`.
+pub fn program(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/programs/{name}.wasm"));
+    assert!(path.is_file(), "{} is missing: run these tests with ./just test", path.display());
+    path
 }
 
 /// The kernel's file.

@@ -174,7 +174,7 @@ impl Plan {
         let mut identity = Identity::new();
         identity.add(words.as_bytes());
         args.args.iter().for_each(|arg| identity.add(arg.as_bytes()));
-        for file in [&args.pc.kernel()?, &path].into_iter().chain(&args.pc.files) {
+        for file in [&args.pc.content.kernel()?, &path].into_iter().chain(&args.pc.content.files) {
             identity.add_file(file)?;
         }
         let machine = args.pc.machine(&out.join("boots.iso"), words, &path, &args.args)?;
@@ -237,7 +237,7 @@ fn module(program: Option<&str>, args: &mut Args) -> PathBuf {
     }
     if name == SAMPLE {
         args.args.push("text.txt".into());
-        args.pc.files.push(checkout().join("target/run/text.txt"));
+        args.pc.content.files.push(checkout().join("target/run/text.txt"));
     }
     checkout().join("target/programs").join(name).with_extension("wasm")
 }
@@ -245,7 +245,7 @@ fn module(program: Option<&str>, args: &mut Args) -> PathBuf {
 /// An ISO on which the program's first file has the contents of `file`.
 fn iso_with_other_input(args: &mut Args, out: &Path, file: &Path, words: &str, program: &Path) -> Result<PathBuf> {
     let first =
-        args.pc.files.first_mut().context("the program reads no file that could change: give it one with --file")?;
+        args.pc.content.files.first_mut().context("the program reads no file that could change: give it one with --file")?;
     let folder = out.join("other-input");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let other = folder.join(first.file_name().unwrap_or_default());

@@ -3,6 +3,7 @@
 mod bench_boots;
 mod boot;
 mod diff;
+mod image;
 mod pc;
 mod profile;
 mod report;
@@ -39,6 +40,7 @@ enum Command {
     Run(run::Args),
     Boot(boot::Args),
     BenchBoots(bench_boots::Args),
+    Image(image::Args),
     /// Prepares and inspects stores
     #[command(subcommand)]
     Store(store::Command),
@@ -52,6 +54,7 @@ fn main() -> std::process::ExitCode {
         Command::Run(args) => run::run(args),
         Command::Boot(args) => boot::run(args),
         Command::BenchBoots(args) => bench_boots::run(args),
+        Command::Image(args) => image::run(args),
         Command::Store(command) => {
             end_at_broken_pipes();
             store::run(command)

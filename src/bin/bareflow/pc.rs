@@ -1,8 +1,8 @@
-//! The options that describe the machine to boot: common to `boot` and `bench-boots`.
+//! What is booted, and on which machine: options that `boot`, `bench-boots` and `image` share.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use bareflow::host::image::{self, Contents, Format, Module};
 use bareflow::host::qemu::disk::{Chipset, Controller, Disk};
-use bareflow::host::qemu::iso::{self, Module};
 use bareflow::host::qemu::{Accelerator, Machine};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::env;
@@ -12,14 +12,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What is booted beside the program.
 #[derive(clap::Args)]
-pub struct PcArgs {
-    /// Kernel to boot [default: the file `kernel` beside this command]
+pub struct ContentArgs {
+    /// Kernel to boot [default: the file `kernel` beside this command, or in ../lib/bareflow]
     #[arg(long)]
     kernel: Option<PathBuf>,
     /// Gives the program a file, as /NAME; may be repeated
     #[arg(long = "file", value_name = "PATH")]
     pub files: Vec<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct PcArgs {
+    #[command(flatten)]
+    pub content: ContentArgs,
     /// Memory of the machine
     #[arg(long, default_value_t = 256, value_name = "MIB")]
     memory: u32,
@@ -43,6 +50,37 @@ pub struct PcArgs {
     extra: Vec<String>,
 }
 
+impl ContentArgs {
+    /// Makes the image `out`, which boots the kernel with `words` and runs `program` with `args`.
+    pub fn make(&self, out: &Path, format: Format, words: &str, program: &Path, args: &[OsString]) -> Result<()> {
+        let mut modules = vec![module(program, args)?];
+        for file in &self.files {
+            file_name(file)?;
+            modules.push(module(file, &[])?);
+        }
+        image::make(out, format, &Contents { kernel: &self.kernel()?, words, modules: &modules })?;
+        Ok(())
+    }
+
+    pub fn kernel(&self) -> Result<PathBuf> {
+        if let Some(path) = &self.kernel {
+            ensure!(path.is_file(), "there is no kernel at {}", path.display());
+            return Ok(path.clone());
+        }
+        let command = env::current_exe().context("cannot find this command's own file")?;
+        let places = ["kernel", "../lib/bareflow/kernel"].map(|place| command.with_file_name(place));
+        let found = places.iter().find(|path| path.is_file()).cloned();
+        found.with_context(|| {
+            format!(
+                "there is no kernel at {} or {}: build it in BareFlow's checkout with `./just build`, or this command and \
+                 kernel with `./just install`, or name one with --kernel",
+                places[0].display(),
+                places[1].display()
+            )
+        })
+    }
+}
+
 impl PcArgs {
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)
@@ -51,13 +89,7 @@ impl PcArgs {
     /// Makes the ISO `out`, which boots the kernel with `words` and runs `program` with `args`, and a machine for it,
     /// on which a tick is an instruction.
     pub fn machine(&self, out: &Path, words: &str, program: &Path, args: &[OsString]) -> Result<Machine> {
-        let mut modules = vec![module(program, args)?];
-        for file in &self.files {
-            file_name(file)?;
-            modules.push(module(file, &[])?);
-        }
-        let kernel = self.kernel()?;
-        iso::make(&checkout().join("grub/make-iso.sh"), out, &kernel, &iso::unattended(words), &modules)?;
+        self.content.make(out, Format::Iso, words, program, args)?;
         Ok(Machine {
             chipset: self.machine,
             uefi: self.uefi,
@@ -74,22 +106,15 @@ impl PcArgs {
     pub fn disk(&self, image: &Path) -> Disk {
         Disk::new(self.disk, image)
     }
-
-    /// The kernel that is booted.
-    pub fn kernel(&self) -> Result<PathBuf> {
-        let path = match &self.kernel {
-            Some(path) => path.clone(),
-            None => env::current_exe().context("cannot find this command's own file")?.with_file_name("kernel"),
-        };
-        if !path.is_file() {
-            bail!("there is no kernel at {}: build it with `./just iso`, or name one with --kernel", path.display());
-        }
-        Ok(path)
-    }
 }
 
 fn chipset() -> impl TypedValueParser<Value = Chipset> {
     one_of(Chipset::ALL, Chipset::name)
+}
+
+/// Takes the name of a format.
+pub fn format() -> impl TypedValueParser<Value = Format> {
+    one_of(Format::ALL, Format::name)
 }
 
 fn controller() -> impl TypedValueParser<Value = Controller> {

@@ -88,7 +88,7 @@ pub fn run(command: Command) -> Result<Status> {
 }
 
 /// The profile in `file`: an exported one, or the newest of a store.
-fn known(file: &Path) -> Result<Profile> {
+pub fn known(file: &Path) -> Result<Profile> {
     let cannot_read = || format!("cannot read {}", file.display());
     let mut opened = File::open(file).with_context(cannot_read)?;
     let mut bytes = Vec::new();

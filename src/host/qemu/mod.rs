@@ -1,11 +1,10 @@
 //! Boots the kernel in QEMU: what `bareflow boot`, `bareflow bench-boots` and the tests share.
 //!
 //! [`Machine`] describes a machine, [`Running`] is one that was started, [`Outcome`] says how it ended and what it wrote
-//! to its serial port. [`iso`] makes what it boots, [`disk`] attaches its disks, [`serial`] reads what it says, [`qmp`]
-//! presses its keys.
+//! to its serial port. [`disk`] attaches its disks, [`serial`] reads what it says, [`qmp`] presses its keys. Neighbour: `image`
+//! makes what it boots.
 
 pub mod disk;
-pub mod iso;
 pub mod qmp;
 pub mod serial;
 
@@ -41,10 +40,11 @@ pub enum Accelerator {
     Kvm,
 }
 
-/// A PC to boot: VGA, PS/2 keyboard, one serial port, an ISO in a CD drive, and perhaps disks.
+/// A PC to boot: VGA, PS/2 keyboard, one serial port, an ISO in a CD drive or a disk to boot from, and perhaps more disks.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    pub iso: PathBuf,
+    /// What is in the CD drive; without it, the first disk is booted.
+    pub iso: Option<PathBuf>,
     pub chipset: Chipset,
     /// Boots by UEFI firmware instead of a BIOS.
     pub uefi: bool,
@@ -112,7 +112,7 @@ impl Machine {
     /// A `pc` of 256 MiB with a BIOS, every CPU feature that the translator has, and no disk.
     pub fn new(iso: impl Into<PathBuf>) -> Self {
         Machine {
-            iso: iso.into(),
+            iso: Some(iso.into()),
             chipset: Chipset::Pc,
             uefi: false,
             screen: "std".into(),
@@ -125,6 +125,11 @@ impl Machine {
             exit_device: true,
             extra: Vec::new(),
         }
+    }
+
+    /// The same without a CD drive; it boots from its first disk.
+    pub fn without_iso() -> Self {
+        Machine { iso: None, ..Self::new("") }
     }
 
     /// Boots and waits for the end, at most `timeout`.
@@ -193,7 +198,14 @@ impl Machine {
         if self.exit_device {
             add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
         }
-        add(&["-boot", "d", "-cpu", &self.cpu, "-m", &format!("{}M", self.memory_mib)]);
+        add(&[
+            "-boot",
+            if self.iso.is_some() { "d" } else { "c" },
+            "-cpu",
+            &self.cpu,
+            "-m",
+            &format!("{}M", self.memory_mib),
+        ]);
         add(&["-accel", if self.accelerator == Accelerator::Kvm { "kvm" } else { "tcg" }]);
         if self.icount {
             add(&["-icount", "shift=0,sleep=off"]);
@@ -201,8 +213,10 @@ impl Machine {
         if self.uefi {
             add(&["-bios", firmware().ok_or(QemuError::NoFirmware)?]);
         }
-        let iso = escape_commas(&self.iso);
-        add(&["-drive", &format!("file={iso},format=raw,if=ide,media=cdrom,readonly=on,index=2")]);
+        if let Some(iso) = &self.iso {
+            let iso = escape_commas(iso);
+            add(&["-drive", &format!("file={iso},format=raw,if=ide,media=cdrom,readonly=on,index=2")]);
+        }
         disk::arguments(self.chipset, &self.disks).iter().for_each(|argument| add(&[argument]));
         add(&["-qmp", &format!("unix:{},server=on,wait=off", escape_commas(control))]);
         arguments.extend(self.extra.iter().map(OsString::from));

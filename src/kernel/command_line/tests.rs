@@ -1,7 +1,7 @@
 //! Lines written by hand, lines written for arguments and passed on by GRUB, and lines that are none.
 
 use super::*;
-use crate::host::qemu::iso;
+use crate::host::image;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::string::ToString;
@@ -86,7 +86,7 @@ fn argument() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn absurd_arguments_reach_the_program_byte_for_byte(arguments in vec(argument(), 0..6)) {
-        let line = iso::line(&arguments).unwrap();
+        let line = image::line(&arguments).unwrap();
         prop_assert_eq!(words(&grub_line(&grub_words(&line))), arguments);
     }
 
@@ -108,7 +108,7 @@ proptest! {
 
 #[test]
 fn a_nul_in_an_argument_is_refused_by_name() {
-    let error = iso::line(&[b"program".to_vec(), b"a\0b".to_vec()]).unwrap_err();
+    let error = image::line(&[b"program".to_vec(), b"a\0b".to_vec()]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the argument \"a\\0b\" holds a NUL, at which it would end for the program: leave it out"
@@ -117,7 +117,7 @@ fn a_nul_in_an_argument_is_refused_by_name() {
 
 #[test]
 fn an_argument_that_grub_cannot_read_is_refused_by_name() {
-    assert_eq!(iso::line(&[[b'a'; 7 << 10].to_vec()]).unwrap().len(), 7 << 10);
-    let error = iso::line(&[[b' '; 2400].to_vec()]).unwrap_err().to_string();
+    assert_eq!(image::line(&[[b'a'; 7 << 10].to_vec()]).unwrap().len(), 7 << 10);
+    let error = image::line(&[[b' '; 2400].to_vec()]).unwrap_err().to_string();
     assert_eq!(error, "an argument takes 7200 bytes in grub.cfg, and 7168 can be passed on: put it into a file");
 }
