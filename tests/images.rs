@@ -265,3 +265,68 @@ fn an_iso_boots_from_a_cd_and_as_a_disk_under_both_firmwares() {
         boot(vec![Disk::new(Controller::Ahci, &iso)], Chipset::Q35, uefi).expect_code(code::SUCCESS);
     }
 }
+
+#[test]
+#[ignore = "takes two minutes: ./just test-images"]
+fn an_image_remembers_on_the_devices_nearest_to_those_of_virtualbox() {
+    for (controller, chipset) in [(Controller::Ide, Chipset::Pc), (Controller::Ahci, Chipset::Q35)] {
+        for uefi in [false, true] {
+            let folder = folder();
+            let disks = vec![Disk::new(controller, image(&folder, "x.img"))];
+            let extra = ["-vga", "vmware", "-device", "pcnet"].map(String::from).into();
+            // Without the device for tests, so that the machine is switched off by ACPI.
+            let machine = Machine { disks, chipset, uefi, extra, exit_device: false, ..Machine::without_iso() };
+            for number in [1, 2] {
+                let boot = run(&machine);
+                assert_eq!(boot.outcome.ending, Ending::PoweredOff, "{}", boot.log());
+                expect_boot(&boot, number);
+            }
+        }
+    }
+}
+
+/// What `grub/virtualbox.sh` prints with these words.
+fn virtualbox(words: &[&str]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("grub/virtualbox.sh");
+    Command::new(script).arg("--dry-run").args(words).output().expect("grub/virtualbox.sh can be run")
+}
+
+#[test]
+fn the_virtualbox_script_says_how_a_machine_for_a_disk_is_made() {
+    let folder = folder();
+    let disk = folder.path().join("a b.vdi");
+    fs::write(&disk, b"").unwrap();
+    let shown = disk.to_string_lossy();
+    let commands = said(virtualbox(&[&shown]));
+    for line in [
+        "VBoxManage createvm --name a\\ b --ostype Other_64 --register",
+        "--chipset piix3",
+        "--firmware bios",
+        "--uart1 0x3F8 4",
+        "--add ide --controller PIIX4",
+        "--type hdd --medium ",
+        "VBoxManage startvm a\\ b",
+    ] {
+        assert!(commands.contains(line), "{line}: {commands}");
+    }
+    let commands = said(virtualbox(&["--ich9", "--efi", "--name", "pc", &shown]));
+    for line in ["--name pc ", "--chipset ich9", "--firmware efi64", "--add sata --controller IntelAhci"] {
+        assert!(commands.contains(line), "{line}: {commands}");
+    }
+}
+
+#[test]
+fn the_virtualbox_script_refuses_what_virtualbox_cannot_write() {
+    let folder = folder();
+    for (name, expected) in
+        [("x.img", "bareflow image x.vdi"), ("x.qcow2", "bareflow image x.vdi"), ("none.vdi", "there is no ")]
+    {
+        let path = folder.path().join(name);
+        if name.starts_with('x') {
+            fs::write(&path, b"").unwrap();
+        }
+        let output = virtualbox(&[&path.to_string_lossy()]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && error.contains(expected), "{name}: {error}");
+    }
+}
