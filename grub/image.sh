@@ -46,7 +46,7 @@ main() {
 
 # A line for each word of $1, which may be quoted.
 split() {
-    xargs printf '%s\n' <<< "$1"
+    xargs --no-run-if-empty printf '%s\n' <<< "$1"
 }
 
 main "$@"
