@@ -203,7 +203,8 @@ fn opened(image: &Path, format: Format) -> PathBuf {
         return image.into();
     }
     let file = serde_json::json!({"driver": "file", "filename": image.to_string_lossy()});
-    format!("json:{}", serde_json::json!({"driver": format.name(), "file": file})).into()
+    let disk = serde_json::json!({"driver": format.name(), "file": file});
+    format!("json:{}", serde_json::json!({"driver": "raw", "file": disk})).into()
 }
 
 #[test]

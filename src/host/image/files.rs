@@ -115,7 +115,7 @@ mod tests {
             config.contains("    multiboot2 /boot/kernel quiet x\n    module2 /boot/module0 a%20b c\n"),
             "{config}"
         );
-        assert!(!config.contains('@'), "{config}");
+        assert!(!config.contains("\n@ENTRY@\n"), "{config}");
     }
 
     #[test]
