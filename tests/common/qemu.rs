@@ -177,7 +177,8 @@ impl Guest {
             return;
         }
         let Some(iso) = &self.machine.iso else { return };
-        let contents = Contents { kernel: &self.kernel, words: &self.words, modules: &self.modules };
+        let words = image::unattended(&self.words);
+        let contents = Contents { kernel: &self.kernel, words: &words, modules: &self.modules };
         image::make(iso, Format::Iso, &contents).unwrap_or_else(|error| panic!("{error}"));
     }
 }

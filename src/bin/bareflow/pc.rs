@@ -89,7 +89,7 @@ impl PcArgs {
     /// Makes the ISO `out`, which boots the kernel with `words` and runs `program` with `args`, and a machine for it,
     /// on which a tick is an instruction.
     pub fn machine(&self, out: &Path, words: &str, program: &Path, args: &[OsString]) -> Result<Machine> {
-        self.content.make(out, Format::Iso, words, program, args)?;
+        self.content.make(out, Format::Iso, &image::unattended(words), program, args)?;
         Ok(Machine {
             chipset: self.machine,
             uefi: self.uefi,

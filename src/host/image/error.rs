@@ -23,6 +23,10 @@ pub enum ImageError {
         path: PathBuf,
         bytes: usize,
     },
+    /// The word `screen=` says neither text nor a size.
+    Screen {
+        value: String,
+    },
     /// A file is larger than a FAT file system, or GRUB's memory, can hold.
     LargeFile {
         path: PathBuf,
@@ -80,6 +84,9 @@ impl fmt::Display for ImageError {
                 "the words for {} take {bytes} bytes, and {LINE_BYTES_MAX} can be passed on: put them into a file",
                 path.display()
             ),
+            Self::Screen { value } => {
+                write!(f, "screen={value} is neither screen=text nor, for example, screen=1024x768")
+            }
             Self::LargeFile { path } => write!(f, "{} has 4 GiB or more, which GRUB cannot load", path.display()),
             Self::NotAFile { path } => {
                 write!(f, "{} is not a file: make an image in one, and write that to a disk with `dd`", path.display())

@@ -32,6 +32,8 @@ pub struct Inputs {
     kernel: Vec<u8>,
     /// The kernel's command line.
     line: String,
+    /// What GRUB's `gfxpayload` becomes.
+    screen: String,
     /// Whether that says which store is to be used.
     names_store: bool,
     modules: Vec<(Vec<u8>, String)>,
@@ -48,8 +50,9 @@ impl Inputs {
         let parts = [CONFIG.as_bytes(), &kernel, line.as_bytes()].into_iter();
         let parts = parts.chain(modules.iter().flat_map(|(bytes, line)| [&bytes[..], line.as_bytes()]));
         let identity = Identity::of(parts);
+        let screen = screen(&words)?;
         let names_store = words.iter().any(|word| word.starts_with(b"store="));
-        Ok(Self { identity, kernel, line, names_store, modules })
+        Ok(Self { identity, kernel, line, screen, names_store, modules })
     }
 
     /// The files for an image whose own store has an identifier that begins with these digits, if it has one. That is the
@@ -64,9 +67,22 @@ impl Inputs {
             let _ = writeln!(entry, "    module2 /boot/module{number} {line}");
             files.push(File { path: format!("boot/module{number}"), content: content.clone() });
         }
-        let config = CONFIG.replace("@ENTRY@\n", &entry);
+        let config = CONFIG.replace("@SCREEN@\n", &format!("{}\n", self.screen)).replace("@ENTRY@\n", &entry);
         files.extend(iter::once(File { path: "boot/grub/grub.cfg".into(), content: config.into_bytes() }));
         files
+    }
+}
+
+/// What the last word `screen=` asks for: text, which is also what there is without it, or a mode of this size.
+fn screen(words: &[Vec<u8>]) -> Result<String, ImageError> {
+    let mut values = words.iter().filter_map(|word| word.strip_prefix(b"screen="));
+    let Some(value) = values.next_back() else { return Ok("text".into()) };
+    let value = String::from_utf8_lossy(value);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match value.split_once('x') {
+        _ if value == "text" => Ok("text".into()),
+        Some((width, height)) if is_number(width) && is_number(height) => Ok(format!("{value}x32,{value},auto")),
+        _ => Err(ImageError::Screen { value: value.into_owned() }),
     }
 }
 
@@ -125,6 +141,17 @@ mod tests {
         assert!(own.contains("/boot/kernel x store=0123\n"), "{own}");
         let named = config(&inputs(folder.path(), "store=none"), Some("0123"));
         assert!(named.contains("/boot/kernel store=none\n"), "{named}");
+    }
+
+    #[test]
+    fn the_last_word_for_the_screen_counts_and_nonsense_is_refused() {
+        let mode = |words: &str| screen(&words.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>());
+        assert_eq!(mode("x").unwrap(), "text");
+        assert_eq!(mode("screen=800x600 screen=text").unwrap(), "text");
+        assert_eq!(mode("screen=text screen=800x600").unwrap(), "800x600x32,800x600,auto");
+        for words in ["screen=", "screen=800", "screen=x600", "screen=800x600x32", "screen=800x600;reboot"] {
+            assert!(mode(words).unwrap_err().to_string().contains("is neither screen=text nor"), "{words}");
+        }
     }
 
     #[test]

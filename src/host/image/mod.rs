@@ -25,8 +25,9 @@ pub use line::line;
 use super::folder::PrivateFolder;
 use files::Inputs;
 use std::path::{Path, PathBuf};
+use std::string::String;
 use std::vec::Vec;
-use std::{fs, io};
+use std::{format, fs, io};
 
 /// What an image is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,14 @@ impl Format {
     pub fn of_name(path: &Path) -> Self {
         let extension = path.extension().unwrap_or_default();
         Self::ALL.into_iter().find(|format| extension == format.name()).unwrap_or(Self::Raw)
+    }
+}
+
+/// `words` for a kernel that nobody watches: it ends when its program does, unless they say something else about that.
+pub fn unattended(words: &str) -> String {
+    match words.split_ascii_whitespace().any(|word| word.starts_with("after=")) {
+        true => words.into(),
+        false => format!("{words} after=off"),
     }
 }
 
