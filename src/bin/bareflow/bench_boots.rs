@@ -213,7 +213,7 @@ impl Plan {
             _ => {}
         }
         match &self.other_input {
-            Some((from, iso)) if boot >= *from => machine.iso.clone_from(iso),
+            Some((from, iso)) if boot >= *from => machine.iso = Some(iso.clone()),
             _ => {}
         }
         machine
