@@ -11,6 +11,8 @@ const OFFICIAL: [&str; 1] = ["script"];
 const DEVICES: [&str; 4] = ["keyboard", "timer", "disk", "power-off"];
 /// The self-test that `tests/disks/speed.rs` runs.
 const DISKS: [&str; 1] = ["store"];
+/// In `screens.rs`.
+const SCREENS: [&str; 1] = ["high-screen"];
 /// Self-tests that `tests/machines.rs` runs.
 const MACHINES: [&str; 3] = ["modes", "unexpected", "serial"];
 /// Self-tests that provoke a failure; each has a test below.
@@ -58,7 +60,7 @@ fn passes(name: &str) -> Boot {
 fn every_self_test_has_a_test() {
     let boot = self_test("list");
     boot.expect_code(code::SELF_TEST_PASSED);
-    let mut tested = [&FAILURES[..], &VERDICTS, &DEVICES, &DISKS, &MACHINES, &OFFICIAL].concat();
+    let mut tested = [&FAILURES[..], &VERDICTS, &DEVICES, &DISKS, &MACHINES, &OFFICIAL, &SCREENS].concat();
     let mut offered = boot.kernel_lines();
     tested.sort_unstable();
     offered.sort_unstable();

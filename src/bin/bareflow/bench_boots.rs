@@ -244,8 +244,12 @@ fn module(program: Option<&str>, args: &mut Args) -> PathBuf {
 
 /// An ISO on which the program's first file has the contents of `file`.
 fn iso_with_other_input(args: &mut Args, out: &Path, file: &Path, words: &str, program: &Path) -> Result<PathBuf> {
-    let first =
-        args.pc.content.files.first_mut().context("the program reads no file that could change: give it one with --file")?;
+    let first = args
+        .pc
+        .content
+        .files
+        .first_mut()
+        .context("the program reads no file that could change: give it one with --file")?;
     let folder = out.join("other-input");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let other = folder.join(first.file_name().unwrap_or_default());

@@ -4,8 +4,6 @@
 
 use spleen_font::{FONT_6X12, FONT_8X16, FONT_12X24, FONT_16X32, PSF2Font};
 
-use super::code_page;
-
 /// A font of one size.
 pub struct Font {
     width: u32,
@@ -16,19 +14,26 @@ pub struct Font {
 #[expect(clippy::large_enum_variant, reason = "no heap when the first one is made")]
 enum Glyphs {
     Unicode(PSF2Font<'static>),
-    /// In the order of code page 437, as many bytes each as the font is high. The crate 0.2 takes the two fields of this form's
-    /// header for each other.
-    CodePage(&'static [u8]),
+    /// As many bytes each as the font is high, and the table of what they stand for. The crate 0.2 takes the two fields of this
+    /// form's header for each other.
+    Older {
+        glyphs: &'static [u8],
+        table: &'static [u8],
+    },
 }
 
-/// Bytes before the glyphs of a font of the older form: magic, mode and the bytes of a glyph.
+/// Bytes before the 512 glyphs of a font of the older form (PSF 1): magic, mode and the bytes of a glyph.
 const OLDER_HEADER_BYTES: usize = 4;
+const OLDER_GLYPHS: usize = 512;
+/// In its table of UTF-16 units: the end of what a glyph stands for, and the beginning of a sequence of more than one.
+const OLDER_END: u16 = 0xffff;
+const OLDER_SEQUENCE: u16 = 0xfffe;
 
 impl Font {
     /// A large one only where much text fits, a small one where not even a text screen would.
     pub fn for_size(width: u32, height: u32) -> Self {
         let fits = |font: &Font, columns, rows| width / font.width >= columns && height / font.height >= rows;
-        [(Self::of(FONT_16X32), 100, 30), (Self::of(FONT_12X24), 100, 30), (Self::of_code_page(FONT_8X16), 80, 25)]
+        [(Self::of(FONT_16X32), 100, 30), (Self::of(FONT_12X24), 100, 30), (Self::of_older(FONT_8X16), 80, 25)]
             .into_iter()
             .find_map(|(font, columns, rows)| fits(&font, columns, rows).then_some(font))
             .unwrap_or_else(|| Self::of(FONT_6X12))
@@ -39,9 +44,10 @@ impl Font {
         Self { width: font.width, height: font.height, glyphs: Glyphs::Unicode(font) }
     }
 
-    fn of_code_page(data: &'static [u8]) -> Self {
+    fn of_older(data: &'static [u8]) -> Self {
         let [_, _, _, height] = data[..OLDER_HEADER_BYTES] else { unreachable!("a slice of four") };
-        Self { width: 8, height: height.into(), glyphs: Glyphs::CodePage(&data[OLDER_HEADER_BYTES..]) }
+        let (glyphs, table) = data[OLDER_HEADER_BYTES..].split_at(OLDER_GLYPHS * usize::from(height));
+        Self { width: 8, height: height.into(), glyphs: Glyphs::Older { glyphs, table } }
     }
 
     /// Pixels from one glyph to the next, at most 32.
@@ -62,9 +68,9 @@ impl Font {
                 let glyph = font.get_glyph_data(character.encode_utf8(&mut utf8).as_bytes());
                 glyph.or_else(|| font.get_glyph_data(b"?")).unwrap_or_default()
             }
-            Glyphs::CodePage(glyphs) => {
+            Glyphs::Older { glyphs, table } => {
                 let height = self.height as usize;
-                &glyphs[usize::from(code_page::encode(character)) * height..][..height]
+                &glyphs[older_index(table, character).unwrap_or(usize::from(b'?')) * height..][..height]
             }
         };
         bytes.chunks((self.width as usize).div_ceil(8)).map(|row| {
@@ -73,6 +79,23 @@ impl Font {
             u32::from_be_bytes(bits)
         })
     }
+}
+
+/// The number of a character's glyph by the `table` of a font of the older form, in which ASCII is in its own order.
+fn older_index(table: &[u8], character: char) -> Option<usize> {
+    if matches!(character, ' '..='~') {
+        return Some(character as usize);
+    }
+    let (mut index, mut is_alone) = (0, true);
+    for unit in table.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])) {
+        match unit {
+            OLDER_END => (index, is_alone) = (index + 1, true),
+            OLDER_SEQUENCE => is_alone = false,
+            unit if is_alone && u32::from(unit) == character as u32 => return Some(index),
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -113,23 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn older_font_is_in_the_order_of_the_code_page() {
-        let [0x36, 0x04, mode, height] = FONT_8X16[..4] else { panic!("it has another form") };
-        assert_eq!((mode & 2, height), (2, 16), "it has no table of what its glyphs stand for");
-        let glyphs = if mode & 1 == 1 { 512 } else { 256 };
-        let table = &FONT_8X16[OLDER_HEADER_BYTES + glyphs * usize::from(height)..];
+    fn older_font_has_ascii_in_its_order_and_all_that_a_text_screen_has() {
+        let [0x36, 0x04, 3, 16] = FONT_8X16[..4] else { panic!("it has another form") };
+        let (glyphs, table) = FONT_8X16[OLDER_HEADER_BYTES..].split_at(OLDER_GLYPHS * 16);
         let units: Vec<u16> = table.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
-        let mut right = 0;
-        for (index, meanings) in units.split(|unit| *unit == 0xffff).enumerate().take(256) {
-            // Up to the first sequence of more than one.
-            let alone = meanings.iter().take_while(|unit| **unit != 0xfffe);
-            for character in alone.filter_map(|unit| char::from_u32(u32::from(*unit))) {
-                let code = usize::from(code_page::encode(character));
-                let [coded, meant] = [code, index].map(|glyph| &FONT_8X16[OLDER_HEADER_BYTES + 16 * glyph..][..16]);
-                assert!(coded == meant || code == usize::from(b'?'), "{character:?}: {code:#x}, {index:#x}");
-                right += usize::from(coded == meant);
-            }
-        }
-        assert!(right >= 220, "{right}");
+        let meanings: Vec<&[u16]> = units.split(|unit| *unit == OLDER_END).collect();
+        assert!((u16::from(b' ')..=u16::from(b'~')).all(|code| meanings[usize::from(code)].contains(&code)));
+        let glyph = |character| older_index(table, character).map(|index| &glyphs[16 * index..][..16]);
+        let missing: Vec<char> = super::super::code_page::UPPER_HALF.chars().filter(|c| glyph(*c).is_none()).collect();
+        assert_eq!(missing, ['α', 'Σ', 'σ', 'τ', 'Θ', 'δ', 'φ', 'ε'], "of the code page");
+        assert_eq!(glyph('█'), Some(&[0xff; 16][..]));
+        assert_eq!(glyph('漢'), None);
     }
 }
