@@ -36,12 +36,9 @@ struct Text {
 
 /// A screen that can be written to.
 pub enum Found {
-    Text(VgaTextPlace),
+    Text(VgaText),
     Pixels(Canvas),
 }
-
-/// Where the cells of a screen in text mode are.
-pub struct VgaTextPlace(*mut u16, TextLayout);
 
 /// The text screen of before anything is known of the machine.
 pub fn assume_text() {
@@ -65,7 +62,8 @@ pub fn find(boot: &BootInformation) -> Result<Option<Found>, String> {
             }
             // SAFETY: as above, and the loader says that the machine is in text mode.
             unsafe { last::use_text(text_cells(), layout) };
-            Ok(Some(Found::Text(VgaTextPlace(text_cells(), layout))))
+            // SAFETY: as above.
+            Ok(Some(Found::Text(unsafe { VgaText::new(text_cells(), layout) })))
         }
         Some(Layout::Pixels(layout)) => {
             let canvas = map(layout).map_err(|error| error.to_string())?;
@@ -90,8 +88,7 @@ fn map(layout: PixelLayout) -> Result<Canvas, memory::MemoryError> {
 pub fn use_for_text(found: Found) {
     let is_slow = matches!(found, Found::Pixels(_));
     let screen: Box<dyn Screen + Send> = match found {
-        // SAFETY: `find` has found a screen in text mode there.
-        Found::Text(VgaTextPlace(cells, layout)) => Box::new(unsafe { VgaText::new(cells, layout) }),
+        Found::Text(screen) => Box::new(screen),
         Found::Pixels(canvas) => {
             // What fails from now on finds the screen full of text, and blanks it once more.
             last::use_pixels(canvas);
@@ -126,11 +123,8 @@ pub fn set_colour(colour: Colour) {
 
 /// Writes a number over the line that the cursor is in, and shows it.
 pub fn count(number: u64) {
-    if let Some(text) = &mut *SCREEN.lock() {
-        text.console.write_bytes(format!("\r{number:>2} ").as_bytes());
-        text.is_behind = true;
-        text.show_some(usize::MAX);
-    }
+    write_bytes(format!("\r{number:>2} ").as_bytes());
+    show();
 }
 
 /// Shows all that was written.

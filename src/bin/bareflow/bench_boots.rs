@@ -7,6 +7,7 @@ use crate::series::{Boot, Change, Series};
 use crate::status::{Status, complain};
 use crate::text::ascii_json;
 use anyhow::{Context, Result, bail};
+use bareflow::host::image::Identity;
 use bareflow::host::qemu::Machine;
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use std::ffi::OsString;
@@ -171,14 +172,13 @@ struct Plan {
 impl Plan {
     fn new(mut args: Args, out: &Path, program: Option<&str>, words: &str) -> Result<Self> {
         let path = module(program, &mut args);
-        let mut identity = Identity::new();
-        identity.add(words.as_bytes());
-        args.args.iter().for_each(|arg| identity.add(arg.as_bytes()));
+        let mut parts = vec![words.as_bytes().to_vec()];
+        parts.extend(args.args.iter().map(|arg| arg.as_bytes().to_vec()));
         for file in [&args.pc.content.kernel()?, &path].into_iter().chain(&args.pc.content.files) {
-            identity.add_file(file)?;
+            parts.extend([file.as_os_str().as_bytes().to_vec(), contents(file)?]);
         }
         let machine = args.pc.machine(&out.join("boots.iso"), words, &path, &args.args)?;
-        identity.add(format!("{machine:?} {:?}", args.pc.disk(Path::new(""))).as_bytes());
+        parts.push(format!("{machine:?} {:?}", args.pc.disk(Path::new(""))).into_bytes());
         let mut changes = Vec::new();
         if let Some((boot, model)) = &args.change_cpu_at {
             changes.push(Change { boot: *boot, what: format!("CPU {model}"), output: false });
@@ -187,20 +187,20 @@ impl Plan {
         if let Some([boot, file]) = args.change_input_at.take().as_deref() {
             let boot = later_boot(boot)?;
             let file = Path::new(file);
-            identity.add_file(file)?;
+            parts.extend([file.as_os_str().as_bytes().to_vec(), contents(file)?]);
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             changes.push(Change { boot, what: format!("input {name}"), output: true });
             other_input = Some((boot, iso_with_other_input(&mut args, out, file, words, &path)?));
         }
         changes.sort_by_key(|change| change.boot);
-        changes.iter().for_each(|change| identity.add(format!("{} {}", change.boot, change.what).as_bytes()));
+        parts.extend(changes.iter().map(|change| format!("{} {}", change.boot, change.what).into_bytes()));
         Ok(Plan {
             pc: args.pc,
             machine,
             other_cpu: args.change_cpu_at,
             other_input,
             changes,
-            identity: identity.finish(),
+            identity: Identity::of(parts.iter().map(Vec::as_slice)).digits::<32>("bench"),
         })
     }
 
@@ -260,27 +260,8 @@ fn iso_with_other_input(args: &mut Args, out: &Path, file: &Path, words: &str, p
     Ok(iso)
 }
 
-/// A hash of pieces, each with its length.
-struct Identity(blake3::Hasher);
-
-impl Identity {
-    fn new() -> Self {
-        Identity(blake3::Hasher::new())
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.0.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
-    }
-
-    fn add_file(&mut self, path: &Path) -> Result<()> {
-        self.add(path.as_os_str().as_bytes());
-        self.add(&fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
-        Ok(())
-    }
-
-    fn finish(self) -> String {
-        self.0.finalize().to_hex().to_string()
-    }
+fn contents(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// What an interrupted run of the same left in `out`, or the beginning of a new one, with an empty store.
@@ -430,11 +411,7 @@ mod tests {
 
     #[test]
     fn pieces_of_an_identity_do_not_run_together() {
-        let of = |pieces: &[&str]| {
-            let mut identity = Identity::new();
-            pieces.iter().for_each(|piece| identity.add(piece.as_bytes()));
-            identity.finish()
-        };
+        let of = |pieces: &[&str]| Identity::of(pieces.iter().map(|piece| piece.as_bytes())).digits::<32>("bench");
         assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
         assert_eq!(of(&["ab"]), of(&["ab"]));
     }

@@ -51,8 +51,8 @@ struct Partition {
 }
 
 /// Writes to `out`, which is not there yet, a disk of `inputs`; `folder` is for temporary files.
-pub fn make(out: &Path, inputs: &Inputs, folder: &Path) -> Result<(), ImageError> {
-    let identity = &inputs.identity;
+pub fn make(out: &Path, inputs: Inputs, folder: &Path) -> Result<(), ImageError> {
+    let identity = inputs.identity;
     let core = Platform::Bios.core(&Medium::Disk, folder)?;
     let uefi = Platform::Uefi.core(&Medium::Disk, folder)?;
     let mut files = inputs.files(Some(&identity.digits::<NAME_BYTES>("store")));
@@ -62,11 +62,11 @@ pub fn make(out: &Path, inputs: &Inputs, folder: &Path) -> Result<(), ImageError
     let end = partitions[2].sectors.end + MIB_SECTORS;
 
     let mut disk = FileDisk::create(out, end).map_err(|error| ImageError::Write { path: out.into(), error })?;
-    write(&mut disk, 0, &boot_sector(partitions[0].sectors.start, end, identity)?)?;
+    write(&mut disk, 0, &boot_sector(partitions[0].sectors.start, end, &identity)?)?;
     write(&mut disk, partitions[0].sectors.start, &placed(core, partitions[0].sectors.start)?)?;
     write(&mut disk, partitions[1].sectors.start, &system)?;
-    write_table(&mut disk, &partitions, identity)?;
-    format_store(disk, identity)
+    write_table(&mut disk, &partitions, &identity)?;
+    format_store(disk, &identity)
 }
 
 /// Where the partitions are, each at whole MiB.

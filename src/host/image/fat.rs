@@ -4,8 +4,8 @@
 
 use super::ImageError;
 use super::files::File;
-use super::iso::EPOCH_SECONDS;
-use super::tool::run;
+use super::tool::{EPOCH_SECONDS, run};
+use crate::store::SECTOR_BYTES;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,6 @@ use std::vec::Vec;
 use std::{format, iter};
 
 const MIB: usize = 1 << 20;
-const SECTOR_BYTES: usize = 512;
 /// Size of the largest clusters that `mformat` makes.
 const CLUSTER_BYTES: usize = 32 << 10;
 /// UEFI asks for FAT32 on a disk, which has this size at least, with room to spare.

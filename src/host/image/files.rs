@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::string::String;
 use std::vec::Vec;
-use std::{format, fs, iter};
+use std::{format, fs};
 
 /// The menu, with the line `@ENTRY@` where those of the kernel and the modules belong.
 const CONFIG: &str = include_str!("../../../grub/grub.cfg");
@@ -57,18 +57,18 @@ impl Inputs {
 
     /// The files for an image whose own store has an identifier that begins with these digits, if it has one. That is the
     /// store to be used, unless the command line names another.
-    pub fn files(&self, store: Option<&str>) -> Vec<File> {
+    pub fn files(self, store: Option<&str>) -> Vec<File> {
         let own_store =
             store.filter(|_| !self.names_store).map(|digits| format!(" store={digits}")).unwrap_or_default();
         let mut entry = format!("    multiboot2 /boot/kernel {}{own_store}\n", self.line);
-        let mut files = Vec::from([File { path: "boot/kernel".into(), content: self.kernel.clone() }]);
-        for (number, (content, line)) in self.modules.iter().enumerate() {
+        let mut files = Vec::from([File { path: "boot/kernel".into(), content: self.kernel }]);
+        for (number, (content, line)) in self.modules.into_iter().enumerate() {
             // Writing to a string does not fail.
             let _ = writeln!(entry, "    module2 /boot/module{number} {line}");
-            files.push(File { path: format!("boot/module{number}"), content: content.clone() });
+            files.push(File { path: format!("boot/module{number}"), content });
         }
         let config = CONFIG.replace("@SCREEN@\n", &format!("{}\n", self.screen)).replace("@ENTRY@\n", &entry);
-        files.extend(iter::once(File { path: "boot/grub/grub.cfg".into(), content: config.into_bytes() }));
+        files.push(File { path: "boot/grub/grub.cfg".into(), content: config.into_bytes() });
         files
     }
 }
@@ -117,7 +117,7 @@ mod tests {
         Inputs::read(&Contents { kernel: &path, words, modules: &modules }, folder).unwrap()
     }
 
-    fn config(inputs: &Inputs, store: Option<&str>) -> String {
+    fn config(inputs: Inputs, store: Option<&str>) -> String {
         let files = inputs.files(store);
         let config = files.iter().find(|file| file.path == "boot/grub/grub.cfg").unwrap();
         core::str::from_utf8(&config.content).unwrap().to_string()
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_menu_has_a_line_for_the_kernel_and_one_for_each_module() {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(&inputs(folder.path(), " quiet  x "), None);
+        let config = config(inputs(folder.path(), " quiet  x "), None);
         assert!(
             config.contains("    multiboot2 /boot/kernel quiet x\n    module2 /boot/module0 a%20b c\n"),
             "{config}"
@@ -137,9 +137,9 @@ mod tests {
     #[test]
     fn an_image_names_its_own_store_unless_its_owner_names_one() {
         let folder = tempfile::tempdir().unwrap();
-        let own = config(&inputs(folder.path(), "x"), Some("0123"));
+        let own = config(inputs(folder.path(), "x"), Some("0123"));
         assert!(own.contains("/boot/kernel x store=0123\n"), "{own}");
-        let named = config(&inputs(folder.path(), "store=none"), Some("0123"));
+        let named = config(inputs(folder.path(), "store=none"), Some("0123"));
         assert!(named.contains("/boot/kernel store=none\n"), "{named}");
     }
 

@@ -1,4 +1,4 @@
-//! What an image has to have for itself alone, such as the GUIDs of its partitions: derived from what it holds.
+//! What something has to have for itself alone, such as an image the GUIDs of its partitions: derived from what it holds.
 //!
 //! Key type: [`Identity`].
 
@@ -6,7 +6,8 @@ use gpt_disk_types::Guid;
 use std::format;
 use std::string::String;
 
-/// A name for what an image boots: equal contents have equal ones.
+/// A name for what an image boots, or a bench: equal contents have equal ones.
+#[derive(Clone, Copy)]
 pub struct Identity(blake3::Hash);
 
 impl Identity {
@@ -19,7 +20,7 @@ impl Identity {
         Self(hasher.finalize())
     }
 
-    /// Bytes that nothing else has, and no other `purpose` of this image.
+    /// Bytes that nothing else has, and no other `purpose` of the same contents.
     pub fn bytes<const COUNT: usize>(&self, purpose: &str) -> [u8; COUNT] {
         let mut bytes = [0; COUNT];
         let mut hasher = blake3::Hasher::new_derive_key(&format!("bareflow image: {purpose}"));

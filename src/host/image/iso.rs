@@ -7,26 +7,25 @@ use super::ImageError;
 use super::fat::{self, Kind};
 use super::files::{File, Inputs};
 use super::grub::{Medium, Platform};
-use super::tool::run;
+use super::tool::{EPOCH_SECONDS, run};
 use std::format;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The time of all that has one: the first that FAT knows, of the beginning of 1980.
+/// The time of all that has one: [`EPOCH_SECONDS`].
 const TIME: &str = "1980010100000000";
-/// The same, in seconds since 1970.
-pub(super) const EPOCH_SECONDS: &str = "315532800";
 
 /// Writes to `out` an ISO of `inputs`; `folder` is for temporary files.
-pub fn make(out: &Path, inputs: &Inputs, folder: &Path) -> Result<(), ImageError> {
+pub fn make(out: &Path, inputs: Inputs, folder: &Path) -> Result<(), ImageError> {
+    let identity = inputs.identity;
     let mut files = inputs.files(None);
-    let marker = format!("/boot/{}", inputs.identity.digits::<16>("marker"));
+    let marker = format!("/boot/{}", identity.digits::<16>("marker"));
     let medium = Medium::Marked(&marker);
     let uefi = File { path: "EFI/BOOT/BOOTX64.EFI".into(), content: Platform::Uefi.core(&medium, folder)? };
     files.push(File { path: marker[1..].into(), content: marker.clone().into() });
     files.push(File { path: "boot/bios.img".into(), content: Platform::Bios.core(&medium, folder)? });
-    let volume = fat::volume(&[uefi], Kind::File, inputs.identity.bytes("volume"), folder)?;
+    let volume = fat::volume(&[uefi], Kind::File, identity.bytes("volume"), folder)?;
     files.push(File { path: "boot/efi.img".into(), content: volume });
     let root = folder.join("iso");
     for File { path, content } in files {

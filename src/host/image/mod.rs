@@ -20,6 +20,7 @@ mod line;
 mod tool;
 
 pub use error::ImageError;
+pub use identity::Identity;
 pub use line::line;
 
 use super::folder::PrivateFolder;
@@ -102,13 +103,14 @@ pub fn make(out: &Path, format: Format, contents: &Contents) -> Result<(), Image
     let image = folder.path().join(name);
     let temporary = PrivateFolder::new_in(folder.path()).map_err(failed)?;
     let inputs = Inputs::read(contents, temporary.path())?;
+    let identity = inputs.identity;
     match format {
-        Format::Iso => iso::make(&image, &inputs, temporary.path())?,
-        Format::Raw => disk::make(&image, &inputs, temporary.path())?,
+        Format::Iso => iso::make(&image, inputs, temporary.path())?,
+        Format::Raw => disk::make(&image, inputs, temporary.path())?,
         Format::Qcow2 | Format::Vmdk | Format::Vdi => {
             let raw = temporary.path().join("disk");
-            disk::make(&raw, &inputs, temporary.path())?;
-            convert::convert(&raw, &image, format, &inputs.identity)?;
+            disk::make(&raw, inputs, temporary.path())?;
+            convert::convert(&raw, &image, format, &identity)?;
         }
     }
     fs::rename(&image, out).map_err(failed)
