@@ -5,12 +5,13 @@
 
 use core::cell::RefCell;
 
+use super::devices::find_reset;
 use super::options::{self, After};
 use super::terminal::Terminal;
 use super::{BootInformation, screen};
 use crate::arch::{self, AfterFailure, ExitCode, interrupts};
 use crate::drivers::clock::Clock;
-use crate::drivers::power::{self, Reset, SoftOff};
+use crate::drivers::power::{self, RootTable, SoftOff};
 
 /// How long a person may take to press a key.
 const COUNTDOWN_SECONDS: u64 = 10;
@@ -30,14 +31,14 @@ pub fn end(
     boot: &BootInformation,
     terminal: &RefCell<Terminal>,
     clock: &Clock,
-    (soft_off, reset): (Option<SoftOff>, Option<Reset>),
+    (soft_off, root): (Option<SoftOff>, Option<RootTable>),
     code: ExitCode,
 ) -> ! {
     let after = options::after(&boot.command_line(), &|problem| terminal.borrow_mut().say(format_args!("{problem}")));
     let mut terminal = terminal.borrow_mut();
     match after {
         After::Off => {}
-        After::Reboot => power::restart(reset.as_ref(), code),
+        After::Reboot => power::restart(root.and_then(find_reset).as_ref(), code),
         After::Halt => {
             terminal.say(format_args!("halted; the machine can be switched off"));
             arch::halt()

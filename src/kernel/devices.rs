@@ -23,7 +23,8 @@ pub struct Devices {
     pub clock: Rc<Clock>,
     pub disks: Vec<Disk>,
     pub soft_off: Option<SoftOff>,
-    pub reset: Option<Reset>,
+    /// Where the firmware's tables begin.
+    pub root: Option<RootTable>,
     /// What did not work, for people.
     pub problems: Vec<String>,
 }
@@ -47,10 +48,8 @@ impl Devices {
         let clock = Rc::new(Clock::new(move || unsafe { PowerTimer::find(root?, &FirmwareMemory) }));
         let disks = find_disks(root, &clock, &mut problems);
         let soft_off = tables.and_then(find_soft_off).map_err(|error| problems.push(error)).ok();
-        // SAFETY: see `find_tables`.
-        let reset = root.and_then(|root| unsafe { Reset::find(root, &FirmwareMemory) });
         interrupts::enable();
-        Self { terminal: Terminal::new(serial, keyboard), clock, disks, soft_off, reset, problems }
+        Self { terminal: Terminal::new(serial, keyboard), clock, disks, soft_off, root, problems }
     }
 }
 
@@ -81,6 +80,12 @@ fn find_tables(boot: &BootInformation) -> Result<RootTable, String> {
 fn find_soft_off(root: RootTable) -> Result<SoftOff, String> {
     // SAFETY: see `find_tables`.
     unsafe { SoftOff::find(root, &FirmwareMemory) }.map_err(|error| error.to_string())
+}
+
+/// How the machine is started again, by its root table: looked up only when that is wanted.
+pub fn find_reset(root: RootTable) -> Option<Reset> {
+    // SAFETY: see `find_tables`.
+    unsafe { Reset::find(root, &FirmwareMemory) }
 }
 
 fn failed(error: DiskError) -> BlockError {

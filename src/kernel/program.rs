@@ -33,7 +33,7 @@ pub fn run(system: System) -> ! {
     let terminal = Rc::new(RefCell::new(devices.terminal));
     let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
     devices.problems.iter().for_each(|problem| say(problem));
-    let power = (devices.soft_off, devices.reset);
+    let power = (devices.soft_off, devices.root);
     let end = |code: ExitCode| -> ! { after::end(&boot, &terminal, &devices.clock, power, code) };
     let prepared = prepare(&boot, &terminal, &devices.clock, &say);
     let platform =

@@ -16,6 +16,8 @@ pub(super) const PALETTE: [Rgb; 16] = [
 pub struct Framebuffer {
     canvas: Canvas,
     font: Font,
+    /// In pixels.
+    width: u32,
     columns: usize,
     rows: usize,
     /// The pixels of the sixteen colours.
@@ -23,13 +25,13 @@ pub struct Framebuffer {
 }
 
 impl Framebuffer {
-    /// Takes so many columns of pixels, all of them from top to bottom, and blanks them.
-    pub fn new(mut canvas: Canvas, width: u32) -> Self {
+    /// Takes so many columns of pixels, all of them from top to bottom.
+    pub fn new(canvas: Canvas, width: u32) -> Self {
         let layout = *canvas.layout();
         let width = width.min(layout.width);
         let font = Font::for_size(width, layout.height);
-        canvas.fill(0, 0, width, layout.height, PALETTE[0]);
         Self {
+            width,
             columns: (width / font.width()).max(1) as usize,
             rows: (layout.height / font.height()).max(1) as usize,
             pixels: PALETTE.map(|colour| layout.pixel(colour)),
@@ -59,6 +61,11 @@ impl Screen for Framebuffer {
             let pixels = (0..width).map(|x| if row << x >> 31 == 1 { text } else { background });
             self.canvas.draw_row(left, y, pixels);
         }
+    }
+
+    fn clear(&mut self, cell: Cell) {
+        let background = PALETTE[usize::from(cell.colours() >> 4)];
+        self.canvas.fill(0, 0, self.width, self.canvas.layout().height, background);
     }
 
     fn move_cursor(&mut self, from: (usize, Cell), to: (usize, Cell)) {

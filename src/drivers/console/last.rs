@@ -56,7 +56,11 @@ pub fn show(number: usize, bits: u16) {
             }
         }
         Some(Last::Pixels { canvas, screen }) => {
-            let screen = screen.get_or_insert_with(|| Framebuffer::new(*canvas, u32::MAX));
+            let screen = screen.get_or_insert_with(|| {
+                let mut screen = Framebuffer::new(*canvas, u32::MAX);
+                screen.clear(Cell::new(' ', 0));
+                screen
+            });
             let (columns, rows) = screen.size();
             if let Some(place) = place(columns, rows) {
                 let [colours, character] = bits.to_be_bytes();

@@ -97,6 +97,8 @@ pub trait Screen {
     /// Columns and rows, neither of which is 0.
     fn size(&self) -> (usize, usize);
     fn put(&mut self, number: usize, cell: Cell);
+    /// Puts `cell`, a blank, everywhere, and on what is beside the cells.
+    fn clear(&mut self, cell: Cell);
     /// The cursor goes from one cell to another; what the two hold.
     fn move_cursor(&mut self, from: (usize, Cell), to: (usize, Cell));
 }
@@ -108,6 +110,10 @@ impl<S: Screen + ?Sized> Screen for Box<S> {
 
     fn put(&mut self, number: usize, cell: Cell) {
         (**self).put(number, cell);
+    }
+
+    fn clear(&mut self, cell: Cell) {
+        (**self).clear(cell);
     }
 
     fn move_cursor(&mut self, from: (usize, Cell), to: (usize, Cell)) {
@@ -140,7 +146,7 @@ impl<S: Screen> Console<S> {
         let (columns, rows) = screen.size();
         let blank = Cell::new(' ', colours);
         let cells = vec![blank; columns * rows];
-        cells.iter().enumerate().for_each(|(number, cell)| screen.put(number, *cell));
+        screen.clear(blank);
         screen.move_cursor((0, blank), (0, blank));
         let shown = cells.clone();
         Self { screen, columns, rows, cells, shown, changed: 0..0, shown_cursor: 0, row: 0, column: 0, colours }
@@ -269,6 +275,9 @@ mod tests {
         fn put(&mut self, number: usize, cell: Cell) {
             self.cells[number] = Some(cell);
             self.puts += 1;
+        }
+        fn clear(&mut self, cell: Cell) {
+            self.cells.fill(Some(cell));
         }
         fn move_cursor(&mut self, from: (usize, Cell), to: (usize, Cell)) {
             assert_eq!([self.cells[from.0], self.cells[to.0]], [Some(from.1), Some(to.1)]);

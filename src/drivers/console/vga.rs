@@ -89,6 +89,12 @@ impl Screen for VgaText {
         }
     }
 
+    fn clear(&mut self, cell: Cell) {
+        let bits = bits(cell);
+        // SAFETY: as above.
+        (0..self.layout.cells()).for_each(|number| unsafe { self.cells.add(number).write_volatile(bits) });
+    }
+
     fn move_cursor(&mut self, _: (usize, Cell), to: (usize, Cell)) {
         self.cursor.move_to(to.0 as u16);
     }
@@ -183,6 +189,7 @@ mod tests {
             (80, 25)
         }
         fn put(&mut self, _: usize, _: Cell) {}
+        fn clear(&mut self, _: Cell) {}
         fn move_cursor(&mut self, _: (usize, Cell), to: (usize, Cell)) {
             self.0.move_to(to.0 as u16);
         }
