@@ -20,6 +20,8 @@ pub mod kernel;
 
 pub mod script;
 
+pub mod shell;
+
 pub mod session;
 
 pub mod wasi;

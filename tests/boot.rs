@@ -56,14 +56,6 @@ fn the_program_gets_its_arguments_and_its_output_is_the_only_one() {
 }
 
 #[test]
-fn a_missing_program_is_one_line_that_says_how_to_give_one() {
-    let boot = Guest::bare().run();
-    boot.expect_code(code::NO_PROGRAM);
-    let lines = boot.kernel_lines();
-    assert!(matches!(&lines[..], [line] if line.starts_with("there is no program: give GRUB one")), "{}", boot.log());
-}
-
-#[test]
 fn words_that_mean_nothing_are_said_and_passed_over() {
     let boot = Guest::program("hello", &[]).words("promote=never thresholds=9,8 what").run();
     boot.expect_code(code::SUCCESS).expect("bareflow: promote=never is not known; it can be flight or boots\n");

@@ -34,8 +34,8 @@ fn keys_that_are_pressed_arrive_as_characters() {
     let outcome = running.finish(TIMEOUT, &mut |_| ());
     let text = outcome.serial.kernel_text();
     assert_eq!(outcome.ending, Ending::DebugExit(code::SELF_TEST_PASSED), "{text}");
-    assert!(text.contains("\nhI 7!\n"), "the keys are echoed\n{text}");
-    assert!(text.contains("bareflow: selftest keyboard: passed: typed \"hI 7!\""), "{text}");
+    assert!(text.contains("\nhI \u{1b}[A7!\n"), "the keys are echoed\n{text}");
+    assert!(text.contains("bareflow: selftest keyboard: passed: typed \"hI \\u{1b}[A7!\""), "{text}");
 }
 
 #[test]

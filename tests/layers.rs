@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Layers that know neither machine nor operating system.
-const PURE: [&str; 6] = ["script", "session", "wasi", "libc", "profile", "store"];
+const PURE: [&str; 7] = ["script", "shell", "session", "wasi", "libc", "profile", "store"];
 /// What a pure layer never names, wherever that stands in the order.
 const MACHINE: [&str; 4] = ["arch", "memory", "drivers", "host"];
 /// Where `unsafe` may stand: what touches the machine, the one call into compiled code, the kernel's entry, and where the

@@ -91,8 +91,9 @@ fn without_a_word_the_machine_counts_down_and_a_key_keeps_it_on() {
         "the report comes first: {said}"
     );
     running.send_key("spc").unwrap_or_else(|error| panic!("{error}"));
-    expect_shown(&mut running, WAITS);
-    expect_powered_off(&ended_by_key(running));
+    expect_shown(&mut running, "help");
+    running.send_serial("shutdown\n").unwrap_or_else(|error| panic!("{error}"));
+    expect_powered_off(&running.finish(TIMEOUT, &mut |_| ()));
     let (_guest, running) = guest("after=ask").start();
     expect_powered_off(&running.finish(TIMEOUT, &mut |_| ()));
 }

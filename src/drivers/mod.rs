@@ -5,6 +5,7 @@
 //! | print and read over a wire | [`serial`] | [`serial::Serial`] |
 //! | print on the screen | [`console`] | [`console::Console`] |
 //! | read what is typed | [`keyboard`] | [`keyboard::Keyboard`] |
+//! | end what computes | [`interruption`] | [`interruption::is_asked`] |
 //! | route interrupts, count time slices | [`pic`], [`local_apic`], [`timer`] | [`pic::Irq`] |
 //! | tell the time | [`clock`], [`rtc`] | [`clock::Clock`] |
 //! | find devices | [`pci`] | [`pci::Function`] |
@@ -18,7 +19,8 @@
 //! trait, so that it runs against a fake device in an ordinary test; only the implementations of those traits touch
 //! ports and registers in memory. Drivers have inherent methods and know no layer above; the top layer adapts them to the seams.
 //!
-//! The only statics are those an interrupt handler must reach: the tick counter and the two buffers of input.
+//! The only statics are those an interrupt handler must reach: the tick counter, the two buffers of input, and what belongs to
+//! Ctrl-C.
 
 pub mod ahci;
 pub mod ata;
@@ -27,6 +29,7 @@ pub mod clock;
 pub mod console;
 pub mod disk;
 pub mod entropy;
+pub mod interruption;
 pub mod keyboard;
 pub mod local_apic;
 pub mod nvme;

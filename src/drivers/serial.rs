@@ -12,6 +12,7 @@ use uart_16550::spec::registers::{IER, LSR, offsets};
 use uart_16550::{BaudRate, Config, Uart16550};
 use x86_64::instructions::interrupts::without_interrupts;
 
+use super::interruption::{self, CONTROL_C};
 use super::pic::{self, Irq};
 use super::poll;
 use super::ring::Ring;
@@ -98,7 +99,11 @@ fn receive<const CAPACITY: usize>(uart: &mut impl Backend, ring: &Ring<CAPACITY>
             return;
         }
         // SAFETY: the register exists; reading it takes a byte that was received.
-        ring.push(unsafe { uart.read(offsets::DATA as u8) });
+        let byte = unsafe { uart.read(offsets::DATA as u8) };
+        if byte == CONTROL_C {
+            interruption::ask();
+        }
+        ring.push(byte);
     }
 }
 

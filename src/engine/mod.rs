@@ -58,6 +58,7 @@ use translate::TranslateError;
 pub use cache::Prepared;
 pub use run::Value;
 pub use run::backtrace::{Backtrace, TraceFrame};
+pub use run::listing::{Listing, Status};
 pub use run::stack::{StackSize, StackSizeError};
 use run::trap::Pending;
 pub use run::trap::{Activation, Ending, Fault, Trap, TrapKind};
@@ -263,6 +264,8 @@ pub struct Engine {
     code: CodeSpace,
     allocator: StateAllocator,
     functions: Vec<FunctionState>,
+    /// All code of functions that this boot has, oldest first, by where it is.
+    tiers: Vec<(FuncId, Tier, u64)>,
     sites: Vec<SiteState>,
     linked: Linked,
     /// Why the program is to be abandoned.

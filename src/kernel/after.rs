@@ -3,15 +3,14 @@
 //!
 //! Key functions: [`arm`] for the case that the kernel fails, [`end`] for all others.
 
-use core::cell::RefCell;
+use alloc::rc::Rc;
 
-use super::devices::find_reset;
 use super::options::{self, After};
+use super::program::Runner;
 use super::terminal::Terminal;
-use super::{BootInformation, screen};
-use crate::arch::{self, AfterFailure, ExitCode, interrupts};
+use super::{BootInformation, screen, shell};
+use crate::arch::{self, AfterFailure, interrupts};
 use crate::drivers::clock::Clock;
-use crate::drivers::power::{self, RootTable, SoftOff};
 
 /// How long a person may take to press a key.
 const COUNTDOWN_SECONDS: u64 = 10;
@@ -26,28 +25,31 @@ pub fn arm(boot: &BootInformation, has_screen: bool) {
     });
 }
 
+/// Whether the machine is one that somebody may be watching.
+pub fn asks(boot: &BootInformation) -> bool {
+    options::after(&boot.command_line(), &|_| ()) == After::Ask
+}
+
 /// Ends the machine's work as the command line says. Everything has been saved and said.
-pub fn end(
-    boot: &BootInformation,
-    terminal: &RefCell<Terminal>,
-    clock: &Clock,
-    (soft_off, root): (Option<SoftOff>, Option<RootTable>),
-    code: ExitCode,
-) -> ! {
-    let after = options::after(&boot.command_line(), &|problem| terminal.borrow_mut().say(format_args!("{problem}")));
-    let mut terminal = terminal.borrow_mut();
+pub fn end(runner: Runner) -> ! {
+    let terminal = Rc::clone(&runner.terminal);
+    let after =
+        options::after(&runner.boot.command_line(), &|problem| terminal.borrow_mut().say(format_args!("{problem}")));
     match after {
         After::Off => {}
-        After::Reboot => power::restart(root.and_then(find_reset).as_ref(), code),
+        After::Reboot => runner.reboot(),
         After::Halt => {
-            terminal.say(format_args!("halted; the machine can be switched off"));
+            terminal.borrow_mut().say(format_args!("halted; the machine can be switched off"));
             arch::halt()
         }
-        After::Wait => wait_for_key(&mut terminal),
-        After::Ask if screen::is_there() && !is_powered_off_unread(&mut terminal, clock) => wait_for_key(&mut terminal),
-        After::Ask => {}
+        After::Wait => wait_for_key(&mut terminal.borrow_mut()),
+        After::Ask => {
+            if screen::is_there() && is_kept_on(&mut terminal.borrow_mut(), &runner.clock) {
+                shell::open(runner)
+            }
+        }
     }
-    power::off(soft_off.as_ref(), code)
+    runner.power_off()
 }
 
 fn wait_for_key(terminal: &mut Terminal) {
@@ -57,14 +59,14 @@ fn wait_for_key(terminal: &mut Terminal) {
     }
 }
 
-/// Counts down on the screen; whether nobody has pressed a key.
-fn is_powered_off_unread(terminal: &mut Terminal, clock: &Clock) -> bool {
+/// Counts down on the screen; whether somebody has pressed a key.
+fn is_kept_on(terminal: &mut Terminal, clock: &Clock) -> bool {
     terminal.say(format_args!("powering off in {COUNTDOWN_SECONDS} s, press a key to stay"));
     let started = clock.monotonic_ms();
     let mut said = COUNTDOWN_SECONDS;
     loop {
         if terminal.read_byte().is_some() {
-            return false;
+            return true;
         }
         let left = COUNTDOWN_SECONDS.saturating_sub(clock.monotonic_ms().saturating_sub(started) / 1000);
         if left != said {
@@ -72,7 +74,7 @@ fn is_powered_off_unread(terminal: &mut Terminal, clock: &Clock) -> bool {
             screen::count(left);
         }
         if left == 0 {
-            return true;
+            return false;
         }
         core::hint::spin_loop();
     }

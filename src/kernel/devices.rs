@@ -5,12 +5,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::terminal::Terminal;
-use super::{BootInformation, FirmwareMemory};
+use super::{BootInformation, FirmwareMemory, options};
 use crate::arch::interrupts;
 use crate::drivers::clock::Clock;
 use crate::drivers::disk::{Disk, DiskError};
+use crate::drivers::interruption;
 use crate::drivers::keyboard::Keyboard;
-use crate::drivers::pci::{self, ConfigSpace};
+use crate::drivers::pci::{self, ConfigSpace, Function};
 use crate::drivers::power::{PowerTimer, Reset, RootTable, SoftOff};
 use crate::drivers::serial::Serial;
 use crate::drivers::{ahci, ata, entropy, local_apic, nvme, pic, virtio_blk};
@@ -22,6 +23,8 @@ pub struct Devices {
     pub terminal: Terminal,
     pub clock: Rc<Clock>,
     pub disks: Vec<Disk>,
+    /// What the machine has on its buses.
+    pub pci: Vec<pci::Device>,
     pub soft_off: Option<SoftOff>,
     /// Where the firmware's tables begin.
     pub root: Option<RootTable>,
@@ -39,35 +42,43 @@ impl Devices {
         // SAFETY: called once, after the interrupt controllers were set up. From here on only exceptions and panics, which
         // end the machine, use COM1 besides this.
         let serial = unsafe { Serial::open_com1() };
+        let layout =
+            options::keyboard(&boot.command_line()).map_err(|problem| problems.push(problem)).unwrap_or_default();
         // SAFETY: called once, after the interrupt controllers were set up.
-        let keyboard = unsafe { Keyboard::open() };
+        let keyboard = unsafe { Keyboard::open(layout) };
         let keyboard = keyboard.map_err(|error| problems.push(error.to_string())).ok();
         let tables = find_tables(boot);
         let root = tables.as_ref().ok().copied();
         // SAFETY: see `find_tables`.
         let clock = Rc::new(Clock::new(move || unsafe { PowerTimer::find(root?, &FirmwareMemory) }));
-        let disks = find_disks(root, &clock, &mut problems);
+        let functions = find_functions(root);
+        let disks = find_disks(&functions, &clock, &mut problems);
+        let pci = functions.into_iter().map(|function| function.device).collect();
         let soft_off = tables.and_then(find_soft_off).map_err(|error| problems.push(error)).ok();
         interrupts::enable();
-        Self { terminal: Terminal::new(serial, keyboard), clock, disks, soft_off, root, problems }
+        Self { terminal: Terminal::new(serial, keyboard), clock, disks, pci, soft_off, root, problems }
     }
 }
 
-/// The disks of all controllers.
-fn find_disks(root: Option<RootTable>, clock: &Rc<Clock>, problems: &mut Vec<String>) -> Vec<Disk> {
+/// The functions of all devices on the buses.
+fn find_functions(root: Option<RootTable>) -> Vec<Function> {
     // SAFETY: see `find_tables`.
     let windows = root.map(|root| unsafe { pci::windows(root, &FirmwareMemory) }).unwrap_or_default();
     // SAFETY: nothing else uses the configuration ports, and the windows come from the firmware's table.
     let space = Rc::new(unsafe { ConfigSpace::new(windows) });
-    let functions = pci::functions(&space);
+    pci::functions(&space)
+}
+
+/// The disks of all controllers.
+fn find_disks(functions: &[Function], clock: &Rc<Clock>, problems: &mut Vec<String>) -> Vec<Disk> {
     // SAFETY: nothing else uses the channels.
-    let mut found = unsafe { ata::find(&functions, clock) };
+    let mut found = unsafe { ata::find(functions, clock) };
     // SAFETY: nothing else drives these controllers.
-    found.extend(unsafe { ahci::find(&functions, clock) });
+    found.extend(unsafe { ahci::find(functions, clock) });
     // SAFETY: as above.
-    found.extend(unsafe { nvme::find(&functions, clock) });
+    found.extend(unsafe { nvme::find(functions, clock) });
     // SAFETY: as above.
-    found.extend(unsafe { virtio_blk::find(&functions, clock) });
+    found.extend(unsafe { virtio_blk::find(functions, clock) });
     found.into_iter().filter_map(|result| result.map_err(|problem| problems.push(problem)).ok()).collect()
 }
 
@@ -142,6 +153,12 @@ impl wasi::Clock for ProgramClock {
 
     fn cpu_ns(&mut self) -> u64 {
         self.monotonic_ns()
+    }
+
+    fn wait_until(&mut self, deadline_ns: u64) {
+        while self.monotonic_ns() < deadline_ns && !interruption::is_asked() {
+            core::hint::spin_loop();
+        }
     }
 
     fn resolution_ns(&self) -> u64 {

@@ -1,11 +1,13 @@
 //! Faults in compiled code become WebAssembly traps: the exception handler asks the engine's [`Activation`] and goes on
-//! where that says. Those of a call stack that grows are no faults: it gets memory.
+//! where that says. Those of a call stack that grows are no faults: it gets memory. Ctrl-C ends a program as a
+//! fault does.
 //!
 //! Neighbours: `arch::interrupts` calls the hook; the engine arms it before it runs code.
 
 use spin::Mutex;
 
 use crate::arch::interrupts::{self, TrapFrame, vector};
+use crate::drivers::interruption;
 use crate::engine::{Activation, Fault};
 use crate::memory;
 
@@ -30,6 +32,19 @@ fn catch(frame: &mut TrapFrame) -> bool {
         frame.rip = address;
     }
     resume.is_some()
+}
+
+/// Ends the program that an interrupt came to, if somebody asked for that: it goes on where a fault would lead it. Elsewhere,
+/// the next interrupt is waited for.
+pub fn interrupt_if_asked(frame: &mut TrapFrame) {
+    if !interruption::is_asked() {
+        return;
+    }
+    let activation = ACTIVATION.try_lock().and_then(|activation| *activation);
+    if let Some(address) = activation.and_then(|activation| activation.interrupt(fault(frame))) {
+        interruption::clear();
+        frame.rip = address;
+    }
 }
 
 fn fault(frame: &TrapFrame) -> Fault {

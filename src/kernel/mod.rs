@@ -15,6 +15,7 @@ mod sampler;
 mod screen;
 mod seams;
 mod selftest;
+mod shell;
 mod terminal;
 
 pub use boot_information::{BootInformation, Module};

@@ -4,10 +4,11 @@
 //! error must not keep a machine from booting. Neighbour: [`super::command_line`] splits the line.
 
 use alloc::format;
-use alloc::vec::Vec;
+use alloc::string::String;
 
 use super::command_line::option;
-use crate::engine::decide::tier::{Promotion, Thresholds};
+use crate::drivers::keyboard::Layout;
+use crate::engine::decide::tier::Promotion;
 use crate::engine::{Cache, Options, StackSize};
 use crate::libc::{Heap, Interpose};
 use crate::store::place::Wanted;
@@ -44,9 +45,9 @@ pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
         }
     }
     if let Some(text) = option(line, "thresholds") {
-        match thresholds(&text) {
-            Some(thresholds) => options.thresholds = Some(thresholds),
-            None => say(&format!("thresholds={text} is not three rising numbers such as 100,1000,10000")),
+        match text.parse() {
+            Ok(thresholds) => options.thresholds = Some(thresholds),
+            Err(error) => say(&format!("thresholds={text} is {error}")),
         }
     }
     options
@@ -62,10 +63,12 @@ pub fn stack_size(line: &str, say: &dyn Fn(&str)) -> StackSize {
 }
 
 /// Whether the program's standard input is what is typed, on the keyboard or over the serial line. Unless the command line
-/// asks for that, it is at its end from the start: a program that reads must not wait on a machine where nobody is.
-pub fn reads_console(line: &str, say: &dyn Fn(&str)) -> bool {
+/// asks for that, it is at its end from the start, unless somebody `is_there`: a program that reads must not wait on a machine
+/// where nobody is.
+pub fn reads_console(line: &str, is_there: bool, say: &dyn Fn(&str)) -> bool {
     match option(line, "stdin").as_deref() {
-        None | Some("none") => false,
+        None => is_there,
+        Some("none") => false,
         Some("console") => true,
         Some(other) => {
             say(&format!("stdin={other} is not known; it can be console or none"));
@@ -104,6 +107,12 @@ pub fn after(line: &str, say: &dyn Fn(&str)) -> After {
     }
 }
 
+/// What stands on the keys of the keyboard; what makes no sense as an error.
+pub fn keyboard(line: &str) -> Result<Layout, String> {
+    let Some(text) = option(line, "keyboard") else { return Ok(Layout::default()) };
+    text.parse().map_err(|error| format!("keyboard={text} is {error}"))
+}
+
 /// Which store is used. What nobody can be meant by is said, and none is used: whoever names one wants no other.
 pub fn store(line: &str, say: &dyn Fn(&str)) -> Wanted {
     let Some(text) = option(line, "store") else { return Wanted::Only };
@@ -113,21 +122,13 @@ pub fn store(line: &str, say: &dyn Fn(&str)) -> Wanted {
     })
 }
 
-fn thresholds(text: &str) -> Option<Thresholds> {
-    let numbers: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
-    match numbers.ok()?[..] {
-        [optimise, specialise, settle] if optimise <= specialise && specialise <= settle => {
-            Some(Thresholds { optimise, specialise, settle })
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::cpu::CpuFeatures;
-    use alloc::string::{String, ToString};
+    use crate::engine::decide::tier::Thresholds;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
     use core::cell::RefCell;
     use proptest::prelude::*;
 
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn input_comes_from_the_console_only_if_asked_for() {
         let said = RefCell::new(Vec::new());
-        let reads = |line: &str| reads_console(line, &|text: &str| said.borrow_mut().push(text.to_string()));
+        let reads = |line: &str| reads_console(line, false, &|text: &str| said.borrow_mut().push(text.to_string()));
         assert_eq!(["", "stdin=none", "stdin=console", "stdin=serial"].map(reads), [false, false, true, false]);
         assert_eq!(said.take(), ["stdin=serial is not known; it can be console or none"]);
     }
@@ -233,7 +234,7 @@ mod tests {
             let (asked, said) = options(&line);
             prop_assert!(asked.thresholds.is_none_or(|asked| asked.optimise <= asked.specialise));
             prop_assert!(said.len() <= 5 && said.iter().all(|said| line.contains(said.split('=').next().unwrap_or("-"))));
-            reads_console(&line, &|_| ());
+            reads_console(&line, true, &|_| ());
             stack_size(&line, &|_| ());
             store(&line, &|_| ());
             after(&line, &|_| ());

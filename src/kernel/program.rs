@@ -1,22 +1,30 @@
 //! The program: found among the modules, run as a session, its faults turned into traps, its end into a power-off.
+//!
+//! Key type: [`Runner`], the machine with a program that may run more than once. Neighbour: [`super::shell`], in which somebody
+//! asks for that.
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use super::devices::{ProgramClock, ProgramEntropy};
+use super::devices::{ProgramClock, ProgramEntropy, find_reset};
 use super::terminal::{Streams, Terminal};
-use super::{BootInformation, Module, System, TimeStampCounter, after, faults, options, sampler};
+use super::{BootInformation, Module, System, TimeStampCounter, after, faults, options, sampler, shell};
+use crate::arch::cpu::Features;
 use crate::arch::{ExitCode, interrupts, ticks};
 use crate::drivers::clock::{Clock, RateSource};
 use crate::drivers::disk::Disk;
+use crate::drivers::power::{self, RootTable, SoftOff};
+use crate::drivers::{interruption, pci};
 use crate::engine::cpu::CpuFeatures;
+use crate::engine::decide::tier::Thresholds;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::{Activation, Engine, Platform, StackSize};
 use crate::memory::{MemoryError, RegionSource, reserve};
-use crate::session::Session;
+use crate::session::{Remains, Session};
 use crate::store::BlockDevice;
 use crate::store::place::{self, Region, Wanted};
 use crate::wasi::Wasi;
@@ -27,48 +35,175 @@ static ACTIVATION: Activation = Activation::new();
 /// A module whose name ends like this is an exported profile, not a file of the program.
 const PROFILE_SUFFIX: &str = ".bfprof";
 
-/// Runs the first module as the program and switches the machine off.
+/// Exit code of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// The machine, and what became of its program.
+pub struct Runner {
+    pub boot: BootInformation,
+    pub features: Features,
+    pub terminal: Rc<RefCell<Terminal>>,
+    pub clock: Rc<Clock>,
+    pub disks: Vec<Disk>,
+    pub pci: Vec<pci::Device>,
+    /// The calls at which functions are promoted, where somebody changed that.
+    pub thresholds: Option<Option<Thresholds>>,
+    /// Of the last run.
+    pub remains: Option<Remains>,
+    /// The last run's profile is in no store.
+    pub unsaved: bool,
+    regions: RegionSource,
+    soft_off: Option<SoftOff>,
+    root: Option<RootTable>,
+    verbose: bool,
+    /// What the machine ends with.
+    code: ExitCode,
+}
+
+/// Who started the program, and with what.
+pub enum Start {
+    /// The boot, which began at this tick.
+    Boot { ticks_at_entry: u64 },
+    /// Somebody, with arguments of theirs.
+    Shell { arguments: Option<Vec<String>> },
+}
+
+/// Runs the first module as the program and switches the machine off; opens the shell where there is none, where that is asked
+/// for, and once Ctrl-C has ended the program.
 pub fn run(system: System) -> ! {
-    let System { ticks_at_entry, boot, mut regions, devices, verbose, .. } = system;
-    let terminal = Rc::new(RefCell::new(devices.terminal));
-    let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
-    devices.problems.iter().for_each(|problem| say(problem));
-    let power = (devices.soft_off, devices.root);
-    let end = |code: ExitCode| -> ! { after::end(&boot, &terminal, &devices.clock, power, code) };
-    let prepared = prepare(&boot, &terminal, &devices.clock, &say);
-    let platform =
-        platform(&mut regions, options::stack_size(&boot.command_line(), &say)).map_err(|error| error.to_string());
-    let (platform, (session, imports)) = match platform.and_then(|platform| Ok((platform, prepared?))) {
-        Ok(prepared) => prepared,
-        Err(problem) => {
-            say(&problem);
-            end(ExitCode::NoProgram)
-        }
-    };
-    let mut disks = devices.disks;
-    let region = choose_store(&mut disks, &options::store(&boot.command_line(), &say), &say);
-    let session = Session { ticks_before: ticks::now().saturating_sub(ticks_at_entry), ..session };
-    let sampler = sampler::start();
-    let said_before = terminal.borrow().ticks_writing();
-    let ended = |engine: &mut Engine| {
-        sampler.stop().for_each(|(place, ticks)| engine.add_sample(place, ticks));
-        terminal.borrow().ticks_writing().saturating_sub(said_before)
-    };
-    let report = session.run(platform, imports, region, ended, &mut |line: &str| say(line));
-    let lost_input = terminal.borrow().lost_input();
-    say_what_was_missed(lost_input, verbose, &say);
-    if devices.clock.source_if_asked() == Some(RateSource::Assumed) {
-        say("no timer tells how fast the clock runs: sleeping takes longer than asked");
+    let ticks_at_entry = system.ticks_at_entry;
+    let mut runner = Runner::new(system);
+    let has_program = runner.boot.modules().next().is_some();
+    let is_wanted = has_program && runner.boot.has_word("shell") || runner.run(Start::Boot { ticks_at_entry });
+    let is_wanted = is_wanted || !has_program && after::asks(&runner.boot);
+    if runner.terminal.borrow().has_input() && is_wanted {
+        shell::open(runner)
     }
-    say(&report.summary());
-    terminal.borrow_mut().report(&report.line());
-    let code = match (report.event, report.row.exit_code) {
-        ("exit", 0) => ExitCode::Success,
-        ("exit", _) => ExitCode::ProgramFailed,
-        ("trap", _) => ExitCode::ProgramTrapped,
-        _ => ExitCode::NoProgram,
-    };
-    end(code)
+    after::end(runner)
+}
+
+impl Runner {
+    fn new(system: System) -> Self {
+        let System { features, boot, regions, devices, verbose, .. } = system;
+        let terminal = Rc::new(RefCell::new(devices.terminal));
+        devices.problems.iter().for_each(|problem| terminal.borrow_mut().say(format_args!("{problem}")));
+        Self {
+            boot,
+            features,
+            terminal,
+            clock: devices.clock,
+            disks: devices.disks,
+            pci: devices.pci,
+            thresholds: None,
+            remains: None,
+            unsaved: false,
+            regions,
+            soft_off: devices.soft_off,
+            root: devices.root,
+            verbose,
+            code: ExitCode::Success,
+        }
+    }
+
+    pub fn power_off(self) -> ! {
+        power::off(self.soft_off.as_ref(), self.code)
+    }
+
+    pub fn reboot(self) -> ! {
+        power::restart(self.root.and_then(find_reset).as_ref(), self.code)
+    }
+
+    /// Runs the program, and says what became of it; whether Ctrl-C ended it.
+    pub fn run(&mut self, start: Start) -> bool {
+        // The regions of the engine before are given back.
+        self.remains = None;
+        interruption::clear();
+        let terminal = Rc::clone(&self.terminal);
+        let say = |line: &str| terminal.borrow_mut().say(format_args!("{line}"));
+        let prepared = self.prepare(&start, &say);
+        let stack = options::stack_size(&self.boot.command_line(), &say);
+        let platform = platform(&mut self.regions, stack).map_err(|error| error.to_string());
+        let (platform, (session, imports)) = match platform.and_then(|platform| Ok((platform, prepared?))) {
+            Ok(prepared) => prepared,
+            Err(problem) => {
+                say(&problem);
+                self.code = ExitCode::NoProgram;
+                return false;
+            }
+        };
+        let region = choose_store(&mut self.disks, &options::store(&self.boot.command_line(), &say), &say);
+        let ticks_before = match start {
+            Start::Boot { ticks_at_entry } => ticks::now().saturating_sub(ticks_at_entry),
+            Start::Shell { .. } => 0,
+        };
+        let session = Session { ticks_before, ..session };
+        let sampler = sampler::start();
+        let said_before = terminal.borrow().ticks_writing();
+        let ended = |engine: &mut Engine| {
+            sampler.stop().for_each(|(place, ticks)| engine.add_sample(place, ticks));
+            terminal.borrow().ticks_writing().saturating_sub(said_before)
+        };
+        let (report, remains) = session.run_and_leave(platform, imports, region, ended, &mut |line: &str| say(line));
+        self.unsaved = remains.is_some() && report.store != "saved";
+        self.remains = remains;
+        let lost_input = terminal.borrow().lost_input();
+        say_what_was_missed(lost_input, self.verbose, &say);
+        if self.clock.source_if_asked() == Some(RateSource::Assumed) {
+            say("no timer tells how fast the clock runs: sleeping takes longer than asked");
+        }
+        say(&report.summary());
+        terminal.borrow_mut().report(&report.line());
+        self.code = match (report.event, report.row.exit_code) {
+            ("exit", 0) => ExitCode::Success,
+            ("exit", _) => ExitCode::ProgramFailed,
+            ("trap", _) => ExitCode::ProgramTrapped,
+            _ => ExitCode::NoProgram,
+        };
+        let interrupted = report.event == "trap" && report.row.exit_code == INTERRUPTED;
+        if interrupted {
+            terminal.borrow_mut().drop_input();
+        }
+        interrupted
+    }
+
+    /// The session for the first module, and what it may import.
+    fn prepare(&self, start: &Start, say: &dyn Fn(&str)) -> Result<(Session, Box<dyn Imports>), String> {
+        let mut modules = self.boot.modules();
+        let program = modules
+            .next()
+            .ok_or("there is no program: give GRUB one with the line `module2 /boot/program.wasm program.wasm`")?;
+        let mut words = program.words();
+        if words.is_empty() {
+            words.push(b"program".to_vec());
+        }
+        if let Start::Shell { arguments: Some(arguments) } = start {
+            words.truncate(1);
+            words.extend(arguments.iter().map(|argument| argument.clone().into_bytes()));
+        }
+        let name = String::from_utf8_lossy(&words[0]).into_owned();
+        let wasi = Wasi::builder().free_memory(reserve::free_for_program);
+        let mut wasi = words.into_iter().fold(wasi, |wasi, word| wasi.arg(word));
+        let mut shipped = None;
+        for module in modules {
+            let path = file_name(&module)?;
+            if path.ends_with(PROFILE_SUFFIX) {
+                shipped = Some(module.bytes);
+                continue;
+            }
+            wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
+        }
+        let line = self.boot.command_line();
+        let reads = options::reads_console(&line, matches!(start, Start::Shell { .. }), say);
+        let streams = Streams::new(Rc::clone(&self.terminal), reads);
+        let clock = || Rc::clone(&self.clock);
+        let imports = wasi.build(streams, ProgramClock::new(clock()), ProgramEntropy::new(clock()));
+        let mut options = options::engine_options(&line, say);
+        options.thresholds = self.thresholds.unwrap_or(options.thresholds);
+        Ok((
+            Session { name, program: program.bytes.into(), options, shipped, key: None, ticks_before: 0 },
+            Box::new(imports),
+        ))
+    }
 }
 
 /// Says what came and was not taken.
@@ -80,42 +215,6 @@ fn say_what_was_missed(lost_input: u64, verbose: bool, say: &dyn Fn(&str)) {
     if verbose && interrupts > 0 {
         say(&format!("{interrupts} interrupts came that nobody asked for, the last one at vector {vector}"));
     }
-}
-
-/// The session for the first module, and what it may import.
-fn prepare(
-    boot: &BootInformation,
-    terminal: &Rc<RefCell<Terminal>>,
-    clock: &Rc<Clock>,
-    say: &dyn Fn(&str),
-) -> Result<(Session, Box<dyn Imports>), String> {
-    let mut modules = boot.modules();
-    let program = modules
-        .next()
-        .ok_or("there is no program: give GRUB one with the line `module2 /boot/program.wasm program.wasm`")?;
-    let mut words = program.words();
-    if words.is_empty() {
-        words.push(b"program".to_vec());
-    }
-    let name = String::from_utf8_lossy(&words[0]).into_owned();
-    let wasi = Wasi::builder().free_memory(reserve::free_for_program);
-    let mut wasi = words.into_iter().fold(wasi, |wasi, word| wasi.arg(word));
-    let mut shipped = None;
-    for module in modules {
-        let path = file_name(&module)?;
-        if path.ends_with(PROFILE_SUFFIX) {
-            shipped = Some(module.bytes);
-            continue;
-        }
-        wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
-    }
-    let streams = Streams::new(Rc::clone(terminal), options::reads_console(&boot.command_line(), say));
-    let imports = wasi.build(streams, ProgramClock::new(Rc::clone(clock)), ProgramEntropy::new(Rc::clone(clock)));
-    let options = options::engine_options(&boot.command_line(), say);
-    Ok((
-        Session { name, program: program.bytes.into(), options, shipped, key: None, ticks_before: 0 },
-        Box::new(imports),
-    ))
 }
 
 fn file_name(module: &Module) -> Result<String, String> {

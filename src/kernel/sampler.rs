@@ -3,7 +3,7 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::screen;
+use super::{faults, screen};
 use crate::arch::interrupts::{self, TrapFrame};
 use crate::arch::ticks;
 use crate::drivers::pic::Irq;
@@ -37,11 +37,18 @@ pub struct Sampler {
     interrupts_before: u64,
 }
 
-/// Starts sampling.
+/// Starts sampling anew; from now on, Ctrl-C ends the program, at the next interrupt that finds it in its code.
 pub fn start() -> Sampler {
+    for slot in &SLOTS_TABLE {
+        slot.place.store(0, Ordering::Relaxed);
+        slot.count.store(0, Ordering::Relaxed);
+    }
     let interrupts_before = timer::ticks();
     timer::start(SAMPLES_PER_SECOND);
     interrupts::set_handler(Irq::Timer.vector(), on_timer);
+    for irq in [Irq::Keyboard, Irq::Serial] {
+        interrupts::set_handler(irq.vector(), on_input);
+    }
     Sampler { started: ticks::now(), interrupts_before }
 }
 
@@ -64,6 +71,12 @@ fn on_timer(frame: &mut TrapFrame) {
     }
     drivers::handle_interrupt(frame.vector as u8);
     screen::beat();
+    faults::interrupt_if_asked(frame);
+}
+
+fn on_input(frame: &mut TrapFrame) {
+    drivers::handle_interrupt(frame.vector as u8);
+    faults::interrupt_if_asked(frame);
 }
 
 /// Counts `place`; drops the sample when the table is full.

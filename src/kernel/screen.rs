@@ -127,6 +127,20 @@ pub fn count(number: u64) {
     show();
 }
 
+/// Leaves nothing on the screen.
+pub fn clear() {
+    if let Some(text) = &mut *SCREEN.lock() {
+        text.console.clear();
+        text.is_behind = true;
+        text.show_some(usize::MAX);
+    }
+}
+
+/// Characters in a row, if there is a screen.
+pub fn columns() -> Option<usize> {
+    SCREEN.lock().as_ref().map(|text| text.console.columns())
+}
+
 /// Shows all that was written.
 pub fn show() {
     if let Some(text) = &mut *SCREEN.lock() {

@@ -1,6 +1,8 @@
 //! Where the machine and its program say things: the serial line and the screen.
 
+use alloc::collections::VecDeque;
 use alloc::rc::Rc;
+use alloc::string::{String, ToString};
 use core::cell::RefCell;
 use core::fmt::{self, Write};
 
@@ -9,9 +11,19 @@ use uart_16550::backend::PioBackend;
 use super::screen;
 use crate::arch::ticks;
 use crate::drivers::console::Colour;
+use crate::drivers::interruption;
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::serial::Serial;
 use crate::wasi::{self, Lines};
+
+/// Lines of the kernel's own that are kept.
+const LOG_LINES: usize = 500;
+
+/// What no terminal is narrower than.
+const TERMINAL_COLUMNS: usize = 80;
+
+/// Clears a terminal and moves its cursor to the top left.
+const CLEAR: &[u8] = b"\x1b[2J\x1b[H";
 
 /// The serial line and the keyboard, and the way to the screen.
 pub struct Terminal {
@@ -19,13 +31,17 @@ pub struct Terminal {
     keyboard: Option<Keyboard>,
     /// The last byte written did not end a line.
     in_line: bool,
+    /// Somebody looks at a terminal at the other end of the serial line: lines end as terminals want it.
+    is_watched: bool,
+    /// What the kernel said, oldest first.
+    log: VecDeque<String>,
     /// Ticks that writing took.
     ticks_writing: u64,
 }
 
 impl Terminal {
     pub fn new(serial: Option<Serial<PioBackend>>, keyboard: Option<Keyboard>) -> Self {
-        Self { serial, keyboard, in_line: false, ticks_writing: 0 }
+        Self { serial, keyboard, in_line: false, is_watched: false, log: VecDeque::new(), ticks_writing: 0 }
     }
 
     /// Writes `bytes` to both outputs.
@@ -48,6 +64,10 @@ impl Terminal {
 
     /// Writes a line of the kernel's own to both outputs, at the start of a line.
     pub fn say(&mut self, line: fmt::Arguments<'_>) {
+        if self.log.len() == LOG_LINES {
+            self.log.pop_front();
+        }
+        self.log.push_back(line.to_string());
         self.end_line();
         screen::set_colour(Colour::LightCyan);
         // Neither output fails.
@@ -65,11 +85,39 @@ impl Terminal {
 
     /// A byte that was typed or sent, if there is one.
     pub fn read_byte(&mut self) -> Option<u8> {
-        let typed = self.keyboard.as_mut().and_then(Keyboard::read_key);
-        match typed {
-            Some(key) => u8::try_from(key).ok(),
-            None => self.serial.as_mut().and_then(Serial::try_read),
-        }
+        let typed = self.keyboard.as_mut().and_then(Keyboard::read_byte);
+        typed.or_else(|| self.serial.as_mut().and_then(Serial::try_read))
+    }
+
+    /// Whether somebody can type.
+    pub fn has_input(&self) -> bool {
+        self.serial.is_some() || self.keyboard.is_some()
+    }
+
+    /// Drops what was typed and not read.
+    pub fn drop_input(&mut self) {
+        while self.read_byte().is_some() {}
+    }
+
+    /// From now on, somebody looks at a terminal.
+    pub fn is_watched(&mut self) {
+        self.is_watched = true;
+    }
+
+    /// Leaves nothing on the screen and on a terminal.
+    pub fn clear(&mut self) {
+        self.write_serial(CLEAR);
+        screen::clear();
+    }
+
+    /// Columns of the screen, or of a terminal where there is none.
+    pub fn columns(&self) -> usize {
+        screen::columns().unwrap_or(TERMINAL_COLUMNS)
+    }
+
+    /// What the kernel said, oldest first.
+    pub fn log(&self) -> impl Iterator<Item = &String> {
+        self.log.iter()
     }
 
     /// Bytes that came over the serial line and wait to be read.
@@ -84,10 +132,25 @@ impl Terminal {
     }
 
     fn write_serial(&mut self, bytes: &[u8]) {
-        if let Some(serial) = &mut self.serial {
-            serial.write_bytes(bytes);
+        match &mut self.serial {
+            Some(serial) if self.is_watched => write_lines(serial, bytes),
+            Some(serial) => serial.write_bytes(bytes),
+            None => {}
         }
         self.in_line = bytes.last().map_or(self.in_line, |last| *last != b'\n');
+    }
+}
+
+/// Sends `bytes` with a carriage return before each line feed.
+fn write_lines(serial: &mut Serial<PioBackend>, bytes: &[u8]) {
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(line) => {
+                serial.write_bytes(line);
+                serial.write_bytes(b"\r\n");
+            }
+            None => serial.write_bytes(line),
+        }
     }
 }
 
@@ -120,6 +183,9 @@ impl wasi::Console for Streams {
 
     fn read(&mut self, buffer: &mut [u8]) -> wasi::Input {
         let Some(lines) = &mut self.lines else { return wasi::Input::End };
+        if interruption::is_asked() {
+            return wasi::Input::End;
+        }
         let mut terminal = self.terminal.borrow_mut();
         while let Some(key) = terminal.read_byte() {
             terminal.write_bytes(lines.press(key));

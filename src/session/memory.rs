@@ -143,18 +143,22 @@ impl<'d> Recalled<'d> {
         self.store.as_mut().map_or(u64::MAX, Store::room)
     }
 
-    /// Commits what was `learned` as the next generation; what became of it.
+    /// Commits what was `learned` as the next generation; what became of it, and what is known now.
     pub fn save(
         &mut self,
         learned: Result<Learned, String>,
         key: Option<&Key>,
         note: &mut dyn FnMut(&str),
-    ) -> &'static str {
+    ) -> (&'static str, Profile) {
         let Some(store) = self.store.as_mut().filter(|_| self.saves) else {
             self.end(note);
-            return "none";
+            return ("none", learned.map(|learned| learned.profile).unwrap_or_default());
         };
-        let saved = learned.and_then(|Learned { profile, left_out, code }| {
+        let (profile, rest) = match learned {
+            Ok(Learned { profile, left_out, code }) => (profile, Ok((left_out, code))),
+            Err(reason) => (Profile::default(), Err(reason)),
+        };
+        let saved = rest.and_then(|(left_out, code)| {
             let bytes = profile.encode().map_err(|error| error.to_string())?;
             let code = sealed(code, key);
             let committed = match store.commit(&bytes, code.as_deref()) {
@@ -170,12 +174,12 @@ impl<'d> Recalled<'d> {
         match saved {
             Ok(line) => {
                 note(&line);
-                "saved"
+                ("saved", profile)
             }
             Err(reason) => {
                 note(&format!("the profile was not saved: {reason}"));
                 self.end(note);
-                "failed"
+                ("failed", profile)
             }
         }
     }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod look;
 mod memory;
 pub mod seal;
 
@@ -19,7 +20,7 @@ use crate::engine::decide::tier::Tier;
 use crate::engine::seams::Imports;
 use crate::engine::{Cache, Ending, Engine, EngineError, Options, Platform, Prepared, Source, Statistics};
 use crate::libc::Interposed;
-use crate::profile::{BootRow, Limits};
+use crate::profile::{BootRow, Limits, Profile};
 use crate::store::place::Region;
 use crate::store::{BlockDevice, Code, MOST_ATTEMPTS};
 use memory::{Learned, Recalled};
@@ -82,6 +83,14 @@ impl Report {
     }
 }
 
+/// What there is to look at after a boot.
+pub struct Remains {
+    /// It runs nothing any more.
+    pub engine: Engine,
+    /// What is known by now.
+    pub profile: Profile,
+}
+
 impl Session {
     /// Recalls what the store in `region` knows, runs the program, and saves what was learned. `note` is told what happens as it
     /// happens; `ended`, called once the program has, adds the timer's samples to the engine, and tells how many ticks went
@@ -94,12 +103,24 @@ impl Session {
         ended: impl FnOnce(&mut Engine) -> u64,
         note: &mut dyn FnMut(&str),
     ) -> Report {
+        self.run_and_leave(platform, imports, region, ended, note).0
+    }
+
+    /// The same, and what there is to look at afterwards, unless the engine failed.
+    pub fn run_and_leave(
+        self,
+        platform: Platform,
+        imports: Box<dyn Imports>,
+        region: Option<Region<&mut dyn BlockDevice>>,
+        ended: impl FnOnce(&mut Engine) -> u64,
+        note: &mut dyn FnMut(&str),
+    ) -> (Report, Option<Remains>) {
         let ticks = Rc::clone(&platform.ticks);
         let (before, started) = (self.ticks_before, ticks.now());
         let elapsed = move || before + ticks.now().saturating_sub(started);
-        let mut report = self.boot(platform, imports, region, ended, &elapsed, note);
+        let (mut report, remains) = self.boot(platform, imports, region, ended, &elapsed, note);
         report.row.ticks_total = elapsed();
-        report
+        (report, remains)
     }
 
     /// The same, but for the ticks in total. `elapsed` tells how many have passed.
@@ -111,7 +132,7 @@ impl Session {
         ended: impl FnOnce(&mut Engine) -> u64,
         elapsed: &dyn Fn() -> u64,
         note: &mut dyn FnMut(&str),
-    ) -> Report {
+    ) -> (Report, Option<Remains>) {
         let code_bytes = self.program.bytes.len().max(self.options.heap.module().len());
         let limits = Limits::of((platform.free_memory)(), code_bytes);
         let mut recalled = Recalled::open(region, &limits, note);
@@ -138,7 +159,7 @@ impl Session {
         drop(code);
         let mut engine = match engine {
             Ok(engine) => engine,
-            Err(error) => return failed(row, &error, &mut recalled, note),
+            Err(error) => return (failed(row, &error, &mut recalled, note), None),
         };
         let code_reason = unusable.or_else(|| engine.code_reason().map(String::from)).unwrap_or_default();
         if !code_reason.is_empty() {
@@ -155,12 +176,12 @@ impl Session {
         fill(&mut row, &statistics);
         let ending = match ending {
             Ok(ending) => ending,
-            Err(error) => return Report { statistics, ..failed(row, &error, &mut recalled, note) },
+            Err(error) => return (Report { statistics, ..failed(row, &error, &mut recalled, note) }, None),
         };
         row.exit_code = ending.exit_code();
-        let learned = learn(engine, boots, &mut row, &mut recalled, kept, elapsed, note);
+        let learned = learn(&mut engine, boots, &mut row, &mut recalled, kept, elapsed, note);
         let saving = elapsed();
-        let store = recalled.save(learned, self.key.as_ref(), note);
+        let (store, profile) = recalled.save(learned, self.key.as_ref(), note);
         let ticks_save = elapsed().saturating_sub(saving);
         let (event, reason) = match &ending {
             Ending::Exit(_) => ("exit", String::new()),
@@ -169,14 +190,16 @@ impl Session {
         if !reason.is_empty() {
             note(&reason);
         }
-        Report { event, row, reason, ticks_save, code_reason, store, interposed: statistics.interposed, statistics }
+        let interposed = statistics.interposed;
+        let report = Report { event, row, reason, ticks_save, code_reason, store, interposed, statistics };
+        (report, Some(Remains { engine, profile }))
     }
 }
 
 /// What is known after the boot of this row, as much of it as there is room for in the store, and code for the next boot, both
 /// made in the memory that the program leaves.
 fn learn(
-    mut engine: Engine,
+    engine: &mut Engine,
     boots: Vec<BootRow>,
     row: &mut BootRow,
     recalled: &mut Recalled<'_>,

@@ -8,10 +8,14 @@ use alloc::collections::VecDeque;
 
 const CTRL_D: u8 = 0x04;
 const BACKSPACE: u8 = 0x08;
+const ESCAPE: u8 = 0x1b;
 const DELETE: u8 = 0x7f;
 
 /// Most bytes in a line, as in Linux's terminals; more keys than that are ignored until Enter.
 const LINE_BYTES_MAX: usize = 4096;
+
+/// Longest sequence that a key sends.
+const SEQUENCE_BYTES_MAX: usize = 8;
 
 /// Lines that were typed and not yet read, and the one being typed.
 #[derive(Debug, Default)]
@@ -20,11 +24,16 @@ pub struct Lines {
     /// How many bytes of `typed` belong to finished lines.
     finished: usize,
     ended: bool,
+    /// What an escape sequence has of bytes so far; 0 outside of one.
+    sequence_bytes: usize,
 }
 
 impl Lines {
     /// Takes one key; returns what to show for it.
     pub fn press(&mut self, key: u8) -> &'static [u8] {
+        if self.is_in_sequence(key) {
+            return b"";
+        }
         let unfinished = self.typed.len() - self.finished;
         match key {
             _ if self.ended => b"",
@@ -38,7 +47,10 @@ impl Lines {
             }
             BACKSPACE | DELETE if unfinished == 0 => b"",
             BACKSPACE | DELETE => {
-                self.typed.pop_back();
+                // The bytes of a character of UTF-8 behind its first.
+                while self.typed.pop_back().is_some_and(|byte| byte & 0xc0 == 0x80) && self.typed.len() > self.finished
+                {
+                }
                 b"\x08 \x08"
             }
             b'\r' | b'\n' => {
@@ -52,6 +64,18 @@ impl Lines {
                 show(key)
             }
         }
+    }
+
+    /// Whether `key` belongs to what a key without a character sends, such as `ESC [ A`: it means nothing in a line.
+    fn is_in_sequence(&mut self, key: u8) -> bool {
+        self.sequence_bytes = match (self.sequence_bytes, key) {
+            (0, ESCAPE) => 1,
+            (0, _) => return false,
+            (1, b'[' | b'O') => 2,
+            (bytes @ 2..SEQUENCE_BYTES_MAX, b'0'..=b'9' | b';') => bytes + 1,
+            _ => 0,
+        };
+        true
     }
 
     /// Hands out finished lines, as much of them as `buffer` holds.
@@ -116,6 +140,16 @@ mod tests {
         let mut lines = Lines::default();
         assert_eq!(press(&mut lines, b"a\nbc\x7f\x08\x08d\n"), b"a\nbc\x08 \x08\x08 \x08d\n");
         assert_eq!(read(&mut lines, 99), Ok(b"a\nd\n".to_vec()));
+    }
+
+    #[test]
+    fn a_character_is_rubbed_out_whole_and_keys_without_one_do_nothing() {
+        let mut lines = Lines::default();
+        assert_eq!(
+            press(&mut lines, "\nä€b\x08\x08c\x1b[A\x1b[3~\x1bOHd\n".as_bytes()),
+            "\nä€b\x08 \x08\x08 \x08cd\n".as_bytes()
+        );
+        assert_eq!(read(&mut lines, 99), Ok("\näcd\n".as_bytes().to_vec()));
     }
 
     #[test]

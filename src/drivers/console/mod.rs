@@ -152,6 +152,11 @@ impl<S: Screen> Console<S> {
         Self { screen, columns, rows, cells, shown, changed: 0..0, shown_cursor: 0, row: 0, column: 0, colours }
     }
 
+    /// Characters in a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// Colours of what is written from now on.
     pub fn set_colours(&mut self, text: Colour, background: Colour) {
         self.colours = (background as u8) << 4 | text as u8;

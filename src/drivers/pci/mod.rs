@@ -4,6 +4,7 @@
 //! is the machine's. It starts at bus 0 and follows bridges, visiting each bus once, so the work is bounded however a
 //! broken bridge points. Source: PCI Local Bus Specification 3.0, section 6.
 
+pub mod class;
 mod config;
 mod mcfg;
 

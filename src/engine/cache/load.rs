@@ -114,6 +114,7 @@ impl Engine {
             self.code.load(&code, &head.pieces, details, is_wanted)?;
         }
         self.find_functions();
+        room::reserve(&mut self.tiers, head.functions.len(), WHAT)?;
         head.functions.iter().for_each(|stored| self.adopt(stored));
         if let Some(first) = changed.first() {
             let reason = format!("the program has another {} now", self.program.name(*first));
@@ -151,6 +152,7 @@ impl Engine {
             return;
         }
         state.tier = Some(stored.tier);
+        self.tiers.push((FuncId(stored.id), stored.tier, state.address));
         state.was_in_baseline = stored.tier == Tier::Baseline;
         (state.plan, state.choices) = (stored.plan, stored.choices);
         state.without = stored.without.clone();

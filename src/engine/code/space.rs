@@ -187,6 +187,22 @@ impl CodeSpace {
         FuncId(block.first + index)
     }
 
+    /// The function whose entry is at `address`.
+    pub fn entry_at(&self, address: u64) -> Option<FuncId> {
+        let offset = usize::try_from(address.checked_sub(self.base())?).ok()?;
+        let begins =
+            |block: &&EntryBlock| offset >= block.offset && (offset - block.offset).is_multiple_of(ENTRY_BYTES);
+        let index = |block: &EntryBlock| (offset - block.offset) / ENTRY_BYTES;
+        let block = self.entries.iter().find(|block| begins(block) && index(block) < block.count as usize)?;
+        Some(FuncId(block.first + index(block) as u32))
+    }
+
+    /// The bytes of a piece.
+    pub fn bytes_of(&self, placed: &Placed) -> &[u8] {
+        let place = |address: u64| (address - self.base()) as usize;
+        self.memory.bytes(place(placed.range.start)..place(placed.range.end))
+    }
+
     /// Places `code` and returns its address.
     pub fn place(&mut self, mut code: MachineCode, piece: Piece) -> Result<u64, EngineError> {
         paste(&mut code).map_err(|error| EngineError::Codegen(alloc::format!("kernels: {error}")))?;

@@ -118,8 +118,11 @@ impl Engine {
         let settled = decision.plan.threshold.is_none();
         let (code, large_frame_bytes) = self.translate(id, &mut decision.plan)?;
         let code_bytes = code.bytes.len() as u64;
+        let tier = decision.plan.tier;
+        room::reserve(&mut self.tiers, 1, "the list of machine code")?;
         let address = self.code.place(code, Piece::Function(id.0))?;
         self.code.patch_entry(id, address, settled)?;
+        self.tiers.push((id, tier, address));
         let state = &mut self.functions[id.0 as usize];
         state.was_promoted = state.tier.is_some();
         state.was_in_baseline |= decision.plan.tier == Tier::Baseline;

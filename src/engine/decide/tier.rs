@@ -1,6 +1,8 @@
 //! Which tier a function deserves: pure functions of what was recorded.
 
 use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::engine::layout::site;
 pub use crate::engine::translate::Tier;
@@ -29,6 +31,33 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         Self { optimise: 100, specialise: 1_000, settle: 10_000 }
+    }
+}
+
+/// Why a text has no [`Thresholds`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThresholdsError;
+
+impl fmt::Display for ThresholdsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not three rising numbers such as 100,1000,10000")
+    }
+}
+
+impl core::error::Error for ThresholdsError {}
+
+/// Three numbers that do not fall.
+impl FromStr for Thresholds {
+    type Err = ThresholdsError;
+
+    fn from_str(text: &str) -> Result<Self, ThresholdsError> {
+        let numbers: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
+        match numbers.map_err(|_| ThresholdsError)?[..] {
+            [optimise, specialise, settle] if optimise <= specialise && specialise <= settle => {
+                Ok(Self { optimise, specialise, settle })
+            }
+            _ => Err(ThresholdsError),
+        }
     }
 }
 

@@ -103,6 +103,7 @@ impl Engine {
             code: CodeSpace::new(platform.code, state_base, pinned, cpu, trampolines)?,
             allocator,
             functions: Vec::new(),
+            tiers: Vec::new(),
             sites: Vec::new(),
             linked: Linked::default(),
             stop: None,

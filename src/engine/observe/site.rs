@@ -57,6 +57,16 @@ struct Path {
     passed: u64,
 }
 
+/// What a cell of state memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// What was seen last, how often, and where.
+    Seen,
+    UntilSample,
+    /// Calls that took the path for this value.
+    Passed(u64),
+}
+
 /// A site as it is stored: without what was counted.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredSite {
@@ -259,6 +269,17 @@ impl SiteState {
             Some(Specialisation::Sizes { general, .. }) => *general,
             _ => None,
         }
+    }
+
+    /// Its cells of state memory, by offset.
+    pub fn cells(&self) -> impl Iterator<Item = (usize, Cell)> {
+        let shared = [site::VALUE, site::RUN, site::ADDRESS_BITS].map(|cell| (self.offset + cell as usize, Cell::Seen));
+        let editions = self.editions.iter().flat_map(|edition| {
+            let passed = (edition.offset + edition::PASSED..).step_by(size_of::<u64>());
+            let paths = passed.zip(&edition.paths).map(|(cell, path)| (cell, Cell::Passed(path.value)));
+            iter::once((edition.offset + edition::UNTIL_SAMPLE, Cell::UntilSample)).chain(paths)
+        });
+        shared.into_iter().chain(editions)
     }
 
     pub const fn kind(&self) -> SiteKind {

@@ -1,7 +1,9 @@
 //! Running a program, and finding out how it ended.
 
 pub(super) mod backtrace;
+mod cells;
 mod enter;
+pub(super) mod listing;
 mod reserve;
 mod serve;
 pub(super) mod stack;
@@ -176,6 +178,7 @@ impl Engine {
             FaultKind::Access(address) if stack.usable.contains(&address) => TrapKind::StackOutOfMemory,
             FaultKind::Access(address) if self.is_in_a_memory(address) => TrapKind::MemoryOutOfBounds,
             FaultKind::Access(address) => TrapKind::WildAccess { address: Some(address) },
+            FaultKind::Interruption => TrapKind::Interrupted,
             FaultKind::Protection => TrapKind::WildAccess { address: None },
             FaultKind::Operation => {
                 self.code.trap(fault.pc).map_or(TrapKind::WildAccess { address: None }, TrapKind::from_code)

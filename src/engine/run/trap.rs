@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cranelift_codegen::ir::TrapCode;
 
 use super::backtrace::Backtrace;
+use crate::engine::layout::TRAMPOLINE_BYTES;
 use crate::engine::names::trap_code;
 use crate::engine::seams::Stop;
 
@@ -19,10 +20,11 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The exit code, 134 (as a shell shows SIGABRT) for a trap.
+    /// The exit code: as a shell shows SIGABRT for a trap, 134, and SIGINT for an interruption, 130.
     pub const fn exit_code(&self) -> i32 {
         match self {
             Self::Exit(code) => *code,
+            Self::Trap(Trap { kind: TrapKind::Interrupted, .. }) => 130,
             Self::Trap(_) => 134,
         }
     }
@@ -66,6 +68,8 @@ pub enum TrapKind {
     StackOverflow,
     /// The machine has no memory left for the call stack, although the stack may grow.
     StackOutOfMemory,
+    /// Somebody asked for the end.
+    Interrupted,
     /// Compiled code accessed what is no memory of the program, here where the CPU says where: a bug of the engine.
     WildAccess {
         address: Option<u64>,
@@ -113,6 +117,7 @@ impl fmt::Display for TrapKind {
             Self::InvalidConversion => "invalid conversion to integer",
             Self::StackOverflow => "call stack exhausted",
             Self::StackOutOfMemory => "call stack exhausted: no memory is left for it, give the machine more RAM",
+            Self::Interrupted => "interrupted",
             Self::Host(reason) => reason,
         })
     }
@@ -130,7 +135,7 @@ pub struct Fault {
     pub pc: u64,
     pub frame_pointer: u64,
     pub stack_pointer: u64,
-    /// Number of the exception (Intel SDM volume 3, table 7-1).
+    /// Number of the exception (Intel SDM volume 3, table 7-1), or [`Fault::INTERRUPTED`].
     pub vector: u64,
     /// The address that could not be accessed, for a page fault.
     pub address: u64,
@@ -145,13 +150,19 @@ pub(in crate::engine) enum FaultKind {
     Protection,
     /// Anything else, such as to divide by zero.
     Operation,
+    /// Go on: it was asked to end.
+    Interruption,
 }
 
 impl Fault {
+    /// No exception: see [`Activation::interrupt`].
+    pub const INTERRUPTED: u64 = u64::MAX;
+
     pub(in crate::engine) const fn kind(&self) -> FaultKind {
         match self.vector {
             14 => FaultKind::Access(self.address),
             12 | 13 => FaultKind::Protection,
+            Self::INTERRUPTED => FaultKind::Interruption,
             _ => FaultKind::Operation,
         }
     }
@@ -206,16 +217,26 @@ impl Activation {
         let code = self.code_start.load(Ordering::Relaxed)..self.code_end.load(Ordering::Relaxed);
         let stack = self.stack_start.load(Ordering::Relaxed)..self.stack_end.load(Ordering::Relaxed);
         let on_stack = matches!(fault.kind(), FaultKind::Access(address) if stack.contains(&address));
-        if !code.contains(&fault.pc) && !on_stack {
-            return None;
-        }
+        if code.contains(&fault.pc) || on_stack { Some(self.keep(fault)) } else { None }
+    }
+
+    /// Called by the handler of an interrupt after which the program is to end: if it came at an instruction of the program's,
+    /// returns where to go on; else the next one has to be waited for. The trampolines must be left alone: they change stacks.
+    pub fn interrupt(&self, at: Fault) -> Option<u64> {
+        let code =
+            self.code_start.load(Ordering::Relaxed) + TRAMPOLINE_BYTES as u64..self.code_end.load(Ordering::Relaxed);
+        code.contains(&at.pc).then(|| self.keep(Fault { vector: Fault::INTERRUPTED, ..at }))
+    }
+
+    /// Keeps the fault; where to go on.
+    fn keep(&self, fault: Fault) -> u64 {
         self.pc.store(fault.pc, Ordering::Relaxed);
         self.frame_pointer.store(fault.frame_pointer, Ordering::Relaxed);
         self.stack_pointer.store(fault.stack_pointer, Ordering::Relaxed);
         self.vector.store(fault.vector, Ordering::Relaxed);
         self.address.store(fault.address, Ordering::Relaxed);
         self.faulted.store(true, Ordering::Relaxed);
-        Some(self.abandon.load(Ordering::Relaxed))
+        self.abandon.load(Ordering::Relaxed)
     }
 
     /// The fault caught since the last call.
@@ -247,5 +268,19 @@ mod tests {
         let overflow = |address| Fault { address, ..fault(0xfff) };
         assert_eq!(activation.catch(overflow(0x6000)), None);
         assert_eq!(activation.catch(overflow(0x5fff)), Some(0x1010));
+    }
+
+    #[test]
+    fn an_interruption_waits_for_an_instruction_of_the_program() {
+        let activation = Activation::new();
+        activation.set(0x1000..0x9000, 0xa000..0xb000, 0x1010);
+        let at = |pc| Fault { pc, frame_pointer: 1, stack_pointer: 3, vector: 32, address: 0xa008 };
+        for elsewhere in [0xfff, 0x1000, 0x13ff, 0x9000] {
+            assert_eq!((activation.interrupt(at(elsewhere)), activation.take()), (None, None), "{elsewhere:#x}");
+        }
+        assert_eq!(activation.interrupt(at(0x1400)), Some(0x1010));
+        let kept = activation.take();
+        assert_eq!(kept, Some(Fault { vector: Fault::INTERRUPTED, ..at(0x1400) }));
+        assert_eq!(kept.map(|fault| fault.kind()), Some(FaultKind::Interruption));
     }
 }

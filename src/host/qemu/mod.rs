@@ -283,6 +283,17 @@ impl Running {
         Ok(())
     }
 
+    /// Waits until the serial port says anything more; kills the machine if that takes longer than `timeout`.
+    pub fn wait_for_more(&mut self, timeout: Duration) -> Result<(), QemuError> {
+        match self.receive(Instant::now() + timeout, &mut |_| ()) {
+            None => Ok(()),
+            Some(ending) => {
+                let log = format!("{}{}", self.serial.text(), self.messages);
+                Err(QemuError::Unsaid { text: "anything more".into(), ending, log })
+            }
+        }
+    }
+
     /// Everything that the serial port has said so far.
     pub fn serial(&self) -> &Serial {
         &self.serial
