@@ -18,6 +18,9 @@ pub mod host;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 
+#[cfg(feature = "kernel")]
+pub mod dashboard;
+
 pub mod script;
 
 pub mod shell;

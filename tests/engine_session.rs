@@ -97,7 +97,8 @@ impl Machine {
         };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         self.notes.clear();
-        session.run(platform, Box::new(Exit), disk.map(Region::whole), |_| 0, &mut |note| self.notes.push(note.into()))
+        session
+            .run(platform, Box::new(Exit), disk.map(Region::whole), &mut (), &mut |note| self.notes.push(note.into()))
     }
 
     fn noted(&self, words: &str) -> bool {
@@ -400,7 +401,7 @@ fn a_profile_that_takes_more_memory_than_it_may_is_passed_over_and_kept() {
             Platform { free_memory, ..platform },
             Box::new(Exit),
             Some(Region::whole(&mut disk)),
-            |_| 0,
+            &mut (),
             &mut |note| notes = format!("{notes}{note}\n"),
         );
         assert_eq!(report.event, "exit", "{notes}");

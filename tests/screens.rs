@@ -74,6 +74,36 @@ fn screen_of_asked_size_shows_the_same() {
 }
 
 #[test]
+fn large_screen_shows_the_boot_beside_the_text_and_quiet_does_without() {
+    let (_guest, mut running) = guest("after=wait screen=1024x768").start();
+    let text = expect_shown(&mut running, WAITS);
+    for shown in
+        ["hello.wasm", "boot 1, which knows nothing", "no store", "ended with code 0", "TICKS OF A BOOT", "baseline"]
+    {
+        assert!(text.lines().any(|line| line.get(85..).is_some_and(|right| right.contains(shown))), "{shown}: {text}");
+    }
+    assert!(text.lines().any(|line| line.starts_with(OUTPUT)), "{text}");
+    expect_powered_off(&ended_by_key(running));
+    let (_guest, mut running) = guest("after=wait screen=1024x768 quiet").start();
+    let text = expect_shown(&mut running, WAITS);
+    assert!(!text.contains("TICKS OF A BOOT"), "{text}");
+    expect_powered_off(&ended_by_key(running));
+}
+
+#[test]
+fn dashboard_goes_on_while_a_program_computes() {
+    let text = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
+    let module = wat::parse_str(text).expect("the text is a module");
+    let guest = Guest::program_bytes("endless.wasm", &module).words("after=wait screen=1024x768").without_exit_device();
+    let (_guest, mut running) = guest.start();
+    expect_shown(&mut running, "running, ");
+    running.send_key("ctrl-c").unwrap_or_else(|error| panic!("{error}"));
+    expect_shown(&mut running, "trap: interrupted");
+    running.send_serial("shutdown\n").unwrap_or_else(|error| panic!("{error}"));
+    expect_powered_off(&running.finish(TIMEOUT, &mut |_| ()));
+}
+
+#[test]
 fn without_a_serial_port_the_screen_says_all() {
     stays_readable(guest("after=wait").screen("cirrus", false));
 }
@@ -91,7 +121,8 @@ fn without_a_word_the_machine_counts_down_and_a_key_keeps_it_on() {
         "the report comes first: {said}"
     );
     running.send_key("spc").unwrap_or_else(|error| panic!("{error}"));
-    expect_shown(&mut running, "help");
+    let text = expect_shown(&mut running, "help");
+    assert!(text.lines().any(|line| line.starts_with("Type `help`")), "{text}");
     running.send_serial("shutdown\n").unwrap_or_else(|error| panic!("{error}"));
     expect_powered_off(&running.finish(TIMEOUT, &mut |_| ()));
     let (_guest, running) = guest("after=ask").start();

@@ -30,6 +30,11 @@ pub fn asks(boot: &BootInformation) -> bool {
     options::after(&boot.command_line(), &|_| ()) == After::Ask
 }
 
+/// Whether what is on the screen stays there after the program's end, for a while at least.
+pub fn stays(boot: &BootInformation) -> bool {
+    matches!(options::after(&boot.command_line(), &|_| ()), After::Ask | After::Wait | After::Halt)
+}
+
 /// Ends the machine's work as the command line says. Everything has been saved and said.
 pub fn end(runner: Runner) -> ! {
     let terminal = Rc::clone(&runner.terminal);
@@ -66,6 +71,7 @@ fn is_kept_on(terminal: &mut Terminal, clock: &Clock) -> bool {
     let mut said = COUNTDOWN_SECONDS;
     loop {
         if terminal.read_byte().is_some() {
+            screen::end_count();
             return true;
         }
         let left = COUNTDOWN_SECONDS.saturating_sub(clock.monotonic_ms().saturating_sub(started) / 1000);

@@ -77,7 +77,7 @@ fn bring_up(boot_information: u32, ticks_at_entry: u64) -> Result<System, BootEr
     let verbose = boot.has_word("verbose");
     let mut devices = Devices::start(&boot);
     match screen {
-        Ok(Some(screen)) => screen::use_for_text(screen),
+        Ok(Some(screen)) => screen::use_for_text(screen, boot.has_word("quiet")),
         Ok(None) => {}
         Err(problem) => devices.problems.push(problem),
     }

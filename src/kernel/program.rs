@@ -11,10 +11,12 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use super::devices::{ProgramClock, ProgramEntropy, find_reset};
+use super::sampler::{self, Sampler};
 use super::terminal::{Streams, Terminal};
-use super::{BootInformation, Module, System, TimeStampCounter, after, faults, options, sampler, shell};
+use super::{BootInformation, Module, System, TimeStampCounter, after, faults, options, screen, shell};
 use crate::arch::cpu::Features;
 use crate::arch::{ExitCode, interrupts, ticks};
+use crate::dashboard::View;
 use crate::drivers::clock::{Clock, RateSource};
 use crate::drivers::disk::Disk;
 use crate::drivers::power::{self, RootTable, SoftOff};
@@ -24,7 +26,8 @@ use crate::engine::decide::tier::Thresholds;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::{Activation, Engine, Platform, StackSize};
 use crate::memory::{MemoryError, RegionSource, reserve};
-use crate::session::{Remains, Session};
+use crate::profile::BootRow;
+use crate::session::{Remains, Session, Watch};
 use crate::store::BlockDevice;
 use crate::store::place::{self, Region, Wanted};
 use crate::wasi::Wasi;
@@ -131,19 +134,25 @@ impl Runner {
                 return false;
             }
         };
-        let region = choose_store(&mut self.disks, &options::store(&self.boot.command_line(), &say), &say);
-        let ticks_before = match start {
-            Start::Boot { ticks_at_entry } => ticks::now().saturating_sub(ticks_at_entry),
-            Start::Shell { .. } => 0,
+        let chosen = choose_store(&mut self.disks, &options::store(&self.boot.command_line(), &say), &say);
+        let (store, region) = match chosen {
+            Some((store, region)) => (store, Some(region)),
+            None => ("no store: nothing is remembered".to_string(), None),
         };
-        let session = Session { ticks_before, ..session };
-        let sampler = sampler::start();
-        let said_before = terminal.borrow().ticks_writing();
-        let ended = |engine: &mut Engine| {
-            sampler.stop().for_each(|(place, ticks)| engine.add_sample(place, ticks));
-            terminal.borrow().ticks_writing().saturating_sub(said_before)
+        let since = match start {
+            Start::Boot { ticks_at_entry } => ticks_at_entry,
+            Start::Shell { .. } => ticks::now(),
         };
-        let (report, remains) = session.run_and_leave(platform, imports, region, ended, &mut |line: &str| say(line));
+        let session = Session { ticks_before: ticks::now().saturating_sub(since), ..session };
+        let mut watch = Watcher {
+            sampler: Some(sampler::start()),
+            said_before: terminal.borrow().ticks_writing(),
+            terminal: &terminal,
+            store: &store,
+            since,
+        };
+        let (report, remains) =
+            session.run_and_leave(platform, imports, region, &mut watch, &mut |line: &str| say(line));
         self.unsaved = remains.is_some() && report.store != "saved";
         self.remains = remains;
         let lost_input = terminal.borrow().lost_input();
@@ -153,6 +162,16 @@ impl Runner {
         }
         say(&report.summary());
         terminal.borrow_mut().report(&report.line());
+        if let Some(Remains { engine, profile }) = &self.remains
+            && after::stays(&self.boot)
+        {
+            let status = match report.event {
+                "exit" => format!("ended with code {}", report.row.exit_code),
+                _ => report.reason.clone(),
+            };
+            let view = || View::ended(engine, profile, &report.row, &store, status);
+            screen::draw_dashboard(view);
+        }
         self.code = match (report.event, report.row.exit_code) {
             ("exit", 0) => ExitCode::Success,
             ("exit", _) => ExitCode::ProgramFailed,
@@ -206,6 +225,29 @@ impl Runner {
     }
 }
 
+/// Looks at the program while it runs.
+struct Watcher<'a> {
+    /// Until the program has ended.
+    sampler: Option<Sampler>,
+    terminal: &'a RefCell<Terminal>,
+    said_before: u64,
+    store: &'a str,
+    /// The tick at which all began.
+    since: u64,
+}
+
+impl Watch for Watcher<'_> {
+    fn starts(&mut self, engine: &Engine, ended: &[BootRow], row: &BootRow) {
+        screen::run_dashboard(|| View::starting(engine, ended, row, self.store), self.since);
+    }
+
+    fn ended(&mut self, engine: &mut Engine) -> u64 {
+        let samples = self.sampler.take().into_iter().flat_map(Sampler::stop);
+        samples.for_each(|(place, ticks)| engine.add_sample(place, ticks));
+        self.terminal.borrow().ticks_writing().saturating_sub(self.said_before)
+    }
+}
+
 /// Says what came and was not taken.
 fn say_what_was_missed(lost_input: u64, verbose: bool, say: &dyn Fn(&str)) {
     if lost_input > 0 {
@@ -226,17 +268,18 @@ fn file_name(module: &Module) -> Result<String, String> {
     })
 }
 
-/// Where on which disk the store of this boot is.
+/// The store of this boot, and in words where on which disk it is.
 pub fn choose_store<'d>(
     disks: &'d mut [Disk],
     wanted: &Wanted,
     say: &dyn Fn(&str),
-) -> Option<Region<&'d mut dyn BlockDevice>> {
+) -> Option<(String, Region<&'d mut dyn BlockDevice>)> {
     let named = disks.iter_mut().map(|disk| (disk.name().to_string(), disk as &mut dyn BlockDevice));
     let choice = place::choose(named, wanted);
     choice.lines.iter().for_each(|line| say(line));
     let (index, place) = choice.store?;
-    disks.get_mut(index).map(|disk| Region::new(disk as &mut dyn BlockDevice, place))
+    let disk = disks.get_mut(index)?;
+    Some((format!("{}, {place}", disk.name()), Region::new(disk as &mut dyn BlockDevice, place)))
 }
 
 /// What an engine needs; refused while there is another engine.

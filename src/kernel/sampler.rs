@@ -11,7 +11,7 @@ use crate::drivers::{self, timer};
 use crate::memory::layout::{CODE_BASE, CODE_BYTES};
 
 /// Samples per second: often enough to see a run of a second, rarely enough to cost about a thousandth.
-const SAMPLES_PER_SECOND: u32 = 1_000;
+pub const SAMPLES_PER_SECOND: u32 = 1_000;
 
 /// Functions begin at multiples of this, so that the samples of one slot belong to one function.
 const GRANULE_BYTES: u64 = 64;

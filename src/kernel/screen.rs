@@ -1,7 +1,7 @@
 //! The screen, whatever the machine has for one: taken over from the loader, written to by the terminal, and kept up to date
-//! by the timer where drawing takes long.
+//! by the timer where drawing takes long. A large one has the dashboard on its right.
 //!
-//! Key functions: [`find`], [`write_bytes`], [`show`], [`beat`].
+//! Key functions: [`find`], [`write_bytes`], [`show`], [`run_dashboard`], [`beat`].
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -10,10 +10,13 @@ use alloc::string::{String, ToString};
 use spin::Mutex;
 
 use super::BootInformation;
+use super::sampler::SAMPLES_PER_SECOND;
 use crate::arch::{early_console, ticks};
+use crate::dashboard::{self, Dashboard, View};
 use crate::drivers::console::{
     Canvas, Colour, Console, Framebuffer, Layout, PixelLayout, Screen, TextLayout, VgaText, last,
 };
+use crate::drivers::timer;
 use crate::memory::layout::PHYSICAL_MAP;
 use crate::memory::{self, screen};
 
@@ -25,6 +28,9 @@ const CELLS_A_BEAT: usize = 256;
 /// Static because the timer's interrupt has no other way to it.
 static SCREEN: Mutex<Option<Text>> = Mutex::new(None);
 
+/// Interrupts of the timer between two looks of the dashboard at what goes on.
+const BEATS: u64 = SAMPLES_PER_SECOND as u64 / 2;
+
 struct Text {
     console: Console<Box<dyn Screen + Send>>,
     /// Cells are drawn pixel by pixel.
@@ -32,6 +38,24 @@ struct Text {
     /// What was written is not shown yet.
     is_behind: bool,
     shown_at: u64,
+    /// Beside the text, if there is room and it is wanted.
+    dashboard: Option<Panel>,
+}
+
+struct Panel {
+    dashboard: Dashboard,
+    running: Option<Run>,
+}
+
+/// A boot that goes on.
+struct Run {
+    view: View,
+    /// The view is on the screen. It is kept until the end: an interrupt frees nothing.
+    is_drawn: bool,
+    since: u64,
+    /// Interrupts of the timer before this boot's program, and before the last look at it.
+    started: u64,
+    looked: u64,
 }
 
 /// A screen that can be written to.
@@ -84,18 +108,43 @@ fn map(layout: PixelLayout) -> Result<Canvas, memory::MemoryError> {
     Ok(unsafe { Canvas::new(base, layout) })
 }
 
-/// Text goes to `found` from now on.
-pub fn use_for_text(found: Found) {
+/// Text goes to `found` from now on; the dashboard beside it, unless that `is_quiet` or there is no room.
+pub fn use_for_text(found: Found, is_quiet: bool) {
+    let mut dashboard = None;
     let is_slow = matches!(found, Found::Pixels(_));
     let screen: Box<dyn Screen + Send> = match found {
         Found::Text(screen) => Box::new(screen),
         Found::Pixels(canvas) => {
             // What fails from now on finds the screen full of text, and blanks it once more.
             last::use_pixels(canvas);
-            Box::new(Framebuffer::new(canvas, u32::MAX))
+            let width = dashboard::text_width(canvas.layout()).filter(|_| !is_quiet);
+            dashboard = width.map(|width| Panel { dashboard: Dashboard::new(canvas, width), running: None });
+            Box::new(Framebuffer::new(canvas, width.unwrap_or(u32::MAX)))
         }
     };
-    *SCREEN.lock() = Some(Text { console: Console::new(screen), is_slow, is_behind: false, shown_at: 0 });
+    let console = Console::new(screen);
+    *SCREEN.lock() = Some(Text { console, is_slow, is_behind: false, shown_at: 0, dashboard });
+}
+
+/// Draws the dashboard, if there is one, of a boot that has ended.
+pub fn draw_dashboard(view: impl FnOnce() -> View) {
+    if let Some(Panel { dashboard, running }) = SCREEN.lock().as_mut().and_then(|text| text.dashboard.as_mut()) {
+        *running = None;
+        dashboard.draw(&view(), false);
+    }
+}
+
+/// The same of a boot that began at tick `since` and goes on: at once, or once it has taken longer than it was to.
+pub fn run_dashboard(view: impl FnOnce() -> View, since: u64) {
+    if let Some(Panel { dashboard, running }) = SCREEN.lock().as_mut().and_then(|text| text.dashboard.as_mut()) {
+        let view = view();
+        let is_drawn = view.lists.is_some();
+        if is_drawn {
+            dashboard.draw(&view, true);
+        }
+        let now = timer::ticks();
+        *running = Some(Run { view, is_drawn, since, started: now, looked: now });
+    }
 }
 
 /// Whether there is a screen.
@@ -127,6 +176,11 @@ pub fn count(number: u64) {
     show();
 }
 
+/// Leaves nothing of the number, and the cursor where it was.
+pub fn end_count() {
+    write_bytes(b"\r   \r");
+}
+
 /// Leaves nothing on the screen.
 pub fn clear() {
     if let Some(text) = &mut *SCREEN.lock() {
@@ -151,8 +205,20 @@ pub fn show() {
 /// Shows a part of what has not been shown for long. For the timer's interrupt: waits for nobody and allocates nothing.
 pub fn beat() {
     let Some(mut screen) = SCREEN.try_lock() else { return };
-    if let Some(text) = screen.as_mut().filter(|text| text.is_due()) {
+    let Some(text) = &mut *screen else { return };
+    if text.is_due() {
         text.show_some(CELLS_A_BEAT);
+    }
+    if let Some(Panel { dashboard, running: Some(run) }) = &mut text.dashboard {
+        let now = timer::ticks();
+        if now.saturating_sub(run.looked) >= BEATS {
+            run.looked = now;
+            if !core::mem::replace(&mut run.is_drawn, true) {
+                dashboard.draw(&run.view, true);
+            }
+            let tenths = now.saturating_sub(run.started) * 10 / u64::from(SAMPLES_PER_SECOND);
+            dashboard.beat(tenths, ticks::now().saturating_sub(run.since));
+        }
     }
 }
 

@@ -94,7 +94,7 @@ impl Desk {
             said.borrow_mut().push("no store is used, and nothing is remembered".to_string());
             return Err(said.into_inner().join("; "));
         };
-        let place = region.place().to_string();
+        let (place, region) = region;
         Ok((place, look::look(region, &limits)?))
     }
 }
@@ -188,7 +188,7 @@ impl Machine for Desk {
             return "the profile was saved when the program ended".to_string();
         }
         let wanted = options::store(&self.runner.boot.command_line(), &|_| ());
-        let Some(region) = choose_store(&mut self.runner.disks, &wanted, &|_| ()) else {
+        let Some((_, region)) = choose_store(&mut self.runner.disks, &wanted, &|_| ()) else {
             return "there is no store to save to".to_string();
         };
         match look::save(region, &remains.profile) {

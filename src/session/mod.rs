@@ -91,19 +91,37 @@ pub struct Remains {
     pub profile: Profile,
 }
 
+/// Who is there while the program runs.
+pub trait Watch {
+    /// The program of the boot `row` is about to be compiled and run; the boots `ended` were before it.
+    fn starts(&mut self, engine: &Engine, ended: &[BootRow], row: &BootRow);
+
+    /// The program has ended: adds the timer's samples to the engine, and tells how many ticks went into writing what the program
+    /// wrote.
+    fn ended(&mut self, engine: &mut Engine) -> u64;
+}
+
+/// Nobody is there.
+impl Watch for () {
+    fn starts(&mut self, _: &Engine, _: &[BootRow], _: &BootRow) {}
+
+    fn ended(&mut self, _: &mut Engine) -> u64 {
+        0
+    }
+}
+
 impl Session {
     /// Recalls what the store in `region` knows, runs the program, and saves what was learned. `note` is told what happens as it
-    /// happens; `ended`, called once the program has, adds the timer's samples to the engine, and tells how many ticks went
-    /// into writing what the program wrote.
+    /// happens.
     pub fn run(
         self,
         platform: Platform,
         imports: Box<dyn Imports>,
         region: Option<Region<&mut dyn BlockDevice>>,
-        ended: impl FnOnce(&mut Engine) -> u64,
+        watch: &mut dyn Watch,
         note: &mut dyn FnMut(&str),
     ) -> Report {
-        self.run_and_leave(platform, imports, region, ended, note).0
+        self.run_and_leave(platform, imports, region, watch, note).0
     }
 
     /// The same, and what there is to look at afterwards, unless the engine failed.
@@ -112,13 +130,13 @@ impl Session {
         platform: Platform,
         imports: Box<dyn Imports>,
         region: Option<Region<&mut dyn BlockDevice>>,
-        ended: impl FnOnce(&mut Engine) -> u64,
+        watch: &mut dyn Watch,
         note: &mut dyn FnMut(&str),
     ) -> (Report, Option<Remains>) {
         let ticks = Rc::clone(&platform.ticks);
         let (before, started) = (self.ticks_before, ticks.now());
         let elapsed = move || before + ticks.now().saturating_sub(started);
-        let (mut report, remains) = self.boot(platform, imports, region, ended, &elapsed, note);
+        let (mut report, remains) = self.boot(platform, imports, region, watch, &elapsed, note);
         report.row.ticks_total = elapsed();
         (report, remains)
     }
@@ -129,7 +147,7 @@ impl Session {
         platform: Platform,
         imports: Box<dyn Imports>,
         region: Option<Region<&mut dyn BlockDevice>>,
-        ended: impl FnOnce(&mut Engine) -> u64,
+        watch: &mut dyn Watch,
         elapsed: &dyn Fn() -> u64,
         note: &mut dyn FnMut(&str),
     ) -> (Report, Option<Remains>) {
@@ -168,10 +186,11 @@ impl Session {
         if let Some(pieces) = engine.code_verified() {
             note(&format!("{pieces} pieces of code of an earlier boot are what is made now, byte for byte"));
         }
+        watch.starts(&engine, &boots, &row);
         engine.warm_up();
         row.ticks_boot = elapsed();
         let ending = engine.run();
-        row.ticks_console = ended(&mut engine);
+        row.ticks_console = watch.ended(&mut engine);
         let statistics = engine.statistics();
         fill(&mut row, &statistics);
         let ending = match ending {

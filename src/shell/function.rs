@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::commands::{Done, unknown, write_facts};
-use super::learned::{per_boot, values};
+use super::learned::{per_boot, site_values};
 use super::machine::{Fact, Machine, Names, Status};
 use super::table::{number, paragraph};
 use crate::engine::decide::tier::Tier;
@@ -106,7 +106,7 @@ fn one(key: FunctionKey, machine: &mut dyn Machine) {
             });
         }
         for site in record.into_iter().flat_map(|record| &record.sites).filter(|site| site.values.total > 0) {
-            facts.push(Fact { name: "site", value: values(site, learned.names) });
+            facts.push(Fact { name: "site", value: site_values(site, &|key| name_of(learned.names, key)) });
         }
         facts
     });

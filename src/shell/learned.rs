@@ -7,9 +7,9 @@ use core::cmp::Reverse;
 
 use super::commands::{Done, number_or, write_facts};
 use super::function::{self, name_of};
-use super::machine::{Fact, Learned, Machine, Names};
+use super::machine::{Fact, Learned, Machine};
 use super::table::{Align, Table, number, paragraph};
-use crate::profile::{FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord};
+use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteKind, SiteRecord};
 
 /// Rows unless a number is given: the screen keeps them all.
 const ROWS: usize = 15;
@@ -149,7 +149,7 @@ pub fn sites(words: &[String], machine: &mut dyn Machine) -> Done {
                 number(site.guards_passed),
                 number(site.guards_failed),
                 name_of(names, record.key),
-                values(site, names),
+                site_values(site, &|key| name_of(names, key)),
             ]);
         }
         table
@@ -163,11 +163,11 @@ pub fn sites(words: &[String], machine: &mut dyn Machine) -> Done {
 }
 
 /// What a site is specialised for, each with its share of the calls that were tested; else what it saw most.
-pub fn values(site: &SiteRecord, names: &Names) -> String {
+pub fn site_values(site: &SiteRecord, name: &dyn Fn(FunctionKey) -> String) -> String {
     let what = match (site.kind, site.callee) {
         (SiteKind::Target, _) => "calls through pointers to number".to_string(),
         (SiteKind::Size, Some(callee)) => {
-            let name = name_of(names, callee);
+            let name = name(callee);
             name.strip_prefix(function::LIBC).unwrap_or(&name).to_string()
         }
         (SiteKind::Size, None) => "bytes".to_string(),

@@ -21,6 +21,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use learned::site_values;
 pub use machine::{Fact, Learned, Listing, Machine, Names, Status, Topic};
 
 use alloc::string::String;

@@ -15,7 +15,8 @@ use bareflow::host;
 use bareflow::host::output::{Loss, Output};
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
 use bareflow::libc::{Heap, Interpose};
-use bareflow::session::Session;
+use bareflow::profile::BootRow;
+use bareflow::session::{Session, Watch};
 use bareflow::store::place::Region;
 use bareflow::wasi::Wasi;
 
@@ -188,24 +189,32 @@ pub fn run(args: Args) -> Result<Status> {
     };
     let region = region.as_mut().map(Region::lent);
     let started = Moment::now(platform.ticks.now());
-    let mut ended = started;
-    let ran = |engine: &mut Engine| {
-        ended = Moment::now(engine.now());
-        0
-    };
-    let report = session.run(platform, Box::new(wasi), region, ran, &mut note);
+    let mut end = End(started);
+    let report = session.run(platform, Box::new(wasi), region, &mut end, &mut note);
     let written = output.finish();
     if args.report {
         say(format_args!("{}", report.line()));
     }
     if args.stats {
-        let stats = Stats::new(&report.statistics, entered, &started, &ended);
+        let stats = Stats::new(&report.statistics, entered, &started, &end.0);
         match args.json {
             true => say(format_args!("{}", stats.json()?)),
             false => stats.to_string().lines().for_each(|line| complain(format_args!("{line}"))),
         }
     }
     Ok(status(report.row.exit_code, written))
+}
+
+/// When the program ended.
+struct End(Moment);
+
+impl Watch for End {
+    fn starts(&mut self, _: &Engine, _: &[BootRow], _: &BootRow) {}
+
+    fn ended(&mut self, engine: &mut Engine) -> u64 {
+        self.0 = Moment::now(engine.now());
+        0
+    }
 }
 
 /// The program's own, but no success if its output did not arrive.

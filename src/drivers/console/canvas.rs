@@ -2,10 +2,33 @@
 //!
 //! Key types: [`PixelLayout`], what a loader says of a framebuffer; [`Canvas`], a framebuffer that can be drawn on.
 
+use core::convert::Infallible;
 use core::fmt;
+
+use embedded_graphics::Pixel;
+use embedded_graphics::draw_target::DrawTarget;
+use embedded_graphics::geometry::{Dimensions, OriginDimensions, Size};
+use embedded_graphics::pixelcolor::{IntoStorage, Rgb888};
+use embedded_graphics::primitives::Rectangle;
 
 /// The most that a side may have, in pixels.
 const MOST_PIXELS: u32 = 16 * 1024;
+
+/// Pixels of one colour that are stored at once.
+const AT_ONCE: usize = 16;
+
+/// By four bits, the highest first: all bits set for those that are.
+const SET: [[u32; 4]; 16] = {
+    let mut masks = [[0; 4]; 16];
+    let mut at = 0;
+    while at < 64 {
+        if (at / 4) & (8 >> (at % 4)) != 0 {
+            masks[at / 4][at % 4] = u32::MAX;
+        }
+        at += 1;
+    }
+    masks
+};
 
 /// A rectangle of pixels in memory (Multiboot2 specification 2.0, section 3.6.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,37 +137,118 @@ impl Canvas {
     pub fn fill(&mut self, left: u32, top: u32, width: u32, height: u32, colour: Rgb) {
         let pixel = self.layout.pixel(colour);
         for y in top..top.saturating_add(height).min(self.layout.height) {
-            self.draw_row(left, y, core::iter::repeat_n(pixel, width as usize));
+            let Some((start, pixels)) = self.row(left, y, width) else { return };
+            if self.layout.pixel_bytes == 4 {
+                let start = start.cast::<u32>();
+                for at in 0..pixels / AT_ONCE {
+                    // SAFETY: as many pixels are on the screen, which is mapped. Nothing says that rows are aligned.
+                    unsafe { start.add(at * AT_ONCE).cast::<[u32; AT_ONCE]>().write_unaligned([pixel; AT_ONCE]) };
+                }
+                for at in pixels / AT_ONCE * AT_ONCE..pixels {
+                    // SAFETY: as above.
+                    unsafe { start.add(at).write_unaligned(pixel) };
+                }
+            } else {
+                (0..pixels).for_each(|at| self.put(start, at, pixel));
+            }
         }
     }
 
-    /// Puts `pixels` from `left` on into row `y`, as far as they are on the screen.
-    pub fn draw_row(&mut self, left: u32, y: u32, pixels: impl Iterator<Item = u32>) {
-        let PixelLayout { pitch, width, height, pixel_bytes, .. } = self.layout;
-        if y >= height || left >= width {
-            return;
+    /// Draws a glyph of such a width as far as it is on the screen, the pixels of bits that are set as the second of `colours`, in
+    /// the screen's form. Each row of `glyph`, from the top, is as many bytes as its bits take, leftmost first, highest bit first.
+    pub fn draw_glyph(&mut self, left: u32, top: u32, width: u32, glyph: &[u8], colours: [u32; 2]) {
+        // What fonts have most.
+        match width {
+            6 => self.draw_glyph_of::<6>(left, top, glyph, colours),
+            8 => self.draw_glyph_of::<8>(left, top, glyph, colours),
+            12 => self.draw_glyph_of::<12>(left, top, glyph, colours),
+            16 => self.draw_glyph_of::<16>(left, top, glyph, colours),
+            _ => self.draw_bits(left, top, width, glyph, colours),
+        }
+    }
+
+    /// The same with a width that the compiler knows, by storing rows of pixels as a whole where that can be.
+    fn draw_glyph_of<const WIDTH: usize>(&mut self, left: u32, top: u32, glyph: &[u8], colours: [u32; 2]) {
+        let PixelLayout { pitch, height, pixel_bytes, .. } = self.layout;
+        let bytes = WIDTH.div_ceil(8);
+        let rows = glyph.len() / bytes;
+        let start = match self.row(left, top, WIDTH as u32) {
+            Some((start, pixels)) if pixel_bytes == 4 && pixels == WIDTH && top as usize + rows <= height as usize => {
+                start
+            }
+            _ => return self.draw_bits(left, top, WIDTH as u32, glyph, colours),
+        };
+        let difference = colours[0] ^ colours[1];
+        for (y, row) in glyph.chunks_exact(bytes).enumerate() {
+            let pixels: [u32; WIDTH] = core::array::from_fn(|x| {
+                let four = &SET[usize::from(row[x / 8] >> (4 - x % 8 / 4 * 4) & 15)];
+                colours[0] ^ difference & four[x % 4]
+            });
+            // SAFETY: all rows are on the screen, which is mapped, and so are as many pixels of each. Nothing says that they are
+            // aligned.
+            unsafe { start.add(y * pitch as usize).cast::<[u32; WIDTH]>().write_unaligned(pixels) };
+        }
+    }
+
+    fn draw_bits(&mut self, left: u32, top: u32, width: u32, glyph: &[u8], colours: [u32; 2]) {
+        for (y, row) in (top..).zip(glyph.chunks_exact((width as usize).div_ceil(8))) {
+            let Some((start, pixels)) = self.row(left, y, width) else { return };
+            for at in 0..pixels {
+                let is_set = row[at / 8] & 0x80 >> (at % 8) != 0;
+                self.put(start, at, colours[usize::from(is_set)]);
+            }
+        }
+    }
+
+    /// Where the pixel at `left` of row `y` is, and how many of `width` are on the screen; nothing if none is.
+    fn row(&self, left: u32, y: u32, width: u32) -> Option<(*mut u8, usize)> {
+        let PixelLayout { pitch, width: all, height, pixel_bytes, .. } = self.layout;
+        if left >= all || y >= height {
+            return None;
         }
         let offset = y as usize * pitch as usize + left as usize * usize::from(pixel_bytes);
-        // SAFETY: the row and its first pixel are on the screen, which is mapped.
-        let start = unsafe { self.base.add(offset) };
-        let pixels = pixels.take((width - left) as usize).enumerate();
-        if pixel_bytes == 4 {
-            // SAFETY: as many pixels as are left in the row, of 4 bytes each. Nothing says that rows are aligned.
-            pixels.for_each(|(x, pixel)| unsafe { start.cast::<u32>().add(x).write_unaligned(pixel) });
-        } else {
-            pixels.for_each(|(x, pixel)| {
-                let [low, middle, high, _] = pixel.to_le_bytes();
-                for (at, byte) in [low, middle, high].into_iter().enumerate() {
-                    // SAFETY: as above, of 3 bytes each.
-                    unsafe { start.add(3 * x + at).write(byte) };
-                }
-            });
+        // SAFETY: the row and this pixel are on the screen, which is mapped.
+        Some((unsafe { self.base.add(offset) }, width.min(all - left) as usize))
+    }
+
+    /// Puts a pixel `at` pixels behind `start`, where the screen has one.
+    fn put(&self, start: *mut u8, at: usize, pixel: u32) {
+        let bytes = pixel.to_le_bytes();
+        let size = usize::from(self.layout.pixel_bytes);
+        for (byte, value) in bytes.into_iter().take(size).enumerate() {
+            // SAFETY: the callers keep to what `row` says is on the screen.
+            unsafe { start.add(size * at + byte).write(value) };
         }
     }
 }
 
+/// What [`DrawTarget`] draws beside text; what is outside is left out.
+impl DrawTarget for Canvas {
+    type Color = Rgb888;
+    type Error = Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Infallible> {
+        pixels
+            .into_iter()
+            .try_for_each(|Pixel(at, colour)| self.fill_solid(&Rectangle::new(at, Size::new(1, 1)), colour))
+    }
+
+    fn fill_solid(&mut self, area: &Rectangle, colour: Rgb888) -> Result<(), Infallible> {
+        let Rectangle { top_left, size } = area.intersection(&self.bounding_box());
+        // Nothing on the screen is negative.
+        self.fill(top_left.x as u32, top_left.y as u32, size.width, size.height, colour.into_storage());
+        Ok(())
+    }
+}
+
+impl OriginDimensions for Canvas {
+    fn size(&self) -> Size {
+        Size::new(self.layout.width, self.layout.height)
+    }
+}
+
 #[cfg(test)]
-pub(super) mod testing {
+pub(crate) mod testing {
     use super::*;
     use std::vec::Vec;
 
@@ -202,10 +306,11 @@ mod tests {
             canvas.fill(0, 0, u32::MAX, u32::MAX, 0x10_2030);
             canvas.fill(7, 6, 100, 100, 0xff_8001);
             canvas.fill(10, 0, 1, 1, 0);
-            canvas.draw_row(0, 8, [0].into_iter());
+            canvas.draw_glyph(3, 7, 12, &[0xff; 18], [0, 0x33_4455]);
             memory.expect_untouched_margins();
-            assert_eq!([memory.at(0, 0), memory.at(6, 7), memory.at(7, 5)], [0x10_2030; 3]);
-            assert_eq!([memory.at(7, 6), memory.at(9, 7)], [0xff_8001; 2]);
+            assert_eq!([memory.at(0, 0), memory.at(2, 7), memory.at(7, 5)], [0x10_2030; 3]);
+            assert_eq!([memory.at(7, 6), memory.at(9, 6)], [0xff_8001; 2]);
+            assert_eq!([memory.at(3, 7), memory.at(9, 7)], [0x33_4455; 2]);
         }
     }
 

@@ -59,10 +59,10 @@ impl Font {
         self.height
     }
 
-    /// The rows of a character's glyph from the top, a bit for each pixel, leftmost first in the highest bit of 32. What the font
-    /// has not is a question mark.
-    pub fn rows(&mut self, character: char) -> impl Iterator<Item = u32> + use<> {
-        let bytes = match &mut self.glyphs {
+    /// The glyph of a character: rows from the top, each in as many bytes as its bits take, leftmost first in the highest bit. What
+    /// the font has not is a question mark.
+    pub fn glyph(&mut self, character: char) -> &'static [u8] {
+        match &mut self.glyphs {
             Glyphs::Unicode(font) => {
                 let mut utf8 = [0; 4];
                 let glyph = font.get_glyph_data(character.encode_utf8(&mut utf8).as_bytes());
@@ -72,12 +72,7 @@ impl Font {
                 let height = self.height as usize;
                 &glyphs[older_index(table, character).unwrap_or(usize::from(b'?')) * height..][..height]
             }
-        };
-        bytes.chunks((self.width as usize).div_ceil(8)).map(|row| {
-            let mut bits = [0; 4];
-            bits[..row.len()].copy_from_slice(row);
-            u32::from_be_bytes(bits)
-        })
+        }
     }
 }
 
@@ -104,7 +99,9 @@ mod tests {
     use std::vec::Vec;
 
     fn glyph(font: &mut Font, character: char) -> Vec<u32> {
-        font.rows(character).collect()
+        let row =
+            |bytes: &[u8]| bytes.iter().zip(0..).fold(0, |row, (byte, at)| row | u32::from(*byte) << (24 - 8 * at));
+        font.glyph(character).chunks((font.width() as usize).div_ceil(8)).map(row).collect()
     }
 
     #[test]

@@ -54,13 +54,9 @@ impl Screen for Framebuffer {
 
     fn put(&mut self, number: usize, cell: Cell) {
         let (left, top) = self.place(number);
-        let [text, background] =
-            [cell.colours() & 15, cell.colours() >> 4].map(|colour| self.pixels[usize::from(colour)]);
-        let width = self.font.width();
-        for (y, row) in (top..).zip(self.font.rows(cell.character())) {
-            let pixels = (0..width).map(|x| if row << x >> 31 == 1 { text } else { background });
-            self.canvas.draw_row(left, y, pixels);
-        }
+        let pixels = [cell.colours() >> 4, cell.colours() & 15].map(|colour| self.pixels[usize::from(colour)]);
+        let glyph = self.font.glyph(cell.character());
+        self.canvas.draw_glyph(left, top, self.font.width(), glyph, pixels);
     }
 
     fn clear(&mut self, cell: Cell) {
@@ -94,9 +90,9 @@ mod tests {
             let mut font = Font::for_size(72, 60);
             assert_eq!((font.width(), font.height()), (6, 12));
             for (column, row, character) in [(0, 0, 'a'), (1, 0, 'b'), (1, 1, 'c'), (2, 1, 'd')] {
-                for (y, bits) in (row * 12..).zip(font.rows(character)) {
+                for (y, bits) in (row * 12..).zip(font.glyph(character)) {
                     for x in 0..6 {
-                        let colour = if bits << x >> 31 == 1 { Colour::Yellow } else { Colour::Blue };
+                        let colour = if bits << x & 0x80 != 0 { Colour::Yellow } else { Colour::Blue };
                         assert_eq!(memory.at(column * 6 + x, y), PALETTE[colour as usize], "{character} {x} {y}");
                     }
                 }

@@ -17,7 +17,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-pub use canvas::{Canvas, Channel, LayoutFault, PixelLayout};
+#[cfg(test)]
+pub(crate) use canvas::testing;
+pub use canvas::{Canvas, Channel, LayoutFault, PixelLayout, Rgb};
+pub use font::Font;
 pub use framebuffer::Framebuffer;
 pub use vga::{TextLayout, VgaText};
 

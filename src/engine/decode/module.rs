@@ -244,7 +244,8 @@ impl Module {
         self.namings().collect()
     }
 
-    fn namings(&self) -> impl Iterator<Item = (u32, &'static str)> {
+    /// The same, as they come; the last one of a function counts.
+    pub fn namings(&self) -> impl Iterator<Item = (u32, &'static str)> {
         let readers = self.name_sections.iter().filter_map(|section| match section.as_known() {
             KnownCustom::Name(reader) => Some(reader),
             _ => None,

@@ -194,6 +194,25 @@ impl Program {
         let with_id = self.functions.iter().enumerate();
         with_id.filter_map(|(index, info)| info.key.map(|key| (FuncId(index as u32), key)))
     }
+
+    /// What people know the functions with these keys by: one look at the names of all, which [`name`](Self::name) takes for each.
+    pub fn names_of(&self, keys: &BTreeSet<FunctionKey>) -> BTreeMap<FunctionKey, String> {
+        let mut found = BTreeMap::new();
+        for (number, module) in self.modules.iter().enumerate() {
+            let here = self.functions.iter().filter_map(|info| match info.kind {
+                FunctionKind::Defined { module, index } if module == number => {
+                    Some((index, info.key.filter(|key| keys.contains(key))?))
+                }
+                _ => None,
+            });
+            let here: BTreeMap<u32, FunctionKey> = here.collect();
+            let names = names(module, |index| here.contains_key(&index));
+            found.extend(here.into_iter().map(|(index, key)| {
+                (key, names.get(&index).map_or_else(|| unnamed(index), |name| String::from(*name)))
+            }));
+        }
+        found
+    }
 }
 
 /// Function types, equal ones once.
@@ -223,18 +242,28 @@ impl Signatures {
 }
 
 fn name_or_number(module: &Module, index: u32) -> String {
-    module.function_name(index).map_or_else(|| format!("func[{index}]"), String::from)
+    module.function_name(index).map_or_else(|| unnamed(index), String::from)
+}
+
+fn unnamed(index: u32) -> String {
+    format!("func[{index}]")
+}
+
+/// What the module calls its functions, those that are wanted.
+fn names(module: &Module, is_wanted: impl Fn(u32) -> bool) -> BTreeMap<u32, &'static str> {
+    let mut names = BTreeMap::new();
+    for export in module.exported_functions().filter(|export| is_wanted(export.index)) {
+        names.entry(export.index).or_insert(export.name);
+    }
+    names.extend(module.namings().filter(|(index, _)| is_wanted(*index)));
+    names
 }
 
 /// The defined functions of `module` as a profile and as people know them.
 pub fn named_functions(module: &Module) -> impl Iterator<Item = (FunctionKey, String)> + '_ {
-    let mut names = BTreeMap::new();
-    for export in module.exported_functions() {
-        names.entry(export.index).or_insert(export.name);
-    }
-    names.extend(module.names());
+    let names = names(module, |_| true);
     module.keys().into_iter().zip(module.imported_functions..).map(move |(key, index)| {
-        let name = names.get(&index).map_or_else(|| format!("func[{index}]"), |name| String::from(*name));
+        let name = names.get(&index).map_or_else(|| unnamed(index), |name| String::from(*name));
         (key, name)
     })
 }

@@ -5,7 +5,6 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::engine::Engine;
-use crate::engine::decode::program::FuncId;
 use crate::engine::layout::{cell, function};
 use crate::engine::observe::site::{Cell, SiteState};
 use crate::profile::SiteKind;
@@ -71,11 +70,8 @@ fn values(engine: &Engine, site: &SiteState) -> String {
 
 /// A call at a site with this value.
 fn call_with(engine: &Engine, site: &SiteState, value: u64) -> String {
-    let function = u32::try_from(value).ok().and_then(|value| value.checked_sub(1));
-    match (site.kind(), function) {
-        (SiteKind::Target, Some(id)) if (id as usize) < engine.program.functions.len() => {
-            format!("call of {}", engine.program.name(FuncId(id)))
-        }
-        _ => format!("{} of {value} bytes", values(engine, site)),
+    match engine.target_name(value).filter(|_| site.kind() == SiteKind::Target) {
+        Some(name) => format!("call of {name}"),
+        None => format!("{} of {value} bytes", values(engine, site)),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Key types: [`Status`], [`Listing`]. `cells` says what code counts where.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ use crate::engine::decide::tier::{InFlight, Tier};
 use crate::engine::decode::program::FuncId;
 use crate::engine::layout::{RuntimeOp, TRAMPOLINE_BYTES};
 use crate::engine::specialise::{KernelId, Operation};
-use crate::profile::FunctionKey;
+use crate::profile::{FunctionKey, Profile};
 
 /// What became of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,22 @@ impl Engine {
     /// The code of a function, newest first.
     fn placed(&self, id: FuncId) -> impl Iterator<Item = (Tier, u64)> {
         self.tiers.iter().rev().filter(move |(of, ..)| *of == id).map(|(_, tier, address)| (*tier, *address))
+    }
+
+    /// What earlier boots learned, until this one has learned more.
+    pub fn earlier(&self) -> &Profile {
+        &self.earlier
+    }
+
+    /// What people know the functions with these keys by.
+    pub fn names_of(&self, keys: &BTreeSet<FunctionKey>) -> BTreeMap<FunctionKey, String> {
+        self.program.names_of(keys)
+    }
+
+    /// What people know the function by that a [`SiteKind::Target`](crate::profile::SiteKind::Target) site calls with this value.
+    pub fn target_name(&self, value: u64) -> Option<String> {
+        let id = u32::try_from(value.checked_sub(1)?).ok()?;
+        ((id as usize) < self.program.functions.len()).then(|| self.program.name(FuncId(id)))
     }
 
     fn id_of(&self, key: FunctionKey) -> Option<FuncId> {

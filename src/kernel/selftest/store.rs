@@ -16,7 +16,7 @@ const BYTES: usize = 8 << 20;
 pub fn throughput(system: &mut System) -> Result<Verdict, Verdict> {
     let say = |line: &str| say(format_args!("{line}"));
     let wanted = options::store(&system.boot.command_line(), &say);
-    let region = program::choose_store(&mut system.devices.disks, &wanted, &say).ok_or("there is no store")?;
+    let (_, region) = program::choose_store(&mut system.devices.disks, &wanted, &say).ok_or("there is no store")?;
     let mut store = Store::open_in(region).map_err(|error| format!("{error}"))?;
     let profile = store.load_with(u64::MAX, Profile::decode).payload.unwrap_or_default();
     let payload = profile.encode().map_err(|error| format!("{error}"))?;
