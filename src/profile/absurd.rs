@@ -96,7 +96,7 @@ fn use_up(mut profile: Profile, half_life: u32, room: u64) -> Result<(), TestCas
     profile.merge(&other);
     prop_assert_eq!(Profile::decode(&profile.encode().expect("there is memory")), Ok(profile.clone()));
     profile.narrow();
-    profile.age(half_life);
+    profile.age(Decay::of_half_life(half_life));
     profile.push_boot(BootRow { boot: profile.last_boot(), ..BootRow::default() });
     let keys: Vec<FunctionKey> = other.functions.iter().map(|function| function.key).step_by(2).collect();
     if profile.fit_into(room, || keys.iter().copied()).is_ok() {

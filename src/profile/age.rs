@@ -12,32 +12,35 @@
 //! most once, upwards, and what is decided by thresholds on counts or on shares cannot oscillate. When behaviour
 //! changes, old counts halve every `h` boots. (Counts of a full histogram near its floor are estimates, and may take
 //! turns.)
+//!
+//! Code that was made fast does not count everything. What it left out is taken to be as much as in an average boot before
+//! ([`Decay::average_boot`]): if it faded, the decision to make that code would take away its own reason, be taken back, find the
+//! reason again, and so on.
 
-use super::{FunctionRecord, Profile, SiteRecord, ValueHistogram};
+use super::{FunctionRecord, ONE_BOOT, Profile, SiteRecord, ValueHistogram};
 
 /// Bits after the binary point of a decay factor.
 const FRACTION_BITS: u32 = 32;
 
 impl Profile {
-    /// Lets every count decay by one boot, so that it halves in `half_life_boots` boots. 0 switches ageing off.
-    pub fn age(&mut self, half_life_boots: u32) {
-        if half_life_boots == 0 {
-            return;
-        }
-        let decay = Decay::of_half_life(half_life_boots);
+    /// Lets every count decay by one boot.
+    pub fn age(&mut self, decay: Decay) {
         decay.count(&mut self.boots_observed);
         self.functions.iter_mut().for_each(|function| decay.function(function));
     }
 }
 
-/// A factor in `0.5 ..= 1`, in units of `2^-FRACTION_BITS`.
+/// What a boot leaves of earlier counts: a factor in `0.5 ..= 1`, in units of `2^-FRACTION_BITS`.
 #[derive(Clone, Copy)]
-struct Decay(u64);
+pub struct Decay(u64);
 
 impl Decay {
-    /// The greatest factor whose `half_life_boots`-th power is at most one half.
-    fn of_half_life(half_life_boots: u32) -> Self {
+    /// The greatest factor whose `half_life_boots`-th power is at most one half; 1 for 0 boots.
+    pub fn of_half_life(half_life_boots: u32) -> Self {
         let one = 1u64 << FRACTION_BITS;
+        if half_life_boots == 0 {
+            return Self(one);
+        }
         let (mut enough, mut too_much) = (0, one);
         while too_much - enough > 1 {
             let middle = enough + (too_much - enough) / 2;
@@ -72,9 +75,21 @@ impl Decay {
     }
 
     fn count(self, count: &mut u64) {
-        if *count > 0 {
-            *count = scaled(*count, self.0).max(1);
-        }
+        *count = self.aged(*count);
+    }
+
+    fn aged(self, count: u64) -> u64 {
+        scaled(count, self.0).max(count.min(1))
+    }
+
+    /// What an average boot adds to `count`, which stands for `boots_observed` thousandths of a boot: so much that the average, to
+    /// the nearest, is afterwards what it was. Once `boots_observed` has stopped to rise, `count` stays exactly.
+    pub fn average_boot(self, count: u64, boots_observed: u64) -> u64 {
+        let before = boots_observed.max(ONE_BOOT);
+        let after = self.aged(before).saturating_add(ONE_BOOT);
+        let (before, after) = (u128::from(before), u128::from(after));
+        let wanted = (u128::from(count) * after + before / 2) / before;
+        u64::try_from(wanted).unwrap_or(u64::MAX).saturating_sub(self.aged(count))
     }
 }
 
@@ -117,7 +132,7 @@ mod tests {
     fn equal_boots(boot: Profile, half_life: u32, boots: usize) -> impl Iterator<Item = Profile> {
         let mut profile = Profile::default();
         (0..boots).map(move |_| {
-            profile.age(half_life);
+            profile.age(Decay::of_half_life(half_life));
             profile.merge(&boot);
             profile.clone()
         })
@@ -127,7 +142,7 @@ mod tests {
     fn counts_halve_in_the_half_life() {
         for half_life in [1, 2, 3, 8, 50, 1000] {
             let mut profile = called(1 << 40);
-            (0..half_life).for_each(|_| profile.age(half_life));
+            (0..half_life).for_each(|_| profile.age(Decay::of_half_life(half_life)));
             assert!(calls(&profile).abs_diff(1 << 39) < 1 << 20, "half-life {half_life}: {}", calls(&profile));
         }
     }
@@ -135,14 +150,14 @@ mod tests {
     #[test]
     fn ageing_is_off_at_half_life_zero() {
         let mut profile = called(77);
-        profile.age(0);
+        profile.age(Decay::of_half_life(0));
         assert_eq!(calls(&profile), 77);
     }
 
     #[test]
     fn function_once_called_is_never_forgotten() {
         let mut profile = called(u64::MAX);
-        (0..500).for_each(|_| profile.age(2));
+        (0..500).for_each(|_| profile.age(Decay::of_half_life(2)));
         assert_eq!(calls(&profile), 1);
     }
 
@@ -150,7 +165,7 @@ mod tests {
     fn every_half_life_is_safe_and_lowers_counts() {
         for half_life in [1, 7, 65_537, u32::MAX] {
             let mut profile = called(u64::MAX);
-            profile.age(half_life);
+            profile.age(Decay::of_half_life(half_life));
             assert!((u64::MAX / 2..u64::MAX).contains(&calls(&profile)));
         }
     }
@@ -164,6 +179,30 @@ mod tests {
             let settled = (6.7 * f64::from(half_life)) as usize + 1;
             let limit = (n as f64 / (1.0 - 0.5f64.powf(1.0 / f64::from(half_life)))) as u64;
             assert!(all[1999] <= limit && all[settled] + limit / 90 + u64::from(half_life) * 2 >= limit);
+        }
+    }
+
+    #[test]
+    fn what_average_boots_add_keeps_the_average_and_in_the_end_the_count() {
+        let decay = Decay::of_half_life(8);
+        for n in [0, 7, 90, 262_144, 1 << 40] {
+            let (mut count, mut boots, mut before) = (n, ONE_BOOT, 0);
+            for boot in 0..500 {
+                (count, before) = (decay.aged(count) + decay.average_boot(count, boots), count);
+                boots = decay.aged(boots) + ONE_BOOT;
+                let average = u128::from(count) * u128::from(ONE_BOOT) / u128::from(boots);
+                assert!(average.abs_diff(n.into()) <= 1, "{average} for {n} after {boot} boots");
+            }
+            assert_eq!(count, before);
+        }
+    }
+
+    #[test]
+    fn average_boots_take_any_count() {
+        for (count, boots) in [(u64::MAX, 0), (u64::MAX, u64::MAX), (0, u64::MAX), (1, 0), (u64::MAX, ONE_BOOT)] {
+            let decay = Decay::of_half_life(1);
+            let sum = decay.aged(count).saturating_add(decay.average_boot(count, boots));
+            assert!(sum >= count / 2 && (sum > 0) == (count > 0), "{count} of {boots}: {sum}");
         }
     }
 
@@ -203,7 +242,7 @@ mod tests {
         #[test]
         fn ageing_never_raises_a_count(mut profile in profile(), half_life in 1..40u32) {
             let before = profile.clone();
-            profile.age(half_life);
+            profile.age(Decay::of_half_life(half_life));
             for (old, new) in before.functions.iter().zip(&profile.functions) {
                 prop_assert!(new.calls <= old.calls && (new.calls > 0) == (old.calls > 0));
                 for (new, old) in new.blocks.iter().zip(&old.blocks) {

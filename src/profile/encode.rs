@@ -143,7 +143,7 @@ impl core::error::Error for ProfileError {}
 mod tests {
     use super::super::testing::{forge, profile};
     use super::super::{
-        BootRow, Dropped, FunctionKey, FunctionRecord, SiteKind, SiteRecord, ValueCount, ValueHistogram,
+        BootRow, Decay, Dropped, FunctionKey, FunctionRecord, SiteKind, SiteRecord, ValueCount, ValueHistogram,
     };
     use super::*;
     use alloc::{string::ToString, vec};
@@ -300,7 +300,7 @@ mod tests {
         #[test]
         fn merged_and_aged_profiles_decode(mut a in profile(), b in profile(), half_life in 0..9u32) {
             a.merge(&b);
-            a.age(half_life);
+            a.age(Decay::of_half_life(half_life));
             prop_assert_eq!(Profile::decode(&encoded(&a)), Ok(a));
         }
 

@@ -23,6 +23,7 @@ mod record;
 #[cfg(test)]
 mod testing;
 
+pub use age::Decay;
 pub use decode::{Decoded, Limits};
 pub use encode::{ProfileError, SCHEMA, is_encoded};
 pub use fit::{LeftOut, encoded_bytes};

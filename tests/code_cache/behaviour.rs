@@ -159,3 +159,31 @@ fn a_settled_callee_that_is_made_anew_is_reached_by_its_callers() {
         boot(wasm, options, small, &left);
     }
 }
+
+#[test]
+fn what_is_hot_for_its_loops_alone_stays_so_where_no_code_counts_them() {
+    let _alone = alone();
+    // Each call of what fills memory is long, and there are few: once others do without its code, nothing counts its loop.
+    let more = r#"(func (export "clear") (param $times i32) (result i64) (local $at i32) (local $sum i64)
+          (loop $next
+            (memory.fill (i32.const 4096) (local.get $times) (i32.const 60000))
+            (local.set $at (i32.const 2000))
+            (loop $add
+              (local.set $sum (i64.add (local.get $sum) (i64.load offset=4096 (local.get $at))))
+              (br_if $add (local.tee $at (i32.sub (local.get $at) (i32.const 1)))))
+            (br_if $next (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+          (local.get $sum))"#;
+    let wasm = Parts { more, ..PARTS }.wasm();
+    for is_kept in [true, false] {
+        let tiers = |sums: &Statistics| (sums.functions_baseline, sums.functions_optimised, sums.functions_specialised);
+        let mut left = Left::default();
+        let boots = (1..=100).map(|_| {
+            left.code = left.code.take().filter(|_| is_kept);
+            let boot = boot(wasm, Options::default(), &[("clear", &[8])], &left);
+            left = boot.left;
+            (tiers(&boot.statistics), boot.is_same == is_kept)
+        });
+        let boots: Vec<_> = boots.collect();
+        assert!(boots[3].0.2 > 0 && boots[3..].iter().all(|boot| *boot == (boots[3].0, true)), "{boots:?}");
+    }
+}

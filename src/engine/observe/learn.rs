@@ -12,7 +12,7 @@ use crate::engine::layout::{function, site};
 use crate::engine::room::{self, NoRoom};
 use crate::engine::translate::{Shape, scan};
 use crate::engine::{Engine, EngineError, Observed, Statistics};
-use crate::profile::{FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteRecord, ValueCount, ValueHistogram};
+use crate::profile::{Decay, FunctionKey, FunctionRecord, ONE_BOOT, Profile, SiteRecord, ValueCount, ValueHistogram};
 
 /// Boots after which an observation counts half: long enough to keep what a program does rarely, short enough that a
 /// program that changed is forgotten within a few dozen boots.
@@ -148,9 +148,10 @@ impl Engine {
     /// caller's.
     pub fn learned(&mut self) -> Profile {
         self.ids().for_each(|id| self.collect_sites(id));
-        self.ids().for_each(|id| self.assume_unmeasured_blocks(id));
+        let decay = Decay::of_half_life(HALF_LIFE_BOOTS);
+        self.ids().for_each(|id| self.assume_unmeasured_blocks(id, decay));
         let mut profile = core::mem::take(&mut self.earlier);
-        profile.age(HALF_LIFE_BOOTS);
+        profile.age(decay);
         profile.boots_observed = profile.boots_observed.saturating_add(ONE_BOOT);
         self.ids().for_each(|id| self.make_fit(id, &mut profile));
         profile.add(self.ids().filter_map(|id| self.seen(id)));
@@ -220,11 +221,12 @@ impl Engine {
         })
     }
 
-    /// Blocks are counted in the baseline, and above it only those that no boot saw run. A function that ran above it is
-    /// taken to have run its blocks as often as in an average boot before, or it would cool down for being fast.
-    fn assume_unmeasured_blocks(&mut self, id: FuncId) {
+    /// Blocks are counted in the baseline, and above it only those that no boot saw run. A function that ran above it, or whose
+    /// calls were all done without code of its own, is taken to have run its blocks as often as in an average boot before, or it
+    /// would cool down for being fast.
+    fn assume_unmeasured_blocks(&mut self, id: FuncId, decay: Decay) {
         let state = &self.functions[id.0 as usize];
-        if state.tier <= Some(Tier::Baseline) || self.calls_of(id) == 0 {
+        if state.tier == Some(Tier::Baseline) || self.calls_of(id) == 0 {
             return;
         }
         let (Some(observed), Some(index)) = (state.observed, state.earlier) else { return };
@@ -232,12 +234,11 @@ impl Engine {
         if known.len() != observed.block_count {
             return;
         }
-        let boots = u128::from(self.earlier.boots_observed.max(ONE_BOOT));
         let cells = (observed.blocks..).step_by(size_of::<u64>());
         for (cell, earlier) in cells.zip(known) {
-            let average = (u128::from(*earlier) * u128::from(ONE_BOOT)).div_ceil(boots);
+            let assumed = decay.average_boot(*earlier, self.earlier.boots_observed);
             let count = self.platform.state.read(cell);
-            self.platform.state.write(cell, count.saturating_add(u64::try_from(average).unwrap_or(u64::MAX)));
+            self.platform.state.write(cell, count.saturating_add(assumed));
         }
     }
 
