@@ -96,7 +96,7 @@ fn code_of_every_tier_is_kept() {
         (Promotion::Flight, Tier::Optimised, Tier::Specialised),
     ];
     for (promotion, lowest, highest) in kinds {
-        let options = Options { promotion, lowest, highest, ..Options::default() };
+        let options = Options { promotion, lowest, highest, ..between_boots() };
         let sums = settled(PARTS.wasm(), options).statistics;
         let found = [sums.functions_baseline > 0, sums.functions_optimised > 0, sums.functions_specialised > 0];
         let expected = match (lowest, highest) {
@@ -186,4 +186,70 @@ fn what_is_hot_for_its_loops_alone_stays_so_where_no_code_counts_them() {
         let boots: Vec<_> = boots.collect();
         assert!(boots[3].0.2 > 0 && boots[3..].iter().all(|boot| *boot == (boots[3].0, true)), "{boots:?}");
     }
+}
+
+/// Functions that call one target in 28 % to 58 % of their calls, and `$more` percent more, another in 20 %, and else a third.
+fn drawing() -> &'static [u8] {
+    let shares = (28..60).step_by(2);
+    let function = |share: u32| {
+        format!(
+            "(func $draw_{share} (param $more i32) (result i64) (local $drawn i32)
+              (global.set $random (i32.add (i32.mul (global.get $random) (i32.const 1664525)) (i32.const 1013904223)))
+              (local.set $drawn (i32.sub (i32.rem_u (i32.shr_u (global.get $random) (i32.const 8)) (i32.const 100)) (local.get $more)))
+              (call_indirect (type $unary) (i64.const 7) (i32.add
+                (i32.ge_s (local.get $drawn) (i32.const {share})) (i32.ge_s (local.get $drawn) (i32.const {share_of_two})))))",
+            share_of_two = share + 20
+        )
+    };
+    let functions: String = shares.clone().map(function).collect();
+    let call = |share: u32| {
+        format!(
+            "(local.set $sum (i64.add (i64.mul (local.get $sum) (i64.const 3)) (call $draw_{share} (local.get $more))))"
+        )
+    };
+    let calls: String = shares.map(call).collect();
+    let more = format!(
+        r#"(global $random (mut i32) (i32.const 1)) {functions}
+        (func (export "draw") (param $times i32) (param $more i32) (result i64) (local $sum i64)
+          (loop $next {calls} (br_if $next (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+          (local.get $sum))"#
+    );
+    Parts { table: "$double $triple $part", more: more.leak(), ..PARTS }.wasm()
+}
+
+#[test]
+fn where_few_calls_are_made_samples_are_no_reason_to_compile_anew() {
+    let _alone = alone();
+    let mut left = Left::default();
+    let boots = (1..=100).map(|_| {
+        let boot = boot(drawing(), Options::default(), &[("draw", &[200, 0])], &left);
+        let compiled = (boot.functions().2, boot.is_same);
+        left = boot.left;
+        compiled
+    });
+    let boots: Vec<_> = boots.collect();
+    assert!(boots[3..].iter().all(|boot| *boot == (0, true)), "{boots:?}");
+}
+
+#[test]
+fn a_target_that_counting_has_refuted_is_not_brought_back_by_samples() {
+    let _alone = alone();
+    let wasm = drawing();
+    let guessed = |left: &Left| -> Vec<Vec<u64>> {
+        left.profile.functions.iter().flat_map(|record| &record.sites).map(|site| site.chosen.clone()).collect()
+    };
+    let one: Calls<'_> = &[("draw", &[400, 100])];
+    let mut left = settle(Left::default(), |left| boot(wasm, between_boots(), one, left)).left;
+    let mut lost = Vec::new();
+    for _ in 0..40 {
+        let before = guessed(&left);
+        left = boot(wasm, between_boots(), &[("draw", &[400, 0])], &left).left;
+        let sites = left.profile.functions.iter().flat_map(|record| &record.sites);
+        for (index, (site, before)) in sites.zip(before).enumerate() {
+            let value = before.first().filter(|value| !site.chosen.contains(value));
+            lost.extend(value.map(|value| (index, *value)));
+        }
+    }
+    let once = |site: &(usize, u64)| lost.iter().filter(|other| *other == site).count() == 1;
+    assert!(lost.len() > 3 && lost.iter().all(once), "{lost:?}");
 }

@@ -19,7 +19,7 @@ use crate::engine::layout::{edition, function, site};
 use crate::engine::observe::site::SiteState;
 use crate::engine::{Engine, EngineError, FunctionState, room};
 use crate::libc;
-use crate::profile::{Profile, SiteRecord, encoded_bytes};
+use crate::profile::{Dropped, Profile, SiteRecord, encoded_bytes};
 
 /// Code for the next boot.
 #[derive(Debug)]
@@ -96,27 +96,49 @@ impl Engine {
         self.sites.iter_mut().for_each(|site| site.restart(&mut *self.platform.state));
     }
 
-    /// The code that the next boot would make of `id`, if that is other code than it has and can be made by then.
+    /// The code that the next boot would make of `id`, if that is other code than it has, worth it, and can be made by then.
     fn better_code(&mut self, id: FuncId, until: u64) -> Option<Loose> {
         let mut decision = self.decide(id, self.tier_at_first_call(id), SITE_MINIMUM).ok()?;
         let state = &self.functions[id.0 as usize];
         if decision.hash == state.plan || self.now() >= until {
             return None;
         }
-        let tier = decision.plan.tier;
-        let is_of_the_tier = tier > Tier::Baseline && state.tier == Some(tier);
-        if is_of_the_tier && !self.is_worth_another_code(id) {
+        let is_optimised = state.tier > Some(Tier::Baseline);
+        if is_optimised && (decision.plan.tier == Tier::Baseline || !self.is_worth_another_code(id)) {
             return None;
         }
         let settled = decision.plan.threshold.is_none();
         // The code it has stays right.
         let (code, large_frame_bytes) = self.translate(id, &mut decision.plan).ok()?;
         let loose = Loose::new(Piece::Function(id.0), code, settled).ok()?;
+        let tested = room::collect(self.tested(id), WHAT).ok()?;
         self.follow(id, decision, large_frame_bytes);
+        self.remember_untested(id, &tested);
         Some(loose)
     }
 
-    /// Whether other code of the same tier is made of `id`: where it runs often, or tests for what does not come.
+    /// The values that the newest code of `id` tests for, each with the place of its site in the body.
+    fn tested(&self, id: FuncId) -> impl Iterator<Item = (usize, u64)> {
+        let sites = self.functions[id.0 as usize].observed.map_or(0..0, |observed| observed.sites());
+        let sites = self.sites[sites].iter().enumerate();
+        sites.flat_map(|(place, site)| site.newest_values().map(move |value| (place, value)))
+    }
+
+    /// Has what is known of `id` say which values its new code does not test for any more, of those that were `tested`. What
+    /// passes is counted, and the other calls are samples: those are not to bring back what counting has refuted.
+    fn remember_untested(&mut self, id: FuncId, tested: &[(usize, u64)]) {
+        for before in tested {
+            if self.tested(id).any(|kept| kept == *before) {
+                continue;
+            }
+            let known = self.functions[id.0 as usize].earlier.and_then(|index| self.earlier.functions.get_mut(index));
+            if let Some(site) = known.and_then(|known| known.sites.get_mut(before.0)) {
+                site.drop_path(Dropped { value: before.1, share: site.values.share(before.1) });
+            }
+        }
+    }
+
+    /// Whether other optimised code is made of `id`: where it runs often, or tests for what does not come.
     fn is_worth_another_code(&self, id: FuncId) -> bool {
         let Some(known) = self.known(id) else { return true };
         let in_vain = || {

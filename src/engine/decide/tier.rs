@@ -255,8 +255,8 @@ pub fn unusual(record: &FunctionRecord, boots_observed: u64) -> (u64, u64) {
 /// Boots that code for later ones is taken to be used for.
 const BOOTS_IN_USE: u64 = 8;
 
-/// Whether a function of this record runs so often that code of the same tier is made anew for the boots to come: it is taken to
-/// save as much as code of a higher tier would save in flight.
+/// Whether a function of this record runs so often that other optimised code is made of it for the boots to come: that is taken to
+/// save as much as optimised code would save in flight.
 pub fn is_worth_another_code(record: &FunctionRecord, boots_observed: u64, in_flight: &InFlight) -> bool {
     let enough = |seen: u64, wanted: u64| {
         let seen = u128::from(seen) * u128::from(ONE_BOOT) * u128::from(BOOTS_IN_USE);
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn other_code_of_a_tier_is_made_for_what_runs_often() {
+    fn other_optimised_code_is_made_for_what_runs_often() {
         let calls = Thresholds { optimise: 8_000, ..Thresholds::default() };
         let in_flight = InFlight { calls, rounds: 8_000 };
         let is_worth_it = |record: &FunctionRecord| is_worth_another_code(record, 2 * ONE_BOOT, &in_flight);
