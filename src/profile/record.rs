@@ -80,7 +80,7 @@ pub struct SiteRecord {
     pub chosen: Vec<u64>,
     /// Of `guards_passed`, those of each of these paths.
     pub passes: Vec<u64>,
-    /// What the code was specialised for until too few calls passed, sorted by value.
+    /// What the code was specialised for until too few calls passed, or other values were better, sorted by value.
     pub dropped: Vec<Dropped>,
 }
 
@@ -101,7 +101,7 @@ impl SiteRecord {
     }
 }
 
-/// A value whose path too few calls took, whatever the histogram says.
+/// A value that has lost its path, whatever the histogram says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Dropped {
     pub value: u64,
