@@ -56,7 +56,8 @@ pub const STYLE: &str = "\
     --orange:#e08a4f;--green:#8ab765;--violet:#ad8bd4}}\
     svg text{font:13px system-ui,sans-serif;fill:var(--ink)}svg .title{font-size:15px;font-weight:600}\
     .paper{fill:var(--paper)}.grid{stroke:var(--faint)}.axis{stroke:var(--ink);fill:none}\
-    .mark{stroke:var(--ink);stroke-dasharray:4 4}svg text.mark-label{font-size:12px}svg .start{text-anchor:start}\
+    .mark{stroke:var(--ink);stroke-dasharray:4 4}\
+    svg text.mark-label{font-size:12px;paint-order:stroke;stroke:var(--paper);stroke-width:4px}svg .start{text-anchor:start}\
     svg .middle{text-anchor:middle}svg .end{text-anchor:end}.area{fill-opacity:.8;stroke-width:1}.hidden{fill-opacity:0}\
     .grey{fill:var(--grey);stroke:var(--grey)}.blue{fill:var(--blue);stroke:var(--blue)}\
     .orange{fill:var(--orange);stroke:var(--orange)}.green{fill:var(--green);stroke:var(--green)}\
@@ -138,14 +139,15 @@ impl Chart {
 
     /// Lines with labels one below the other, so that they do not cover each other.
     fn marks(&self, scale: &Scale) -> String {
-        let mut marks = String::new();
+        let (mut lines, mut labels) = (String::new(), String::new());
         for (line, (x, label)) in self.marks.iter().enumerate() {
             let (at, top) = (scale.x(*x), scale.plot_top);
             let (aside, side) = if at > scale.width / 2.0 { (-6.0, "end") } else { (6.0, "start") };
-            marks += &format!("<path class=\"mark\" d=\"M{at:.1} {top}V{}\"/>\n", scale.bottom);
-            marks += &text(at + aside, top + 12.0 + 16.0 * line as f64, &format!("mark-label {side}"), label);
+            lines += &format!("<path class=\"mark\" d=\"M{at:.1} {top}V{}\"/>\n", scale.bottom);
+            labels += &text(at + aside, top + 12.0 + 16.0 * line as f64, &format!("mark-label {side}"), label);
         }
-        marks
+        // No line goes through a label.
+        lines + &labels
     }
 }
 
