@@ -12,6 +12,7 @@
 .code32
 .global _start
 _start:
+    endbr32                                         # should the loader have left the tracking of branches (CET) on
     cli
     cld
     mov esp, offset boot_stack_top
@@ -84,7 +85,7 @@ build_page_tables:
     ret
 
 # Turns on paging, long mode, no-execute, write protection in ring 0, and SSE, and nothing else: whatever the firmware had
-# set (57-bit addresses, process identifiers, protection keys, caches off) is not. The kernel completes it.
+# set (57-bit addresses, process identifiers, protection keys, shadow stacks, caches off) is not. The kernel completes it.
 enable_paging:
     mov eax, offset boot_top_table
     mov cr3, eax

@@ -6,7 +6,7 @@
 //! | print on the screen | [`console`] | [`console::Console`] |
 //! | read what is typed | [`keyboard`] | [`keyboard::Keyboard`] |
 //! | end what computes | [`interruption`] | [`interruption::is_asked`] |
-//! | route interrupts, count time slices | [`pic`], [`local_apic`], [`timer`] | [`pic::Irq`] |
+//! | route interrupts, count time slices | [`pic`], [`local_apic`], [`timer`] | [`pic::Irq`], [`timer::Source`] |
 //! | tell the time | [`clock`], [`rtc`] | [`clock::Clock`] |
 //! | find devices | [`pci`] | [`pci::Function`] |
 //! | drive those that reach memory by themselves | [`bus_master`] | [`bus_master::BusMaster`] |
@@ -45,9 +45,16 @@ pub mod virtio_blk;
 use crate::arch::interrupts;
 use pic::Irq;
 
-/// Serves a hardware interrupt of [`pic::VECTORS`]: its device first, then the interrupt controllers. Registered for all
-/// of them by [`pic::initialize`]; a handler that replaces it for one vector ends by calling it.
+/// Serves a hardware interrupt of [`pic::VECTORS`] or of [`local_apic::TIMER_VECTOR`]: its device first, then the interrupt
+/// controllers. Registered for all of them by these two; a handler that replaces it for one vector ends by calling it.
 pub fn handle_interrupt(vector: u8) {
+    if vector == local_apic::TIMER_VECTOR {
+        timer::on_interrupt();
+        // A machine without the interval timer may have no 8259A either, by which these would come.
+        keyboard::on_interrupt();
+        serial::on_interrupt();
+        return local_apic::end_of_interrupt();
+    }
     let Some(irq) = Irq::from_vector(vector) else { return };
     if pic::is_spurious(irq) {
         interrupts::count_unexpected(vector);

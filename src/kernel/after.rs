@@ -4,12 +4,13 @@
 //! Key functions: [`arm`] for the case that the kernel fails, [`end`] for all others.
 
 use alloc::rc::Rc;
+use core::cell::RefCell;
 
 use super::options::{self, After};
-use super::program::Runner;
+use super::program::{Runner, STAYS_ON};
 use super::terminal::Terminal;
 use super::{BootInformation, screen, shell};
-use crate::arch::{self, AfterFailure, interrupts};
+use crate::arch::{self, AfterFailure};
 use crate::drivers::clock::Clock;
 
 /// How long a person may take to press a key.
@@ -43,11 +44,12 @@ pub fn end(runner: Runner) -> ! {
     match after {
         After::Off => {}
         After::Reboot => runner.reboot(),
-        After::Halt => {
-            terminal.borrow_mut().say(format_args!("halted; the machine can be switched off"));
-            arch::halt()
+        After::Halt => stay(&terminal),
+        After::Wait if !terminal.borrow().has_input() => stay(&terminal),
+        After::Wait => {
+            terminal.borrow_mut().say(format_args!("press a key to power off"));
+            terminal.borrow_mut().wait_for_byte();
         }
-        After::Wait => wait_for_key(&mut terminal.borrow_mut()),
         After::Ask => {
             if screen::is_there() && is_kept_on(&mut terminal.borrow_mut(), &runner.clock) {
                 shell::open(runner)
@@ -57,11 +59,9 @@ pub fn end(runner: Runner) -> ! {
     runner.power_off()
 }
 
-fn wait_for_key(terminal: &mut Terminal) {
-    terminal.say(format_args!("press a key to power off"));
-    while terminal.read_byte().is_none() {
-        interrupts::wait_for_interrupt();
-    }
+fn stay(terminal: &RefCell<Terminal>) -> ! {
+    terminal.borrow_mut().say(format_args!("{STAYS_ON}"));
+    arch::halt()
 }
 
 /// Counts down on the screen; whether somebody has pressed a key.

@@ -1,5 +1,6 @@
 //! The machine's devices, brought up and adapted to the seams of the layers above.
 
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -14,7 +15,7 @@ use crate::drivers::keyboard::Keyboard;
 use crate::drivers::pci::{self, ConfigSpace, Function};
 use crate::drivers::power::{PowerTimer, Reset, RootTable, SoftOff};
 use crate::drivers::serial::Serial;
-use crate::drivers::{ahci, ata, entropy, local_apic, nvme, pic, virtio_blk};
+use crate::drivers::{ahci, ata, entropy, local_apic, nvme, pic, timer, virtio_blk};
 use crate::store::{BlockDevice, BlockError, SECTOR_BYTES};
 use crate::wasi::{self, SEED_BYTES, SeededEntropy};
 
@@ -28,6 +29,8 @@ pub struct Devices {
     pub soft_off: Option<SoftOff>,
     /// Where the firmware's tables begin.
     pub root: Option<RootTable>,
+    /// Whose interrupts come.
+    pub timer: timer::Source,
     /// What did not work, for people.
     pub problems: Vec<String>,
 }
@@ -46,7 +49,12 @@ impl Devices {
             options::keyboard(&boot.command_line()).map_err(|problem| problems.push(problem)).unwrap_or_default();
         // SAFETY: called once, after the interrupt controllers were set up.
         let keyboard = unsafe { Keyboard::open(layout) };
-        let keyboard = keyboard.map_err(|error| problems.push(error.to_string())).ok();
+        let other = if serial.is_some() {
+            "the serial port takes input too"
+        } else {
+            "without a serial port, nothing can be typed"
+        };
+        let keyboard = keyboard.map_err(|error| problems.push(format!("{error}; {other}"))).ok();
         let tables = find_tables(boot);
         let root = tables.as_ref().ok().copied();
         // SAFETY: see `find_tables`.
@@ -56,7 +64,11 @@ impl Devices {
         let pci = functions.into_iter().map(|function| function.device).collect();
         let soft_off = tables.and_then(find_soft_off).map_err(|error| problems.push(error)).ok();
         interrupts::enable();
-        Self { terminal: Terminal::new(serial, keyboard), clock, disks, pci, soft_off, root, problems }
+        let timer = timer::find(|| clock.hz());
+        if !timer::interrupts() {
+            problems.push(format!("interrupts come from {timer}"));
+        }
+        Self { terminal: Terminal::new(serial, keyboard), clock, disks, pci, soft_off, root, timer, problems }
     }
 }
 

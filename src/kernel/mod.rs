@@ -113,6 +113,7 @@ fn describe(system: &mut System) {
     say(format_args!("cpu: {features}"));
     say(format_args!("memory: {} of {} MiB free", memory.free >> 20, memory.total >> 20));
     say(format_args!("clock: {} MHz, told by {}", devices.clock.hz() / 1_000_000, devices.clock.source()));
+    say(format_args!("interrupts: from {}", devices.timer));
     if let Ok(Some(screen)) = boot.screen() {
         say(format_args!("screen: {screen}"));
     }

@@ -38,6 +38,9 @@ static ACTIVATION: Activation = Activation::new();
 /// A module whose name ends like this is an exported profile, not a file of the program.
 const PROFILE_SUFFIX: &str = ".bfprof";
 
+/// Said where there is no way to switch the machine off.
+pub const STAYS_ON: &str = "halted; the machine can be switched off";
+
 /// Exit code of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
@@ -109,7 +112,8 @@ impl Runner {
     }
 
     pub fn power_off(self) -> ! {
-        power::off(self.soft_off.as_ref(), self.code)
+        let say_so = || self.terminal.borrow_mut().say(format_args!("{STAYS_ON}"));
+        power::off(self.soft_off.as_ref(), self.code, say_so)
     }
 
     pub fn reboot(self) -> ! {

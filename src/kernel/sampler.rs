@@ -44,11 +44,11 @@ pub fn start() -> Sampler {
         slot.count.store(0, Ordering::Relaxed);
     }
     let interrupts_before = timer::ticks();
-    timer::start(SAMPLES_PER_SECOND);
-    interrupts::set_handler(Irq::Timer.vector(), on_timer);
+    timer::VECTORS.into_iter().for_each(|vector| interrupts::set_handler(vector, on_timer));
     for irq in [Irq::Keyboard, Irq::Serial] {
         interrupts::set_handler(irq.vector(), on_input);
     }
+    timer::start(SAMPLES_PER_SECOND);
     Sampler { started: ticks::now(), interrupts_before }
 }
 

@@ -9,10 +9,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
+use super::options;
 use super::program::{Runner, Start, choose_store};
-use super::{options, screen};
-use crate::arch::interrupts;
-use crate::drivers::{interruption, pci, timer};
+use crate::drivers::{interruption, pci};
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::decide::tier::{Thresholds, Tier};
 use crate::engine::decode::module::Module;
@@ -35,7 +34,8 @@ pub fn open(runner: Runner) -> ! {
     let mut shell = Shell::default();
     shell.greet(&mut desk);
     let leave = loop {
-        if let Some(leave) = shell.press(desk.next_byte(), &mut desk) {
+        let byte = desk.runner.terminal.borrow_mut().wait_for_byte();
+        if let Some(leave) = shell.press(byte, &mut desk) {
             break leave;
         }
     };
@@ -58,20 +58,6 @@ struct Known {
 }
 
 impl Desk {
-    /// Waits for a byte.
-    fn next_byte(&mut self) -> u8 {
-        // Ends the wait for an interrupt where that of a device is lost.
-        timer::start(timer::DEFAULT_HZ);
-        screen::show();
-        loop {
-            if let Some(byte) = self.runner.terminal.borrow_mut().read_byte() {
-                timer::stop();
-                return byte;
-            }
-            interrupts::wait_for_interrupt();
-        }
-    }
-
     /// Finds out what is known of the program, once.
     fn know(&mut self) -> Result<&Known, String> {
         if self.known.is_none() {

@@ -9,11 +9,11 @@ use core::fmt::{self, Write};
 use uart_16550::backend::PioBackend;
 
 use super::screen;
-use crate::arch::ticks;
+use crate::arch::{interrupts, ticks};
 use crate::drivers::console::Colour;
-use crate::drivers::interruption;
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::serial::Serial;
+use crate::drivers::{interruption, timer};
 use crate::wasi::{self, Lines};
 
 /// Lines of the kernel's own that are kept.
@@ -87,6 +87,22 @@ impl Terminal {
     pub fn read_byte(&mut self) -> Option<u8> {
         let typed = self.keyboard.as_mut().and_then(Keyboard::read_byte);
         typed.or_else(|| self.serial.as_mut().and_then(Serial::try_read))
+    }
+
+    /// Waits for such a byte. The screen shows all that was written.
+    pub fn wait_for_byte(&mut self) -> u8 {
+        screen::show();
+        // Ends the wait for an interrupt where that of a device is lost.
+        timer::start(timer::DEFAULT_HZ);
+        let byte = loop {
+            match self.read_byte() {
+                Some(byte) => break byte,
+                None if timer::interrupts() => interrupts::wait_for_interrupt(),
+                None => core::hint::spin_loop(),
+            }
+        };
+        timer::stop();
+        byte
     }
 
     /// Whether somebody can type.

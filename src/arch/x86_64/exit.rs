@@ -77,17 +77,17 @@ pub fn end_after_failure(code: ExitCode) -> ! {
     match AFTER_FAILURE.load(Ordering::Relaxed) {
         after if after == AfterFailure::PowerOff as u8 => power_off_emulator(),
         after if after == AfterFailure::Restart as u8 => restart(),
-        _ => halt(),
+        _ => {}
     }
+    halt()
 }
 
-/// Powers off the emulators that are known; on other machines, stands still.
-pub fn power_off_emulator() -> ! {
+/// Powers off the emulators that are known; on other machines, returns.
+pub fn power_off_emulator() {
     for (port, value) in EMULATOR_POWER_OFF {
         // SAFETY: on these emulators the write powers off; elsewhere nothing listens at the port.
         unsafe { Port::<u16>::new(port).write(value) };
     }
-    halt()
 }
 
 /// Starts the machine again, without tables: by the chipset's reset register (Intel ICH9 data sheet, section 13.7.5), by the keyboard

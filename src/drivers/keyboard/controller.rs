@@ -53,10 +53,8 @@ pub enum KeyboardError {
 impl fmt::Display for KeyboardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent => write!(f, "no PS/2 keyboard controller; the serial port takes input too"),
-            Self::Stuck { doing } => {
-                write!(f, "PS/2 keyboard controller stuck {doing}; the serial port takes input too")
-            }
+            Self::Absent => write!(f, "no PS/2 keyboard controller"),
+            Self::Stuck { doing } => write!(f, "PS/2 keyboard controller stuck {doing}"),
         }
     }
 }

@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use pc_keyboard::layouts::{AnyLayout, Azerty, De105Key, Uk105Key, Us104Key};
 use pc_keyboard::{DecodedKey, HandleControl, KeyCode, PS2Keyboard, ScancodeSet1};
+use x86_64::instructions::interrupts::without_interrupts;
 
 pub use controller::KeyboardError;
 use controller::{I8042, Ports as _};
@@ -102,8 +103,16 @@ impl Keyboard {
             if let Some(byte) = self.decoder.next() {
                 return Some(byte);
             }
-            self.decoder.push(SCANCODES.pop()?);
+            let waiting = SCANCODES.pop();
+            self.decoder.push(waiting.or_else(Self::take)?);
         }
+    }
+
+    /// Takes what raised no interrupt: not every firmware that makes a PS/2 keyboard of another one does so, and not every
+    /// machine has the 8259A.
+    fn take() -> Option<u8> {
+        without_interrupts(on_interrupt);
+        SCANCODES.pop()
     }
 
     /// Scancodes that came while too many others were waiting.
@@ -112,7 +121,7 @@ impl Keyboard {
     }
 }
 
-/// Takes what the controller has. Called by the interrupt handler only, so the ring has one producer.
+/// Takes what the controller has. Called with interrupts off, so the ring has one producer at a time.
 pub(super) fn on_interrupt() {
     if let Some(scancode) = I8042.read_scancode() {
         match scancode {

@@ -203,14 +203,17 @@ pub fn restart(reset: Option<&Reset>, code: ExitCode) -> ! {
 }
 
 /// Switches the machine off; save everything first. An emulator with an exit device for tests ends with `code` instead.
-/// Where ACPI does not work, tries the emulators' ports, and at last stops the CPU for ever.
-pub fn off(soft_off: Option<&SoftOff>, code: ExitCode) -> ! {
+/// Where ACPI does not work, tries the emulators' ports. If the machine stays on all the same, calls `say_so` and stops the CPU
+/// for ever.
+pub fn off(soft_off: Option<&SoftOff>, code: ExitCode, say_so: impl FnOnce()) -> ! {
     interrupts::disable();
     arch::debug_exit(code);
     if let Some(soft_off) = soft_off {
         soft_off.enter();
     }
-    arch::power_off_emulator()
+    arch::power_off_emulator();
+    say_so();
+    arch::halt()
 }
 
 fn write_sleep(port: u16, sleep_type: u8) {

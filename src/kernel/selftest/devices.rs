@@ -91,7 +91,7 @@ pub fn power_off(system: &mut System) {
     let soft_off = system.devices.soft_off.as_ref();
     system.devices.problems.iter().for_each(|problem| super::say(format_args!("{problem}")));
     super::say(format_args!("switching off by {}", if soft_off.is_some() { "ACPI" } else { "an emulator's port" }));
-    power::off(soft_off, ExitCode::SelfTestPassed)
+    power::off(soft_off, ExitCode::SelfTestPassed, || super::say(format_args!("it stays on")))
 }
 
 /// Draws on memory above 4 GiB as on a screen there. Only for machines that have no other screen.
