@@ -37,8 +37,10 @@ const CHANNEL_0_ONCE: u8 = 0b0011_0000;
 const TRIAL_CYCLES: u16 = (INPUT_HZ / 100_000) as u16;
 /// At this rate it tries the other one.
 const TRIAL_HZ: u32 = 10_000;
-/// An interrupt that has not come after so many ticks, some hundredths of a second, never will.
+/// An interrupt of the interval timer that has not come after so many ticks, some hundredths of a second, is taken for one that
+/// never will. The other timer gets longer: nearly every machine has it, and there is none after it.
 const PATIENCE_TICKS: u64 = 1 << 26;
+const LAST_PATIENCE_TICKS: u64 = 1 << 30;
 
 /// Interrupts so far. Static because the handler has no other way to it.
 static TICKS: AtomicU64 = AtomicU64::new(0);
@@ -67,11 +69,11 @@ impl fmt::Display for Source {
     }
 }
 
-/// Tries which timer interrupts, with interrupts on. Takes up to a tenth of a second where one does not. `ticks_per_second` is
-/// the rate of the time-stamp counter, asked for only where the interval timer does not do.
+/// Tries which timer interrupts, with interrupts on. Takes some hundredths of a second where the first does not, half a second where
+/// none does. `ticks_per_second` is the rate of the time-stamp counter, asked for only where the interval timer does not do.
 pub fn find(ticks_per_second: impl FnOnce() -> u64) -> Source {
     *SOURCE.call_once(|| {
-        let comes = has_come(|| {
+        let comes = has_come(PATIENCE_TICKS, || {
             program(CHANNEL_0_ONCE, TRIAL_CYCLES);
             pic::unmask(Irq::Timer);
         });
@@ -80,7 +82,7 @@ pub fn find(ticks_per_second: impl FnOnce() -> u64) -> Source {
             return Source::Interval;
         }
         let Some(timer) = local_apic::Timer::measure(ticks_per_second()) else { return Source::None };
-        let comes = has_come(|| timer.start(TRIAL_HZ));
+        let comes = has_come(LAST_PATIENCE_TICKS, || timer.start(TRIAL_HZ));
         timer.stop();
         if comes { Source::LocalApic(timer) } else { Source::None }
     })
@@ -126,12 +128,12 @@ fn source() -> Source {
     SOURCE.get().copied().unwrap_or(Source::None)
 }
 
-/// Whether an interrupt comes soon after `start`.
-fn has_come(start: impl FnOnce()) -> bool {
+/// Whether an interrupt comes within so many ticks after `start`.
+fn has_come(patience_ticks: u64, start: impl FnOnce()) -> bool {
     let before = ticks();
     start();
     let started = arch::ticks::now();
-    let is_late = || arch::ticks::now().saturating_sub(started) > PATIENCE_TICKS;
+    let is_late = || arch::ticks::now().saturating_sub(started) > patience_ticks;
     poll(STALLED_POLLS, || ticks() != before || is_late()) && ticks() != before
 }
 
