@@ -49,7 +49,7 @@ test-memory: _boot_packages programs _kernel _command
 test-disks NAME='': _boot_packages _disk_packages programs _kernel _command
     cargo test --release --test disks -- --ignored --nocapture --test-threads 1 --skip speed_ {{ NAME }}
 
-# Boot machines without interrupt controllers, timers, keyboard controller, firmware's tables, and say what they do instead (2 minutes)
+# Boot machines without interrupt controllers, timers, keyboard controller, firmware's tables, and say what they do instead (3 minutes)
 test-machines: _boot_packages _image_packages programs _kernel _command
     cargo test --release --test machines_without -- --ignored --nocapture
 

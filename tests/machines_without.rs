@@ -189,6 +189,8 @@ const KINDS: &[Kind] = &[
     Kind { screen: "none", uefi: true, ..ORDINARY },
     Kind { machine: "q35,i8042=off", uefi: true, ..ORDINARY },
     Kind { machine: "q35,hpet=off", uefi: true, ..ORDINARY },
+    Kind { machine: "q35,pit=off,hpet=off", expected: LOCAL_APIC, uefi: true, ..ORDINARY },
+    Kind { machine: "q35,pic=off", expected: LOCAL_APIC, uefi: true, ..ORDINARY },
     Kind { cpu: "qemu64,+la57", uefi: true, ..ORDINARY },
     Kind { memory_mib: 6 << 10, uefi: true, ..ORDINARY },
 ];
