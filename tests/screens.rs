@@ -74,6 +74,22 @@ fn screen_of_asked_size_shows_the_same() {
 }
 
 #[test]
+fn lines_of_the_kernel_are_broken_between_words() {
+    let program = common::qemu::program("traps");
+    let guest = Guest::bare().module(program, &["traps.wasm", "oob"]).words("after=wait").without_exit_device();
+    let (_guest, mut running) = guest.start();
+    let text = expect_shown(&mut running, WAITS);
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("bareflow: boot 1 ended")).collect();
+    assert!(lines[0].len() > 60 && lines[0].len() <= 80 && !lines[1].starts_with("bareflow"), "{text}");
+    let said = running.serial().text().into_owned();
+    let said = said.lines().find(|line| line.starts_with("bareflow: boot 1 ended")).expect("the screen shows it, too");
+    let end = lines.iter().position(|line| line.starts_with(WAITS)).expect("it is shown");
+    assert_eq!(lines[..end].join(" "), said.trim_end(), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("  0: main @ 0x")), "{text}");
+    expect_powered_off(&ended_by_key(running));
+}
+
+#[test]
 fn large_screen_shows_the_boot_beside_the_text_and_quiet_does_without() {
     let (_guest, mut running) = guest("after=wait screen=1024x768").start();
     let text = expect_shown(&mut running, WAITS);

@@ -171,7 +171,7 @@ impl Runner {
         {
             let status = match report.event {
                 "exit" => format!("ended with code {}", report.row.exit_code),
-                _ => report.reason.clone(),
+                _ => report.reason.lines().next().unwrap_or_default().to_string(),
             };
             let view = || View::ended(engine, profile, &report.row, &store, status);
             screen::draw_dashboard(view);

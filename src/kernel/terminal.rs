@@ -1,6 +1,7 @@
 //! Where the machine and its program say things: the serial line and the screen.
 
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::RefCell;
@@ -14,6 +15,7 @@ use crate::drivers::console::Colour;
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::serial::Serial;
 use crate::drivers::{interruption, timer};
+use crate::shell::wrapped;
 use crate::wasi::{self, Lines};
 
 /// Lines of the kernel's own that are kept.
@@ -62,18 +64,25 @@ impl Terminal {
         self.keyboard.as_ref().map_or(0, Keyboard::lost) + self.serial.as_ref().map_or(0, Serial::lost)
     }
 
-    /// Writes a line of the kernel's own to both outputs, at the start of a line.
+    /// Writes a line of the kernel's own to both outputs, at the start of a line, which on the screen is broken between words.
     pub fn say(&mut self, line: fmt::Arguments<'_>) {
+        self.end_line();
+        let started = ticks::now();
+        let said = format!("bareflow: {line}");
+        self.write_serial(said.as_bytes());
+        self.write_serial(b"\n");
+        screen::set_colour(Colour::LightCyan);
+        for part in said.lines().flat_map(|line| wrapped(line, self.columns())) {
+            screen::write_bytes(part.as_bytes());
+            screen::write_bytes(b"\n");
+        }
+        screen::set_colour(Colour::LightGrey);
+        screen::show();
+        self.ticks_writing += ticks::now().saturating_sub(started);
         if self.log.len() == LOG_LINES {
             self.log.pop_front();
         }
         self.log.push_back(line.to_string());
-        self.end_line();
-        screen::set_colour(Colour::LightCyan);
-        // Neither output fails.
-        let _ = writeln!(self, "bareflow: {line}");
-        screen::set_colour(Colour::LightGrey);
-        screen::show();
     }
 
     /// Writes a line for programs that read the serial port.

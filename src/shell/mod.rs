@@ -24,6 +24,8 @@ mod tests;
 pub use learned::site_values;
 pub use machine::{Fact, Learned, Listing, Machine, Names, Status, Topic};
 
+pub use table::wrapped;
+
 use alloc::string::String;
 use editor::{Editor, Event};
 use keys::Keys;

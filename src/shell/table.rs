@@ -84,7 +84,7 @@ fn hang(start: &mut String, cell: &str, room: usize, machine: &mut dyn Machine) 
 }
 
 /// `text` in parts of at most `room` characters, broken at spaces where that is possible; at least one.
-fn wrapped(text: &str, room: usize) -> Vec<&str> {
+pub fn wrapped(text: &str, room: usize) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = text;
     loop {
