@@ -81,6 +81,7 @@ fn lines_of_the_kernel_are_broken_between_words() {
     let text = expect_shown(&mut running, WAITS);
     let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("bareflow: boot 1 ended")).collect();
     assert!(lines[0].len() > 60 && lines[0].len() <= 80 && !lines[1].starts_with("bareflow"), "{text}");
+    running.wait_for(WAITS, TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     let said = running.serial().text().into_owned();
     let said = said.lines().find(|line| line.starts_with("bareflow: boot 1 ended")).expect("the screen shows it, too");
     let end = lines.iter().position(|line| line.starts_with(WAITS)).expect("it is shown");

@@ -17,8 +17,9 @@ pub const PARTS: [&str; 4] = ["boot", "program", "compiling", "preparing"];
 /// Functions and sites, the most that are looked for.
 const MOST_LINES: usize = 20;
 
-/// A boot that takes no more, about a tenth of a second, is over before anybody can look at its dashboard, which takes a million.
-const UNSEEN_TICKS: u64 = 1 << 28;
+/// A boot that takes no more, some tenths of a second, is over before anybody can read lists, and looking for them takes a quarter of
+/// a million.
+const UNSEEN_TICKS: u64 = 1 << 29;
 
 /// All that is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub struct Lists {
 impl View {
     /// Of a `boot` before its program runs, after those that have `ended`.
     pub fn starting(engine: &Engine, ended: &[BootRow], boot: &BootRow, store: &str) -> Self {
-        let is_seen = ended.last().is_none_or(|row| row.ticks_total > UNSEEN_TICKS);
+        let is_seen = ended.last().is_some_and(|row| row.ticks_total > UNSEEN_TICKS);
         Self {
             status: "starting".to_string(),
             lists: is_seen.then(|| Lists::new(engine, engine.earlier())),

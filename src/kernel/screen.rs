@@ -53,9 +53,9 @@ struct Run {
     /// The view is on the screen. It is kept until the end: an interrupt frees nothing.
     is_drawn: bool,
     since: u64,
-    /// Interrupts of the timer before this boot's program, and before the last look at it.
+    /// Interrupts of the timer before this boot's program, and before the next look at it.
     started: u64,
-    looked: u64,
+    due: u64,
 }
 
 /// A screen that can be written to.
@@ -134,16 +134,11 @@ pub fn draw_dashboard(view: impl FnOnce() -> View) {
     }
 }
 
-/// The same of a boot that began at tick `since` and goes on: at once, or once it has taken longer than it was to.
+/// The same of a boot that began at tick `since` and goes on: the timer draws it, once that has taken long enough to be seen.
 pub fn run_dashboard(view: impl FnOnce() -> View, since: u64) {
-    if let Some(Panel { dashboard, running }) = SCREEN.lock().as_mut().and_then(|text| text.dashboard.as_mut()) {
-        let view = view();
-        let is_drawn = view.lists.is_some();
-        if is_drawn {
-            dashboard.draw(&view, true);
-        }
-        let now = timer::ticks();
-        *running = Some(Run { view, is_drawn, since, started: now, looked: now });
+    if let Some(Panel { running, .. }) = SCREEN.lock().as_mut().and_then(|text| text.dashboard.as_mut()) {
+        let started = timer::ticks();
+        *running = Some(Run { view: view(), is_drawn: false, since, started, due: started + BEATS / 2 });
     }
 }
 
@@ -211,8 +206,8 @@ pub fn beat() {
     }
     if let Some(Panel { dashboard, running: Some(run) }) = &mut text.dashboard {
         let now = timer::ticks();
-        if now.saturating_sub(run.looked) >= BEATS {
-            run.looked = now;
+        if now >= run.due {
+            run.due = now + BEATS;
             if !core::mem::replace(&mut run.is_drawn, true) {
                 dashboard.draw(&run.view, true);
             }
