@@ -21,18 +21,8 @@ const STAYS_ON: &str = "bareflow: halted; the machine can be switched off";
 /// Linux only.
 const SMALL_BIOS: &str = "/usr/share/seabios/bios-microvm.bin";
 
-/// A program that says so, and then counts for ever.
-const ENDLESS: &str = r#"(module
-    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 1)
-    (data (i32.const 0) "\08\00\00\00\09\00\00\00counting\0a")
-    (func (export "_start") (local i64)
-        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
-        (loop (local.set 0 (i64.add (local.get 0) (i64.const 1))) (br 0))))"#;
-
 fn endless() -> Guest {
-    let program = wat::parse_str(ENDLESS).unwrap_or_else(|error| panic!("{error}"));
-    Guest::program_bytes("endless.wasm", &program).words("verbose").without_exit_device()
+    Guest::endless().words("verbose").without_exit_device()
 }
 
 fn until(machine: &mut Running, text: &str) {

@@ -109,10 +109,7 @@ fn large_screen_shows_the_boot_beside_the_text_and_quiet_does_without() {
 
 #[test]
 fn dashboard_goes_on_while_a_program_computes() {
-    let text = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
-    let module = wat::parse_str(text).expect("the text is a module");
-    let guest = Guest::program_bytes("endless.wasm", &module).words("after=wait screen=1024x768").without_exit_device();
-    let (_guest, mut running) = guest.start();
+    let (_guest, mut running) = Guest::endless().words("after=wait screen=1024x768").without_exit_device().start();
     expect_shown(&mut running, "running, ");
     running.send_key("ctrl-c").unwrap_or_else(|error| panic!("{error}"));
     expect_shown(&mut running, "trap: interrupted");

@@ -65,18 +65,6 @@ impl Shell {
     }
 }
 
-/// A program that says so, and then counts for ever in one loop without calls.
-fn endless() -> Vec<u8> {
-    let text = r#"(module
-        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-        (memory (export "memory") 1)
-        (data (i32.const 0) "\08\00\00\00\09\00\00\00counting\0a")
-        (func (export "_start") (local i64)
-            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
-            (loop (local.set 0 (i64.add (local.get 0) (i64.const 1))) (br 0))))"#;
-    wat::parse_str(text).expect("the text is a module")
-}
-
 #[test]
 fn without_a_program_the_shell_says_what_the_machine_has() {
     let mut shell = Shell::open(Guest::bare().words("after=ask"));
@@ -140,7 +128,7 @@ fn the_program_runs_again_and_again_and_every_command_tells_of_it() {
 fn ctrl_c_ends_a_loop_without_calls_and_its_profile_is_kept() {
     let folder = TempDir::new().expect("a temporary folder can be made");
     let store = fresh_store(&folder);
-    let guest = Guest::program_bytes("endless.wasm", &endless()).store(&store);
+    let guest = Guest::endless().store(&store);
     let (guest, machine) = guest.start();
     let mut shell = Shell { _guest: guest, machine, seen: 0 };
     // Over the serial line, in a boot that has no shell so far; then on the keyboard.

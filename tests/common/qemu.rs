@@ -68,6 +68,18 @@ impl Guest {
         Guest::bare().file(name, bytes)
     }
 
+    /// A program that says `counting`, and then counts for ever in one loop without calls.
+    pub fn endless() -> Self {
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "\08\00\00\00\09\00\00\00counting\0a")
+            (func (export "_start") (local i64)
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
+                (loop (local.set 0 (i64.add (local.get 0) (i64.const 1))) (br 0))))"#;
+        Self::program_bytes("endless.wasm", &wat::parse_str(text).expect("the text is a module"))
+    }
+
     /// The sample program that counts words, with a real text of at least 100 kB.
     pub fn concordance() -> Self {
         Guest::program("concordance", &["text.txt"]).file("text.txt", &text())
