@@ -99,6 +99,7 @@ impl Machine {
         self.notes.clear();
         session
             .run(platform, Box::new(Exit), disk.map(Region::whole), &mut (), &mut |note| self.notes.push(note.into()))
+            .0
     }
 
     fn noted(&self, words: &str) -> bool {
@@ -397,7 +398,7 @@ fn a_profile_that_takes_more_memory_than_it_may_is_passed_over_and_kept() {
         };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         let (mut disk, mut notes) = (disk(), String::new());
-        let report = session.run(
+        let (report, _) = session.run(
             Platform { free_memory, ..platform },
             Box::new(Exit),
             Some(Region::whole(&mut disk)),

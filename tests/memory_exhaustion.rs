@@ -213,7 +213,7 @@ fn boot(bytes: &'static [u8], disk: &mut Disk, refusing: Refusing) -> Boot {
     let mut notes = Vec::new();
     REQUESTS.set(0);
     REFUSING.set(refusing);
-    let report = session.run(platform, wasi, Some(Region::whole(disk)), &mut (), &mut |note| {
+    let (report, _) = session.run(platform, wasi, Some(Region::whole(disk)), &mut (), &mut |note| {
         undisturbed(|| notes.push(note.to_owned()))
     });
     let requests = REQUESTS.get();

@@ -5,11 +5,10 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 use crate::engine::Engine;
 use crate::profile::{BootRow, FunctionKey, FunctionRecord, Profile, SiteKind, SiteRecord};
-use crate::shell::site_values;
+use crate::shell::{hottest, share, site_values, specialised};
 
 /// What a boot's ticks went into, from the bottom up.
 pub const PARTS: [&str; 4] = ["boot", "program", "compiling", "preparing"];
@@ -87,8 +86,8 @@ impl View {
 
 impl Lists {
     fn new(engine: &Engine, known: &Profile) -> Self {
-        let (hottest, specialised) = (hottest(known), specialised(known));
-        let callers = specialised.iter().flat_map(|(caller, site)| [Some(*caller), site.callee]).flatten();
+        let (hottest, specialised) = (first_hottest(known), first_specialised(known));
+        let callers = specialised.iter().flat_map(|(caller, site)| [Some(caller.key), site.callee]).flatten();
         let names = engine.names_of(&hottest.iter().map(|record| record.key).chain(callers).collect());
         let name = |key: FunctionKey| names.get(&key).cloned().unwrap_or_else(|| "?".to_string());
         let target = |value| engine.target_name(value).unwrap_or_else(|| "?".to_string());
@@ -102,49 +101,34 @@ pub fn total(parts: &[u64; PARTS.len()]) -> u64 {
 }
 
 fn ticks(row: &BootRow) -> [u64; PARTS.len()] {
-    let parts = [row.ticks_program, row.ticks_compile, row.ticks_prepare];
-    let [program, compiling, preparing] = parts;
-    let beside = parts.iter().fold(row.ticks_total, |left, part| left.saturating_sub(*part));
-    [beside, program, compiling, preparing]
+    [row.ticks_beside(), row.ticks_program, row.ticks_compile, row.ticks_prepare]
 }
 
-fn hottest(known: &Profile) -> Vec<&FunctionRecord> {
-    let mut functions: Vec<&FunctionRecord> = known.functions.iter().filter(|record| record.ticks > 0).collect();
-    functions.sort_unstable_by_key(|record| Reverse((record.ticks, record.calls)));
-    functions.truncate(MOST_LINES);
-    functions
+/// Functions that were found running.
+fn first_hottest(known: &Profile) -> Vec<&FunctionRecord> {
+    hottest(known).into_iter().take_while(|record| record.ticks > 0).take(MOST_LINES).collect()
+}
+
+fn first_specialised(known: &Profile) -> Vec<(&FunctionRecord, &SiteRecord)> {
+    specialised(known).into_iter().take(MOST_LINES).collect()
 }
 
 fn function_lines(known: &Profile, hottest: &[&FunctionRecord], name: &dyn Fn(FunctionKey) -> String) -> Vec<String> {
-    let all = known.functions.iter().fold(0_u128, |sum, record| sum + u128::from(record.ticks)).max(1);
-    let line = |record: &&FunctionRecord| {
-        // No more than 1000.
-        let share = (u128::from(record.ticks) * 1000 / all) as u32;
-        format!("{:>3}.{}%  {}", share / 10, share % 10, name(record.key))
-    };
-    hottest.iter().map(line).collect()
-}
-
-/// Sites that are specialised, with the functions that they are in.
-fn specialised(known: &Profile) -> Vec<(FunctionKey, &SiteRecord)> {
-    let sites = known.functions.iter().flat_map(|record| record.sites.iter().map(move |site| (record.key, site)));
-    let mut sites: Vec<(FunctionKey, &SiteRecord)> = sites.filter(|(_, site)| !site.chosen.is_empty()).collect();
-    sites.sort_by_key(|(_, site)| Reverse(site.guards_passed));
-    sites.truncate(MOST_LINES);
-    sites
+    let share = share(known);
+    hottest.iter().map(|record| format!("{:>6}  {}", share(record), name(record.key))).collect()
 }
 
 fn site_lines(
-    sites: &[(FunctionKey, &SiteRecord)],
+    sites: &[(&FunctionRecord, &SiteRecord)],
     name: &dyn Fn(FunctionKey) -> String,
     target: &dyn Fn(u64) -> String,
 ) -> Vec<String> {
-    let line = |(caller, site): &(FunctionKey, &SiteRecord)| {
+    let line = |(caller, site): &(&FunctionRecord, &SiteRecord)| {
         let values = match (site.kind, &*site.chosen) {
             (SiteKind::Target, &[value, ..]) => format!("pointer to {}", target(value)),
             _ => site_values(site, name),
         };
-        format!("{}: {values}", name(*caller))
+        format!("{}: {values}", name(caller.key))
     };
     sites.iter().map(line).collect()
 }
@@ -177,10 +161,10 @@ mod tests {
         let row =
             BootRow { ticks_total: 100, ticks_program: 50, ticks_compile: 20, ticks_prepare: 10, ..BootRow::default() };
         let name = |key: FunctionKey| format!("f{}", key.ordinal);
-        assert_eq!(function_lines(&known, &hottest(&known), &name), [" 97.0%  f3", "  3.0%  f2"]);
+        assert_eq!(function_lines(&known, &first_hottest(&known), &name), [" 97.0%  f3", "  3.0%  f2"]);
         let target = |value| format!("number {value}");
         assert_eq!(
-            site_lines(&specialised(&known), &name, &target),
+            site_lines(&first_specialised(&known), &name, &target),
             ["f2: pointer to number 512", "f1: f9 512 (100%)"]
         );
         assert_eq!(ticks(&row), [20, 50, 20, 10]);
@@ -192,6 +176,6 @@ mod tests {
         assert_eq!(ticks(&row), [0, u64::MAX, u64::MAX, 0]);
         let record = || FunctionRecord { ticks: u64::MAX, ..FunctionRecord::default() };
         let known = Profile { functions: alloc::vec![record(), record(), record()], ..Profile::default() };
-        assert_eq!(function_lines(&known, &hottest(&known), &|_| "f".into())[2], " 33.3%  f");
+        assert_eq!(function_lines(&known, &first_hottest(&known), &|_| "f".into())[2], " 33.3%  f");
     }
 }

@@ -18,7 +18,7 @@ const COUNTDOWN_SECONDS: u64 = 10;
 
 /// From now on a failure ends as the command line says; by default the machine stays on if it has a screen.
 pub fn arm(boot: &BootInformation, has_screen: bool) {
-    arch::set_after_failure(match options::after(&boot.command_line(), &|_| ()) {
+    arch::set_after_failure(match wanted(boot) {
         After::Reboot => AfterFailure::Restart,
         After::Wait | After::Halt => AfterFailure::Stay,
         After::Ask if has_screen => AfterFailure::Stay,
@@ -28,12 +28,17 @@ pub fn arm(boot: &BootInformation, has_screen: bool) {
 
 /// Whether the machine is one that somebody may be watching.
 pub fn asks(boot: &BootInformation) -> bool {
-    options::after(&boot.command_line(), &|_| ()) == After::Ask
+    wanted(boot) == After::Ask
 }
 
 /// Whether what is on the screen stays there after the program's end, for a while at least.
 pub fn stays(boot: &BootInformation) -> bool {
-    matches!(options::after(&boot.command_line(), &|_| ()), After::Ask | After::Wait | After::Halt)
+    matches!(wanted(boot), After::Ask | After::Wait | After::Halt)
+}
+
+/// What the command line says; [`end`] says what of that makes no sense.
+fn wanted(boot: &BootInformation) -> After {
+    options::after(&boot.command_line(), &|_| ())
 }
 
 /// Ends the machine's work as the command line says. Everything has been saved and said.

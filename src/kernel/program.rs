@@ -155,8 +155,7 @@ impl Runner {
             store: &store,
             since,
         };
-        let (report, remains) =
-            session.run_and_leave(platform, imports, region, &mut watch, &mut |line: &str| say(line));
+        let (report, remains) = session.run(platform, imports, region, &mut watch, &mut |line: &str| say(line));
         self.unsaved = remains.is_some() && report.store != "saved";
         self.remains = remains;
         let lost_input = terminal.borrow().lost_input();

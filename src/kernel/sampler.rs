@@ -37,12 +37,8 @@ pub struct Sampler {
     interrupts_before: u64,
 }
 
-/// Starts sampling anew; from now on, Ctrl-C ends the program, at the next interrupt that finds it in its code.
+/// Starts sampling; from now on, Ctrl-C ends the program, at the next interrupt that finds it in its code.
 pub fn start() -> Sampler {
-    for slot in &SLOTS_TABLE {
-        slot.place.store(0, Ordering::Relaxed);
-        slot.count.store(0, Ordering::Relaxed);
-    }
     let interrupts_before = timer::ticks();
     timer::VECTORS.into_iter().for_each(|vector| interrupts::set_handler(vector, on_timer));
     for irq in [Irq::Keyboard, Irq::Serial] {
@@ -58,9 +54,12 @@ impl Sampler {
         timer::stop();
         let interrupts = timer::ticks().saturating_sub(self.interrupts_before).max(1);
         let ticks_per_sample = LATEST.load(Ordering::Relaxed).saturating_sub(self.started) / interrupts;
-        let slots = SLOTS_TABLE.iter();
-        let used = slots.map(|slot| (slot.place.load(Ordering::Relaxed), slot.count.load(Ordering::Relaxed)));
-        used.filter(|(place, _)| *place != 0).map(move |(place, count)| (place, count.saturating_mul(ticks_per_sample)))
+        // The table is as empty afterwards as it was before.
+        let used = SLOTS_TABLE.iter().filter(|slot| slot.place.load(Ordering::Relaxed) != 0);
+        used.map(move |slot| {
+            let count = slot.count.swap(0, Ordering::Relaxed);
+            (slot.place.swap(0, Ordering::Relaxed), count.saturating_mul(ticks_per_sample))
+        })
     }
 }
 

@@ -21,11 +21,8 @@ use crate::libc::Heap;
 use crate::memory::{self, heap, layout, reserve};
 use crate::profile::{FunctionKey, Limits, Profile};
 use crate::session::look::{self, Held};
-use crate::shell::{Fact, Learned, Leave, Machine, Names, Shell, Topic};
+use crate::shell::{Fact, LIBC, Learned, Leave, Machine, Names, Shell, Topic};
 use crate::store::place::identifier;
-
-/// Before the names of the libc's functions.
-const LIBC: &str = "libc.";
 
 /// Lets somebody type commands until they switch the machine off.
 pub fn open(runner: Runner) -> ! {
@@ -58,16 +55,12 @@ struct Known {
 }
 
 impl Desk {
-    /// Finds out what is known of the program, once.
-    fn know(&mut self) -> Result<&Known, String> {
-        if self.known.is_none() {
-            let program = self.runner.boot.modules().next().ok_or("there is no program")?;
-            let names = names(program.bytes)?;
-            let held = self.held(program.bytes.len());
-            let profile = held.map(|(_, held)| held.profile).unwrap_or_default();
-            self.known = Some(Known { profile, names });
-        }
-        self.known.as_ref().ok_or_else(|| "nothing is known of the program".to_string())
+    /// Finds out what is known of the program.
+    fn find_out(&mut self) -> Result<Known, String> {
+        let program = self.runner.boot.modules().next().ok_or("there is no program")?;
+        let names = names(program.bytes)?;
+        let held = self.held(program.bytes.len());
+        Ok(Known { profile: held.map(|(_, held)| held.profile).unwrap_or_default(), names })
     }
 
     /// Which disk the store is on, and what it holds.
@@ -76,11 +69,10 @@ impl Desk {
         let wanted = options::store(&self.runner.boot.command_line(), &|_| ());
         let said = RefCell::new(Vec::new());
         let region = choose_store(&mut self.runner.disks, &wanted, &|line| said.borrow_mut().push(line.to_string()));
-        let Some(region) = region else {
+        let Some((place, region)) = region else {
             said.borrow_mut().push("no store is used, and nothing is remembered".to_string());
             return Err(said.into_inner().join("; "));
         };
-        let (place, region) = region;
         Ok((place, look::look(region, &limits)?))
     }
 }
@@ -143,8 +135,11 @@ impl Machine for Desk {
     }
 
     fn learned(&mut self) -> Result<Learned<'_>, String> {
-        self.know()?;
-        let known = self.known.as_ref().ok_or("nothing is known of the program")?;
+        let known = match self.known.take() {
+            Some(known) => known,
+            None => self.find_out()?,
+        };
+        let known = &*self.known.insert(known);
         let profile = self.runner.remains.as_ref().map_or(&known.profile, |remains| &remains.profile);
         Ok(Learned { profile, names: &known.names })
     }

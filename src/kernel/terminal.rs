@@ -68,6 +68,7 @@ impl Terminal {
     pub fn say(&mut self, line: fmt::Arguments<'_>) {
         self.end_line();
         let started = ticks::now();
+        let line = line.to_string();
         let said = format!("bareflow: {line}");
         self.write_serial(said.as_bytes());
         self.write_serial(b"\n");
@@ -82,7 +83,7 @@ impl Terminal {
         if self.log.len() == LOG_LINES {
             self.log.pop_front();
         }
-        self.log.push_back(line.to_string());
+        self.log.push_back(line);
     }
 
     /// Writes a line for programs that read the serial port.

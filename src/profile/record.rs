@@ -171,3 +171,11 @@ pub struct BootRow {
     /// Machine code of the libc: compiled functions, those behind the C functions included, and kernels.
     pub libc_code_bytes: u64,
 }
+
+impl BootRow {
+    /// Ticks of `ticks_total` that went neither into the program nor into the compiler.
+    pub fn ticks_beside(&self) -> u64 {
+        let Self { ticks_program, ticks_compile, ticks_prepare, ticks_total, .. } = *self;
+        [ticks_program, ticks_compile, ticks_prepare].into_iter().fold(ticks_total, u64::saturating_sub)
+    }
+}

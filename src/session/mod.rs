@@ -112,20 +112,8 @@ impl Watch for () {
 
 impl Session {
     /// Recalls what the store in `region` knows, runs the program, and saves what was learned. `note` is told what happens as it
-    /// happens.
+    /// happens. Beside the report, what there is to look at afterwards, unless the engine failed.
     pub fn run(
-        self,
-        platform: Platform,
-        imports: Box<dyn Imports>,
-        region: Option<Region<&mut dyn BlockDevice>>,
-        watch: &mut dyn Watch,
-        note: &mut dyn FnMut(&str),
-    ) -> Report {
-        self.run_and_leave(platform, imports, region, watch, note).0
-    }
-
-    /// The same, and what there is to look at afterwards, unless the engine failed.
-    pub fn run_and_leave(
         self,
         platform: Platform,
         imports: Box<dyn Imports>,

@@ -87,12 +87,33 @@ pub fn profile(words: &[String], machine: &mut dyn Machine) -> Done {
     Done::Stay
 }
 
+/// All functions, those with most ticks first.
+pub fn hottest(profile: &Profile) -> Vec<&FunctionRecord> {
+    let mut functions: Vec<&FunctionRecord> = profile.functions.iter().collect();
+    functions.sort_by_key(|record| Reverse((record.ticks, record.calls)));
+    functions
+}
+
+/// Says which share of all ticks is a function's, in percent.
+pub fn share(profile: &Profile) -> impl Fn(&FunctionRecord) -> String {
+    let all = profile.functions.iter().fold(0_u128, |sum, record| sum + u128::from(record.ticks)).max(1);
+    move |record| {
+        let share = u128::from(record.ticks) * 1000 / all;
+        format!("{}.{}%", share / 10, share % 10)
+    }
+}
+
+/// Sites that are specialised, those whose paths are taken most first, with the functions that they are in.
+pub fn specialised(profile: &Profile) -> Vec<(&FunctionRecord, &SiteRecord)> {
+    let sites = profile.functions.iter().flat_map(|record| record.sites.iter().map(move |site| (record, site)));
+    let mut sites: Vec<_> = sites.filter(|(_, site)| !site.chosen.is_empty()).collect();
+    sites.sort_by_key(|(_, site)| Reverse(site.guards_passed));
+    sites
+}
+
 pub fn top(words: &[String], machine: &mut dyn Machine) -> Done {
     let Some(rows) = number_or(words, ROWS) else { return Done::Misused };
     let table = tell(machine, |Learned { profile, names }| {
-        let mut functions: Vec<&FunctionRecord> = profile.functions.iter().collect();
-        functions.sort_by_key(|record| Reverse((record.ticks, record.calls)));
-        let all = functions.iter().fold(0_u128, |sum, record| sum + u128::from(record.ticks));
         let mut table = Table::new([
             ("ticks", Align::Right),
             ("share", Align::Right),
@@ -100,11 +121,11 @@ pub fn top(words: &[String], machine: &mut dyn Machine) -> Done {
             ("code", Align::Right),
             ("function", Align::Left),
         ]);
-        for record in functions.iter().take(rows) {
-            let share = u128::from(record.ticks) * 1000 / all.max(1);
+        let share = share(profile);
+        for record in hottest(profile).into_iter().take(rows) {
             table.row([
                 number(per_boot(profile, record.ticks)),
-                format!("{}.{}%", share / 10, share % 10),
+                share(record),
                 number(per_boot(profile, record.calls)),
                 number(record.code_bytes),
                 name_of(names, record.key),
@@ -134,16 +155,14 @@ pub fn sites(words: &[String], machine: &mut dyn Machine) -> Done {
             ("function", Align::Left),
             ("values", Align::Left),
         ]);
-        let mut sites: Vec<(&FunctionRecord, &SiteRecord)> = profile
-            .functions
-            .iter()
-            .filter(|record| key.is_none_or(|key| record.key == key))
-            .flat_map(|record| record.sites.iter().map(move |site| (record, site)))
-            .filter(|(_, site)| if key.is_some() { site.values.total > 0 } else { !site.chosen.is_empty() })
-            .collect();
-        if key.is_none() {
-            sites.sort_by_key(|(_, site)| Reverse(site.guards_passed));
-        }
+        let sites = match key {
+            None => specialised(profile),
+            Some(key) => {
+                let record = profile.find(key).into_iter();
+                let sites = record.flat_map(|record| record.sites.iter().map(move |site| (record, site)));
+                sites.filter(|(_, site)| site.values.total > 0).collect()
+            }
+        };
         for (record, site) in sites {
             table.row([
                 number(site.guards_passed),

@@ -21,9 +21,9 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use learned::site_values;
+pub use function::LIBC;
+pub use learned::{hottest, share, site_values, specialised};
 pub use machine::{Fact, Learned, Listing, Machine, Names, Status, Topic};
-
 pub use table::wrapped;
 
 use alloc::string::String;

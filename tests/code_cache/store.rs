@@ -161,7 +161,7 @@ fn boot_program(
     let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
     let (said, mut notes) = (Rc::default(), Vec::new());
     let imports = Box::new(Say(Rc::clone(&said)));
-    let report =
+    let (report, _) =
         session.run(platform, imports, Some(Region::whole(disk)), &mut (), &mut |note| notes.push(note.into()));
     assert_eq!((report.event, report.row.exit_code, report.store), ("exit", 0, "saved"), "{notes:?}");
     assert_eq!(said.get(), sum(), "{notes:?}");

@@ -190,7 +190,7 @@ pub fn run(args: Args) -> Result<Status> {
     let region = region.as_mut().map(Region::lent);
     let started = Moment::now(platform.ticks.now());
     let mut end = End(started);
-    let report = session.run(platform, Box::new(wasi), region, &mut end, &mut note);
+    let (report, _) = session.run(platform, Box::new(wasi), region, &mut end, &mut note);
     let written = output.finish();
     if args.report {
         say(format_args!("{}", report.line()));

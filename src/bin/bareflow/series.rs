@@ -59,10 +59,7 @@ impl Boot {
     /// Ticks that are none of the program's and none of the compiler's: from the kernel's entry to the program's first
     /// instruction, and what is said at the end.
     pub fn ticks_beside(&self) -> u64 {
-        let BootRow { ticks_program, ticks_compile, ticks_prepare, ticks_total, .. } = self.row;
-        [ticks_program, ticks_compile, ticks_prepare, self.ticks_save]
-            .into_iter()
-            .fold(ticks_total, u64::saturating_sub)
+        self.row.ticks_beside().saturating_sub(self.ticks_save)
     }
 
     /// Ticks of the program, of the compiler, and of preparing the next boot.
