@@ -8,8 +8,8 @@ mod screen;
 use bareflow::host::qemu::disk::Chipset;
 use bareflow::host::qemu::{Ending, Outcome, Running};
 use common::qemu::{Guest, TIMEOUT, code};
-use std::thread;
-use std::time::{Duration, Instant};
+use screen::{expect_shown, shown};
+use std::time::Duration;
 
 /// What the sample program prints.
 const OUTPUT: &str = "Hello from ring 0!";
@@ -18,26 +18,6 @@ const WAITS: &str = "bareflow: press a key to power off";
 /// The sample program on a machine that powers off by ACPI.
 fn guest(words: &str) -> Guest {
     Guest::program("hello", &[]).words(words).without_exit_device()
-}
-
-/// Waits until the screen shows `text`; all that it shows then.
-fn shown(running: &mut Running, text: &str, patience: Duration) -> Option<String> {
-    let deadline = Instant::now() + patience;
-    while Instant::now() < deadline {
-        let shown = screen::text(running);
-        if shown.contains(text) {
-            return Some(shown);
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    None
-}
-
-fn expect_shown(running: &mut Running, text: &str) -> String {
-    match shown(running, text, TIMEOUT) {
-        Some(shown) => shown,
-        None => panic!("{text:?} was not shown, but:\n{}\nsaid:\n{}", screen::text(running), running.serial().text()),
-    }
 }
 
 /// Presses a key and waits for the end.

@@ -2,12 +2,15 @@
 
 #![allow(dead_code)] // Each file of tests uses its own part.
 
+use super::common::qemu::TIMEOUT;
 use bareflow::host::qemu::Running;
 use serde_json::json;
 use spleen_font::{FONT_6X12, FONT_8X16, FONT_12X24, FONT_16X32, PSF2Font};
 use std::collections::HashMap;
 use std::fs;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What the screen of `running` shows, as lines without blanks at their ends; empty if it is nothing that can be read.
@@ -18,6 +21,26 @@ pub fn text(running: &mut Running) -> String {
     }
     let lines = fonts().iter().map(|font| font.read(&pixels)).max_by_key(|text| text.len());
     lines.unwrap_or_default()
+}
+
+/// Waits until the screen shows `text`; all that it shows then.
+pub fn shown(running: &mut Running, text: &str, patience: Duration) -> Option<String> {
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline {
+        let shown = self::text(running);
+        if shown.contains(text) {
+            return Some(shown);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    None
+}
+
+pub fn expect_shown(running: &mut Running, text: &str) -> String {
+    match shown(running, text, TIMEOUT) {
+        Some(shown) => shown,
+        None => panic!("{text:?} was not shown, but:\n{}\nsaid:\n{}", self::text(running), running.serial().text()),
+    }
 }
 
 /// What a VGA screen in text mode looks like, of 80 x 25 characters.
