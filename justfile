@@ -20,6 +20,10 @@ test *ARGS: _boot_packages _image_packages programs _kernel
     cargo test --release --no-fail-fast --features kernel --lib {{ ARGS }}
     cargo test --release --no-fail-fast --bins --test '*' {{ ARGS }}
 
+# Run the .wast files of FOLDER, such as official tests of a proposal, at every tier
+test-wast FOLDER:
+    BAREFLOW_WAST="{{ absolute_path(FOLDER) }}" cargo test --release --test official files_of_a_folder -- --ignored
+
 # Compare MODULES random programs (half of them with vectors) with another engine, starting at SEED
 fuzz MODULES='100000' SEED='0':
     FUZZ_MODULES=$(({{ MODULES }} / 2)) FUZZ_SEED={{ SEED }} cargo test --release --test engine_differential

@@ -18,8 +18,12 @@ pub mod cell {
     pub const RUNTIME_ENTRY: usize = 24;
     /// Address of the function that compiles at first call.
     pub const COMPILE_ENTRY: usize = 32;
-    /// Not 0: the running program is to be abandoned.
+    /// What is to become of the running program, if it cannot simply go on: one of the two below.
     pub const STOPPED: usize = 40;
+    /// It is to be abandoned.
+    pub const ABANDONED: u64 = 1;
+    /// It is to go on where the cells below say, for an exception that is caught there.
+    pub const CAUGHT: u64 = 2;
     /// Bytes of the first memory.
     pub const FIRST_MEMORY_BYTES: usize = 48;
     /// Machine address of the first memory, where it has one.
@@ -30,8 +34,17 @@ pub mod cell {
     pub const LIBRARY: usize = 72;
     /// How many there are.
     pub const LIBRARY_FUNCTIONS: usize = 9;
+    /// The tag of the exception that is being thrown; [`NEWLY_THROWN`] beside it until the engine has seen it.
+    pub const EXCEPTION: usize = LIBRARY + 8 * LIBRARY_FUNCTIONS;
+    pub const NEWLY_THROWN: u64 = 1 << 32;
+    /// Where to go on if it is caught, and the frame pointer there; `PROGRAM_STACK` has the stack pointer.
+    pub const HANDLER: usize = EXCEPTION + 8;
+    pub const HANDLER_FRAME: usize = HANDLER + 8;
     /// Bytes taken by the cells.
-    pub const END: usize = LIBRARY + 8 * LIBRARY_FUNCTIONS;
+    pub const END: usize = HANDLER_FRAME + 8;
+
+    /// Bytes below the program's stack in which the registers are that functions keep, while the engine serves it.
+    pub const KEPT_REGISTERS_BYTES: u64 = 40;
 }
 
 /// The words that state memory holds of each function, by offset.
@@ -44,8 +57,8 @@ pub mod function {
     pub const END: usize = 16;
 }
 
-/// Bytes per global: enough for a 128-bit vector.
-pub const GLOBAL_BYTES: usize = 16;
+/// Bytes per global and per value of an exception: enough for a 128-bit vector.
+pub const VALUE_BYTES: usize = 16;
 
 /// A table entry: code address (or the reference itself in a table of externref), then signature and function.
 pub mod table_entry {
@@ -150,10 +163,16 @@ pub enum RuntimeOp {
     TableInit,
     /// (segment | module << 40)
     ElementDrop,
+    /// Lets the exception that is being thrown leave the function.
+    Throw,
+    /// -> a reference to the exception that was thrown last.
+    KeepException,
+    /// (reference): that exception is thrown.
+    TakeException,
 }
 
 impl RuntimeOp {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::Promote,
         Self::PromoteThroughLoop,
         Self::Record,
@@ -170,6 +189,9 @@ impl RuntimeOp {
         Self::TableCopy,
         Self::TableInit,
         Self::ElementDrop,
+        Self::Throw,
+        Self::KeepException,
+        Self::TakeException,
     ];
 
     /// The operation that compiled code passed as a number.

@@ -60,6 +60,7 @@ pub use run::Value;
 pub use run::backtrace::{Backtrace, TraceFrame};
 pub use run::listing::{Listing, Status};
 pub use run::stack::{StackSize, StackSizeError};
+use run::throw::Thrown;
 use run::trap::Pending;
 pub use run::trap::{Activation, Ending, Fault, Trap, TrapKind};
 
@@ -268,6 +269,7 @@ pub struct Engine {
     tiers: Vec<(FuncId, Tier, u64)>,
     sites: Vec<SiteState>,
     linked: Linked,
+    thrown: Thrown,
     /// Why the program is to be abandoned.
     stop: Option<Pending>,
     /// What earlier boots learned.

@@ -29,4 +29,5 @@ pub mod trap_code {
     pub const NULL_FUNCTION: TrapCode = TrapCode::unwrap_user(3);
     pub const SIGNATURE_MISMATCH: TrapCode = TrapCode::unwrap_user(4);
     pub const UNDEFINED_ELEMENT: TrapCode = TrapCode::unwrap_user(5);
+    pub const NULL_EXCEPTION: TrapCode = TrapCode::unwrap_user(6);
 }

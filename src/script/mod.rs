@@ -74,6 +74,8 @@ pub enum Directive<'a> {
         action: Action<'a>,
         kind: &'a str,
     },
+    /// Throws an exception that nobody catches.
+    Throws(#[serde(borrow)] Action<'a>),
 }
 
 /// Something that has values or a trap as result. Where no instance is named, the current one is meant.

@@ -103,6 +103,11 @@ impl<'p> World<'p> {
             Directive::Succeeds(action) => ended(self.act(action)?).map(drop),
             Directive::Returns { action, values } => expect_values(ended(self.act(action)?)?, values),
             Directive::Traps { action, kind } => expect_trap(self.act(action)?, kind),
+            Directive::Throws(action) => match self.act(action)? {
+                Err(Ending::Trap(Trap { kind: TrapKind::UncaughtException { .. }, .. })) => Ok(()),
+                Err(ending) => Err(Failure::Ended(ending)),
+                Ok(values) => Err(Failure::Returned { values, expected: "an exception".to_string() }),
+            },
         }
     }
 
@@ -201,6 +206,8 @@ fn decode(module: &'static [u8], language: Language) -> Result<Module, ModuleErr
     let after_2_0 = WasmFeatures::MULTI_MEMORY
         .union(WasmFeatures::TAIL_CALL)
         .union(WasmFeatures::EXTENDED_CONST)
+        .union(WasmFeatures::EXCEPTIONS)
+        .union(WasmFeatures::LEGACY_EXCEPTIONS)
         .union(WasmFeatures::RELAXED_SIMD);
     match language {
         Language::WebAssembly2 => Module::decode_as(module, FEATURES.difference(after_2_0)),

@@ -75,6 +75,7 @@ fn convert_directive(directive: WastDirective<'_>, language: Language) -> Result
         WastDirective::AssertExhaustion { call: invoke, message, .. } => {
             Directive::Traps { action: call(&invoke), kind: keep(message) }
         }
+        WastDirective::AssertException { exec, .. } => Directive::Throws(action(exec)?),
         WastDirective::AssertUnlinkable { mut module, message, .. } => {
             Directive::Unlinkable { module: module.encode()?.leak(), why: keep(message) }
         }

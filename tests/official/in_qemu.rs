@@ -52,6 +52,11 @@ fn simd_in_qemu_on_an_old_cpu() {
 }
 
 #[test]
+fn exceptions_in_qemu() {
+    check("exceptions", "max", proposal(Proposal::ExceptionHandling));
+}
+
+#[test]
 fn a_directive_that_does_not_hold_is_named() {
     let module = wat::parse_str(r#"(module (func (export "one") (result i32) (i32.const 1)))"#).expect("a module");
     let one = || Action::Invoke { instance: None, function: "one", arguments: Vec::new() };

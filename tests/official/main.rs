@@ -72,3 +72,26 @@ fn multiple_memories() {
 fn extended_constants() {
     check("extended-const", proposal(Proposal::ExtendedConst));
 }
+
+#[test]
+fn exceptions() {
+    check("exceptions", proposal(Proposal::ExceptionHandling));
+}
+
+/// The folder that `BAREFLOW_WAST` names: for tests that no crate carries, such as those of exceptions in their legacy form.
+#[test]
+#[ignore = "needs test files: ./just test-wast FOLDER"]
+fn files_of_a_folder() {
+    let folder = std::env::var_os("BAREFLOW_WAST").expect("BAREFLOW_WAST names a folder with .wast files");
+    let entries = std::fs::read_dir(&folder).expect("the folder can be read");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("it can be listed").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "wast"));
+    paths.sort();
+    assert!(!paths.is_empty(), "no .wast files are in {}", folder.display());
+    let file = |path: &std::path::PathBuf| TestFile {
+        parent: String::from("folder"),
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        contents: std::fs::read_to_string(path).expect("a test is text").leak(),
+    };
+    check("folder", paths.iter().map(file));
+}

@@ -71,12 +71,13 @@ fn needed_from(lines: &[Line<'static>]) -> Vec<usize> {
 fn instance(directive: &Directive<'static>) -> Option<Option<&'static str>> {
     match directive {
         Directive::Register { instance, .. } => Some(*instance),
-        Directive::Succeeds(action) | Directive::Returns { action, .. } | Directive::Traps { action, .. } => {
-            match action {
-                Action::Invoke { instance, .. } | Action::Get { instance, .. } => Some(*instance),
-                Action::Instantiate { .. } => None,
-            }
-        }
+        Directive::Succeeds(action)
+        | Directive::Throws(action)
+        | Directive::Returns { action, .. }
+        | Directive::Traps { action, .. } => match action {
+            Action::Invoke { instance, .. } | Action::Get { instance, .. } => Some(*instance),
+            Action::Instantiate { .. } => None,
+        },
         _ => None,
     }
 }
@@ -85,12 +86,13 @@ fn instance(directive: &Directive<'static>) -> Option<Option<&'static str>> {
 fn module(directive: &Directive<'static>) -> Option<&'static [u8]> {
     match directive {
         Directive::Instantiate { module, .. } | Directive::Unlinkable { module, .. } => Some(module),
-        Directive::Succeeds(action) | Directive::Returns { action, .. } | Directive::Traps { action, .. } => {
-            match action {
-                Action::Instantiate { module } => Some(module),
-                _ => None,
-            }
-        }
+        Directive::Succeeds(action)
+        | Directive::Throws(action)
+        | Directive::Returns { action, .. }
+        | Directive::Traps { action, .. } => match action {
+            Action::Instantiate { module } => Some(module),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -119,7 +119,10 @@ pub fn run_file_with_code(file: &Converted, pass: Pass) -> Tally {
 fn has_one_module(part: &Part<'static>) -> bool {
     let links = |line: &&Line<'static>| match &line.directive {
         Directive::Instantiate { .. } | Directive::Unlinkable { .. } => true,
-        Directive::Succeeds(action) | Directive::Returns { action, .. } | Directive::Traps { action, .. } => {
+        Directive::Succeeds(action)
+        | Directive::Throws(action)
+        | Directive::Returns { action, .. }
+        | Directive::Traps { action, .. } => {
             matches!(action, Action::Instantiate { .. })
         }
         _ => false,

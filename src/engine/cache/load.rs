@@ -271,11 +271,13 @@ impl Engine {
         let program = &self.program;
         program.signatures.hash(&mut hasher);
         program.memories.hash(&mut hasher);
+        program.tags.hash(&mut hasher);
         for linkage in &program.linkages {
             linkage.functions.hash(&mut hasher);
             linkage.memories.hash(&mut hasher);
             linkage.globals.hash(&mut hasher);
             linkage.tables.hash(&mut hasher);
+            linkage.tags.hash(&mut hasher);
             linkage.signatures.hash(&mut hasher);
         }
         for info in &program.functions {

@@ -9,7 +9,9 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, Function, LibCall, TrapCode, UserExternalNameRef};
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
+use cranelift_codegen::{
+    CompiledCode, Context, FinalizedMachExceptionHandler, FinalizedMachReloc, FinalizedRelocTarget,
+};
 use cranelift_frontend::FunctionBuilderContext;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,8 @@ pub struct MachineCode {
     pub traps: Vec<(u32, TrapCode)>,
     /// (offset in the code, offset in the module), ascending.
     pub locations: Vec<(u32, u32)>,
+    /// Where calls that throw go on: offsets in the code of the instructions behind them, and of the handlers.
+    pub handlers: Vec<(u32, u32)>,
     /// What a call takes of the stack.
     pub frame_bytes: u32,
     pub effort: Effort,
@@ -147,8 +151,17 @@ fn machine_code(function: &Function, code: &CompiledCode, effort: Effort) -> Res
         relocations: room::collect(code.buffer.relocs().iter().map(|reloc| relocation(function, reloc)), what)?,
         traps: room::collect(code.buffer.traps().iter().map(|trap| (trap.offset, trap.code)), what)?,
         locations: room::collect(code.buffer.get_srclocs_sorted().iter().map(|at| (at.start, at.loc.bits())), what)?,
+        handlers: room::collect(handlers(code), what)?,
         frame_bytes: code.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset),
         effort,
+    })
+}
+
+/// Each call that may throw has one handler, for whatever is thrown.
+fn handlers(code: &CompiledCode) -> impl Iterator<Item = (u32, u32)> + '_ {
+    code.buffer.call_sites().filter_map(|site| match site.exception_handlers {
+        [FinalizedMachExceptionHandler::Default(handler)] => Some((site.ret_addr, *handler)),
+        _ => None,
     })
 }
 

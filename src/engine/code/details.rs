@@ -20,14 +20,38 @@ pub struct Details {
     /// (offset in the code, offset in the body), ascending.
     locations: Vec<(u32, u32)>,
     pub relocations: Vec<Relocation>,
+    pub handlers: Handlers,
+}
+
+/// Where calls in a piece of code go on that throw.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Handlers {
+    /// What the piece's function takes of the stack below its frame pointer; 0 if there are none.
+    frame_bytes: u32,
+    /// (offset of the instruction behind the call, offset of the handler), ascending.
+    calls: Vec<(u32, u32)>,
+}
+
+impl Handlers {
+    /// Whether all are in a piece of so many bytes.
+    pub fn are_within(&self, bytes: usize) -> bool {
+        self.calls.iter().all(|(_, handler)| (*handler as usize) < bytes)
+    }
+
+    /// The handler of the call that returns to `offset`, and the bytes of the frame; none if it has none.
+    pub fn of(&self, offset: u32) -> Option<(u32, u32)> {
+        let index = self.calls.binary_search_by_key(&offset, |(returns_to, _)| *returns_to).ok()?;
+        Some((self.calls[index].1, self.frame_bytes))
+    }
 }
 
 /// Most bytes that one of each takes, packed.
 const TRAP_BYTES: usize = 6;
 const LOCATION_BYTES: usize = 10;
 const RELOCATION_BYTES: usize = 24;
-/// And the three lengths.
-const LENGTHS_BYTES: usize = 15;
+const HANDLER_BYTES: usize = 10;
+/// And the four lengths and the bytes of a frame.
+const LENGTHS_BYTES: usize = 25;
 
 impl Details {
     pub fn of(code: &MachineCode) -> Self {
@@ -35,6 +59,10 @@ impl Details {
             traps: code.traps.iter().map(|(at, trap)| (*at, trap.as_raw().get())).collect(),
             locations: code.locations.clone(),
             relocations: code.relocations.clone(),
+            handlers: Handlers {
+                frame_bytes: if code.handlers.is_empty() { 0 } else { code.frame_bytes },
+                calls: code.handlers.clone(),
+            },
         }
     }
 
@@ -43,6 +71,7 @@ impl Details {
         self.traps.len() * TRAP_BYTES
             + self.locations.len() * LOCATION_BYTES
             + self.relocations.len() * RELOCATION_BYTES
+            + self.handlers.calls.len() * HANDLER_BYTES
             + LENGTHS_BYTES
     }
 

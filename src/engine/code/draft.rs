@@ -193,14 +193,15 @@ impl CodeSpace {
 
     fn is_consistent(&self, details: &Details, bytes: usize) -> bool {
         let functions = self.entries.last().map_or(0, |block| block.first + block.count);
-        details.relocations.iter().all(|relocation| {
+        let are_there = details.relocations.iter().all(|relocation| {
             let is_missing = match relocation.target {
                 Symbol::Function(id) => id.0 >= functions,
                 Symbol::Room(_) => true,
                 _ => false,
             };
             !is_missing && relocation.offset as usize + size_of::<i32>() <= bytes
-        })
+        });
+        are_there && details.handlers.are_within(bytes)
     }
 
     /// Has `code`, in which `pieces` with these `details` are, go through the entries of the functions `elsewhere`.

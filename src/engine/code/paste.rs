@@ -104,6 +104,7 @@ mod tests {
             relocations: Vec::new(),
             traps: Vec::new(),
             locations: Vec::new(),
+            handlers: Vec::new(),
             frame_bytes: 0,
             effort: Effort::Full,
         };

@@ -11,7 +11,7 @@ use iced_x86::IcedError;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Effort, MachineCode, Relocation, Symbol};
-use super::details::Details;
+use super::details::{Details, Handlers};
 use super::library;
 use super::paste::paste;
 use super::trampoline::{self, Trampolines};
@@ -52,6 +52,8 @@ pub struct CodeSpace {
     pub(super) placed: Vec<Placed>,
     /// What is known of the places in it, piece by piece.
     pub(super) details: Vec<u8>,
+    /// The handlers in pieces that something was thrown through, by address.
+    handlers: BTreeMap<u64, Handlers>,
     /// Bytes of functions, wrappers and kernels.
     pub bytes: usize,
     /// Bytes of kernels.
@@ -121,6 +123,7 @@ impl CodeSpace {
             settled: BTreeMap::new(),
             placed: Vec::new(),
             details: Vec::new(),
+            handlers: BTreeMap::new(),
             bytes: 0,
             kernel_bytes: 0,
         };
@@ -273,6 +276,21 @@ impl CodeSpace {
         self.details(placed).location((address - placed.range.start) as u32)
     }
 
+    /// Where the call that returns to this address goes on if it throws, and the bytes of the frame there.
+    pub fn handler(&mut self, returns_to: u64) -> Option<(u64, u32)> {
+        let placed = self.find(returns_to.wrapping_sub(1))?;
+        let start = placed.range.start;
+        let handlers = match self.handlers.get(&start) {
+            Some(known) => known,
+            None => {
+                let handlers = self.details(placed).handlers;
+                self.handlers.entry(start).or_insert(handlers)
+            }
+        };
+        let (offset, frame_bytes) = handlers.of((returns_to - start) as u32)?;
+        Some((start + u64::from(offset), frame_bytes))
+    }
+
     pub(super) fn details(&self, placed: &Placed) -> Details {
         Details::read(&self.details[placed.details.clone()])
     }
@@ -341,6 +359,7 @@ fn encoded(id: KernelId, cpu: CpuFeatures) -> Result<MachineCode, IcedError> {
         relocations: Vec::new(),
         traps: Vec::new(),
         locations: Vec::new(),
+        handlers: Vec::new(),
         frame_bytes: 0,
         effort: Effort::Full,
     };

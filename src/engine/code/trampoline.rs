@@ -79,6 +79,8 @@ impl Labels {
 }
 
 const CALLEE_SAVED: [AsmRegister64; 6] = [rbx, rbp, r12, r13, r14, r15];
+/// Those of them in which a function may have a reference.
+const KEPT: [AsmRegister64; cell::KEPT_REGISTERS_BYTES as usize / 8] = [rbx, r12, r13, r14, r15];
 
 fn at(offset: usize) -> AsmMemoryOperand {
     qword_ptr(r11 + offset as u32)
@@ -165,9 +167,17 @@ fn runtime(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) 
     assembler.mov(rbp, rsp)?;
     ask_engine(assembler, state_base)?;
     assembler.cmp(at(cell::STOPPED), 0)?;
-    assembler.jne(labels.abandon)?;
+    let mut stopped = assembler.create_label();
+    assembler.jne(stopped)?;
     assembler.pop(rbp)?;
-    assembler.ret()
+    assembler.ret()?;
+    assembler.set_label(&mut stopped)?;
+    assembler.cmp(at(cell::STOPPED), cell::CAUGHT as i32)?;
+    assembler.jne(labels.abandon)?;
+    // The stack pointer is the handler's. Nothing else is expected to be in registers there.
+    assembler.mov(at(cell::STOPPED), 0)?;
+    assembler.mov(rbp, at(cell::HANDLER_FRAME))?;
+    assembler.jmp(at(cell::HANDLER))
 }
 
 /// (operation, four words), keeping all registers.
@@ -197,7 +207,8 @@ fn library(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) 
     assembler.ret()
 }
 
-/// Calls the engine on its own stack; leaves r11 with the state's address.
+/// Calls the engine on its own stack; leaves r11 with the state's address. The registers that functions keep are left below
+/// the program's stack, for the engine to look for references in.
 fn ask_engine(assembler: &mut CodeAssembler, state_base: u64) -> Result<(), IcedError> {
     assembler.mov(r9, r8)?;
     assembler.mov(r8, rcx)?;
@@ -206,6 +217,9 @@ fn ask_engine(assembler: &mut CodeAssembler, state_base: u64) -> Result<(), Iced
     assembler.mov(rsi, rdi)?;
     assembler.mov(r11, state_base)?;
     assembler.mov(rdi, at(cell::CONTEXT))?;
+    for (number, register) in KEPT.into_iter().enumerate() {
+        assembler.mov(qword_ptr(rsp - 8 * (number as i32 + 1)), register)?;
+    }
     assembler.mov(at(cell::PROGRAM_STACK), rsp)?;
     assembler.mov(rsp, at(cell::ENGINE_STACK))?;
     assembler.call(at(cell::RUNTIME_ENTRY))?;

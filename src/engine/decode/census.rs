@@ -23,6 +23,7 @@ mod bytes_of {
     pub const FUNCTION: u64 = 950;
     pub const GLOBAL: u64 = 136;
     pub const EXPORT: u64 = 200;
+    pub const TAG: u64 = 64;
     pub const SEGMENT: u64 = 170;
     pub const NAME: u64 = 60;
     /// A block that is open while its body is validated, and a value that is on the stack.
@@ -61,6 +62,7 @@ fn bytes_to_read(payload: Payload<'_>) -> u64 {
         Payload::FunctionSection(reader) => of(reader.count(), bytes_of::FUNCTION),
         Payload::TableSection(reader) => reader.into_iter().map_while(Result::ok).map(|table| entries(&table.ty)).sum(),
         Payload::GlobalSection(reader) => of(reader.count(), bytes_of::GLOBAL),
+        Payload::TagSection(reader) => of(reader.count(), bytes_of::TAG),
         Payload::ExportSection(reader) => of(reader.count(), bytes_of::EXPORT) + 2 * length(reader.range()),
         Payload::ElementSection(reader) => of(reader.count(), bytes_of::SEGMENT),
         Payload::DataSection(reader) => of(reader.count(), bytes_of::SEGMENT),
@@ -101,8 +103,12 @@ fn bytes_for_operators(body: &FunctionBody<'_>, widest: u64) -> u64 {
     let (mut open, mut deepest, mut values) = (0_u64, 0, 0);
     for operator in operators {
         match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => open += 1,
-            Operator::End => open = open.saturating_sub(1),
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => open += 1,
+            Operator::End | Operator::Delegate { .. } => open = open.saturating_sub(1),
             _ => {}
         }
         deepest = deepest.max(open);
@@ -115,8 +121,8 @@ fn bytes_for_operators(body: &FunctionBody<'_>, widest: u64) -> u64 {
 fn values_left(operator: &Operator<'_>, widest: u64) -> u64 {
     use Operator as O;
     match operator {
-        O::Call { .. } | O::CallIndirect { .. } => widest,
-        O::Block { blockty } | O::Loop { blockty } | O::If { blockty } => match blockty {
+        O::Call { .. } | O::CallIndirect { .. } | O::Catch { .. } | O::TryTable { .. } => widest,
+        O::Block { blockty } | O::Loop { blockty } | O::If { blockty } | O::Try { blockty } => match blockty {
             BlockType::FuncType(_) => widest,
             _ => 1,
         },
@@ -125,6 +131,7 @@ fn values_left(operator: &Operator<'_>, widest: u64) -> u64 {
         O::RefNull { .. } | O::RefFunc { .. } => 1,
         // Behind these, operators take what is not there.
         O::Unreachable | O::Br { .. } | O::BrTable { .. } | O::Return => 1,
+        O::Throw { .. } | O::ThrowRef | O::Rethrow { .. } => 1,
         _ => 0,
     }
 }

@@ -36,6 +36,8 @@ pub struct Module {
     pub global_types: Vec<GlobalType>,
     /// The defined globals.
     pub globals: Vec<Global<'static>>,
+    /// Type index of every exception tag, imported ones first.
+    pub tags: Vec<u32>,
     pub exports: Vec<Export<'static>>,
     pub start: Option<u32>,
     pub elements: Vec<Element<'static>>,
@@ -167,6 +169,7 @@ impl Module {
             memories: Vec::new(),
             global_types: Vec::new(),
             globals: Vec::new(),
+            tags: Vec::new(),
             exports: Vec::new(),
             start: None,
             elements: Vec::new(),
@@ -206,6 +209,12 @@ impl Module {
                 room::reserve(&mut self.global_types, self.globals.len(), "globals")?;
                 self.global_types.extend(self.globals.iter().map(|global| global.ty));
             }
+            Payload::TagSection(reader) => {
+                room::reserve(&mut self.tags, reader.count() as usize, "exception tags")?;
+                for tag in reader {
+                    self.tags.push(tag?.func_type_idx);
+                }
+            }
             Payload::ExportSection(reader) => {
                 collect(reader, &mut self.exports, "exports")?;
             }
@@ -233,7 +242,7 @@ impl Module {
             TypeRef::Table(ty) => room::push(&mut self.tables, ty, "tables")?,
             TypeRef::Memory(ty) => room::push(&mut self.memories, ty, "memories")?,
             TypeRef::Global(ty) => room::push(&mut self.global_types, ty, "globals")?,
-            TypeRef::Tag(_) => {}
+            TypeRef::Tag(ty) => room::push(&mut self.tags, ty.func_type_idx, "exception tags")?,
         }
         room::push(&mut self.imports, import, "imports")?;
         Ok(())

@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
-use wasmparser::{FuncType, RefType, TableType};
+use wasmparser::{FuncType, RefType, TableType, ValType};
 
 use super::module::Module;
 use crate::engine::seams::MemoryBase;
@@ -28,6 +28,10 @@ pub const FIRST_MEMORY: MemoryId = MemoryId(0);
 /// An interned function type: equal for equal types of any module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignatureId(pub u32);
+
+/// An exception tag of the space: what an exception is thrown with, and what clauses look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TagId(pub u32);
 
 /// Which module is the libc: it is there before any other.
 pub const LIBC: usize = 0;
@@ -81,6 +85,14 @@ pub struct MemorySlot {
     pub maximum: Option<u64>,
 }
 
+/// What an exception tag carries, and where.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct TagSlot {
+    pub signature: SignatureId,
+    /// State offset of the values of what is thrown with it, `layout::VALUE_BYTES` each.
+    pub values: usize,
+}
+
 /// What the indices of one module stand for.
 #[derive(Default)]
 pub struct Linkage {
@@ -88,6 +100,7 @@ pub struct Linkage {
     pub memories: Vec<MemoryId>,
     pub globals: Vec<GlobalSlot>,
     pub tables: Vec<TableSlot>,
+    pub tags: Vec<TagId>,
     /// Type index to interned signature.
     pub signatures: Vec<SignatureId>,
     /// What the module put into the first memory when it was added, by rising address.
@@ -141,6 +154,7 @@ pub struct Program {
     pub linkages: Vec<Linkage>,
     pub functions: Vec<FunctionInfo>,
     pub memories: Vec<MemorySlot>,
+    pub tags: Vec<TagSlot>,
     pub signatures: Signatures,
     /// The functions that the libc offers, by name.
     pub libc_functions: BTreeMap<&'static str, FuncId>,
@@ -178,6 +192,11 @@ impl Program {
     pub fn body_start(&self, id: FuncId) -> u32 {
         let FunctionKind::Defined { module, index } = self.info(id).kind else { return 0 };
         self.modules[module].body(index).map_or(0, |body| body.range().start as u32)
+    }
+
+    /// Types of the values of what is thrown with `tag`.
+    pub fn tag_values(&self, tag: TagId) -> &[ValType] {
+        self.signatures.get(self.tags[tag.0 as usize].signature).params()
     }
 
     pub fn function_type(&self, id: FuncId) -> &FuncType {

@@ -3,7 +3,8 @@
 
 use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
 
-/// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions and more than one memory.
+/// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions, more than one memory, and
+/// exceptions in both their forms.
 pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -15,23 +16,23 @@ pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::LEGACY_EXCEPTIONS)
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::GC_TYPES);
 
 /// Every proposal that is not in [`FEATURES`], with what its error message calls it. Where one builds on another, the
 /// other comes first.
-const PROPOSALS: [(WasmFeatures, &str); 12] = [
+const PROPOSALS: [(WasmFeatures, &str); 10] = [
     (WasmFeatures::THREADS, "shared memory or atomics (the threads proposal)"),
     (WasmFeatures::MEMORY64, "64-bit memories or tables (the memory64 proposal)"),
-    (WasmFeatures::EXCEPTIONS, "exceptions (the exception-handling proposal)"),
-    (WasmFeatures::LEGACY_EXCEPTIONS, "exceptions in their old form (the legacy exception-handling proposal)"),
     (WasmFeatures::FUNCTION_REFERENCES, "typed references (the function-references proposal)"),
     (WasmFeatures::GC.union(WasmFeatures::FUNCTION_REFERENCES), "objects (the garbage-collection proposal)"),
     (WasmFeatures::WIDE_ARITHMETIC, "128-bit arithmetic (the wide-arithmetic proposal)"),
     (WasmFeatures::CUSTOM_PAGE_SIZES, "memories with other pages (the custom-page-sizes proposal)"),
     (WasmFeatures::MEMORY_CONTROL, "memory.discard (the memory-control proposal)"),
     (
-        WasmFeatures::STACK_SWITCHING.union(WasmFeatures::FUNCTION_REFERENCES).union(WasmFeatures::EXCEPTIONS),
+        WasmFeatures::STACK_SWITCHING.union(WasmFeatures::FUNCTION_REFERENCES),
         "continuations (the stack-switching proposal)",
     ),
     (

@@ -106,6 +106,7 @@ impl Engine {
             tiers: Vec::new(),
             sites: Vec::new(),
             linked: Linked::default(),
+            thrown: Default::default(),
             stop: None,
             earlier,
             behind_mathematics: None,

@@ -16,10 +16,10 @@ use crate::engine::cache::image::Head;
 use crate::engine::decode::constant::{ConstantValue, evaluate};
 use crate::engine::decode::module::Module;
 use crate::engine::decode::program::{
-    FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, TableSlot,
-    table_capacity,
+    FIRST_MEMORY, FuncId, FunctionInfo, FunctionKind, GlobalSlot, LIBC, Linkage, MemoryId, MemorySlot, SignatureId,
+    TableSlot, TagId, TagSlot, table_capacity,
 };
-use crate::engine::layout::{GLOBAL_BYTES, table_entry};
+use crate::engine::layout::{VALUE_BYTES, table_entry};
 use crate::engine::{Engine, EngineError, Memory, room};
 use crate::libc::{self, Interpose, LibcFunction};
 use crate::profile::FunctionKey;
@@ -55,6 +55,7 @@ enum Extern {
     Table(TableSlot),
     Memory(MemoryId),
     Global(GlobalSlot),
+    Tag(TagId),
 }
 
 /// Why an import stands for nothing.
@@ -96,6 +97,7 @@ impl Engine {
             room::push(&mut linkage.tables, slot, "tables")?;
         }
         self.place_globals(module, &mut linkage)?;
+        self.place_tags(module, &mut linkage)?;
         Ok((linkage, added))
     }
 
@@ -119,6 +121,7 @@ impl Engine {
                 Ok(Extern::Table(slot)) => room::push(&mut linkage.tables, slot, "tables")?,
                 Ok(Extern::Memory(id)) => room::push(&mut linkage.memories, id, "memories")?,
                 Ok(Extern::Global(slot)) => room::push(&mut linkage.globals, slot, "globals")?,
+                Ok(Extern::Tag(id)) => room::push(&mut linkage.tags, id, "exception tags")?,
                 Err(Unlinked::Unknown) => room::push(&mut unknown, name(), "imports")?,
                 Err(Unlinked::Type { wanted, offered }) => {
                     return Err(EngineError::ImportType { name: name(), wanted, offered });
@@ -176,11 +179,7 @@ impl Engine {
         match (import.ty, export.kind) {
             (TypeRef::Func(type_index), Kind::Func) => {
                 let id = linkage.functions[index];
-                let (wanted, offered) = (importer.signatures[type_index as usize], self.program.info(id).signature);
-                if wanted != offered {
-                    let signatures = &self.program.signatures;
-                    return Err(other_type(signatures.get(wanted), signatures.get(offered)));
-                }
+                self.same_signature(importer.signatures[type_index as usize], self.program.info(id).signature)?;
                 Ok(Extern::Function(id))
             }
             (TypeRef::Global(wanted), Kind::Global) => {
@@ -203,8 +202,19 @@ impl Engine {
                 within_limits((wanted.initial, wanted.maximum), offered)?;
                 Ok(Extern::Memory(id))
             }
+            (TypeRef::Tag(wanted), Kind::Tag) => {
+                let id = linkage.tags[index];
+                let wanted = importer.signatures[wanted.func_type_idx as usize];
+                self.same_signature(wanted, self.program.tags[id.0 as usize].signature)?;
+                Ok(Extern::Tag(id))
+            }
             (wanted, offered) => Err(differs(&wanted, &offered)),
         }
+    }
+
+    fn same_signature(&self, wanted: SignatureId, offered: SignatureId) -> Result<(), Unlinked> {
+        let signatures = &self.program.signatures;
+        if wanted == offered { Ok(()) } else { Err(other_type(signatures.get(wanted), signatures.get(offered))) }
     }
 
     /// Numbers the defined functions; those that the libc replaces keep their number, but no index leads there.
@@ -322,9 +332,25 @@ impl Engine {
             };
             let slot = match evaluate(&global.init_expr, known) {
                 Ok(ConstantValue::Bits(bits)) if !global.ty.mutable => GlobalSlot::Constant(bits),
-                _ => GlobalSlot::Cell(self.allocator.allocate(GLOBAL_BYTES)),
+                _ => GlobalSlot::Cell(self.allocator.allocate(VALUE_BYTES)),
             };
             linkage.globals.push(slot);
+        }
+        Ok(())
+    }
+
+    /// Numbers the defined tags. The values of one exception at a time are on their way, so all tags have theirs in one place.
+    fn place_tags(&mut self, module: &Module, linkage: &mut Linkage) -> Result<(), EngineError> {
+        let defined = &module.tags[linkage.tags.len()..];
+        let signatures = defined.iter().map(|ty| linkage.signatures[*ty as usize]);
+        let most_values =
+            signatures.clone().map(|id| self.program.signatures.get(id).params().len()).max().unwrap_or(0);
+        let values = self.allocator.allocate(most_values * VALUE_BYTES);
+        room::reserve(&mut self.program.tags, defined.len(), "exception tags")?;
+        room::reserve(&mut linkage.tags, defined.len(), "exception tags")?;
+        for signature in signatures {
+            linkage.tags.push(TagId(self.program.tags.len() as u32));
+            self.program.tags.push(TagSlot { signature, values });
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ pub(super) mod listing;
 mod reserve;
 mod serve;
 pub(super) mod stack;
+pub(super) mod throw;
 pub(super) mod trap;
 
 use alloc::string::ToString;
@@ -140,6 +141,9 @@ impl Engine {
         let frame = self.platform.state.read(cell::PROGRAM_STACK);
         Ok(Some(match self.stop.take() {
             Some(Pending::Exit(code)) => Ending::Exit(code),
+            Some(Pending::Trap(kind @ TrapKind::UncaughtException { .. })) => {
+                Ending::Trap(Trap { kind, backtrace: self.trace_of_thrown() })
+            }
             Some(Pending::Trap(kind)) => Ending::Trap(Trap { kind, backtrace: self.backtrace(None, frame) }),
             None => unreachable!("a program is abandoned for a fault or a stop"),
         }))
@@ -213,7 +217,7 @@ impl Engine {
         // Recursion has the same place again and again.
         let mut known = None;
         let mut push = |pc| {
-            if known == Some(pc) || self.code.find(pc).is_some_and(|placed| placed.function().is_some()) {
+            if known == Some(pc) || self.is_in_function(pc) {
                 known = Some(pc);
                 trace.push(pc);
             }
@@ -227,6 +231,14 @@ impl Engine {
             }
             frame = caller;
         }
+        self.name_calls(trace)
+    }
+
+    fn is_in_function(&self, pc: u64) -> bool {
+        self.code.find(pc).is_some_and(|placed| placed.function().is_some())
+    }
+
+    fn name_calls(&self, trace: Trace) -> Backtrace {
         trace.finish(|pc| {
             let id = self.code.find(pc)?.function()?;
             let offset = self.code.body_offset(pc).map(|offset| self.program.body_start(id) + offset);

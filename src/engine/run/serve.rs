@@ -46,6 +46,18 @@ impl Engine {
             RuntimeOp::TableGrow => {
                 return self.table_grow(module, what, second, third as u32).map_or(u64::MAX, u64::from);
             }
+            RuntimeOp::Throw => {
+                self.throw();
+                return 0;
+            }
+            RuntimeOp::KeepException => match self.keep_exception() {
+                Ok(reference) => return reference,
+                Err(error) => Err(TrapKind::Host(EngineError::from(error).to_string())),
+            },
+            RuntimeOp::TakeException => {
+                self.take_exception(first);
+                return 0;
+            }
             RuntimeOp::MemoryInit => self.memory_init(module, index, segment, range).ok_or(TrapKind::MemoryOutOfBounds),
             RuntimeOp::MemoryCopy => {
                 self.memory_copy(module, index, segment as u32, range).ok_or(TrapKind::MemoryOutOfBounds)
@@ -80,7 +92,7 @@ impl Engine {
     /// Makes the running program end as soon as control returns to it.
     pub(in crate::engine) fn abandon(&mut self, stop: Pending) {
         self.stop = Some(stop);
-        self.platform.state.write(cell::STOPPED, 1);
+        self.platform.state.write(cell::STOPPED, cell::ABANDONED);
     }
 
     fn compile_entered(&mut self, id: FuncId) -> Result<u64, EngineError> {

@@ -65,6 +65,11 @@ pub enum TrapKind {
     DivisionByZero,
     IntegerOverflow,
     InvalidConversion,
+    NullException,
+    /// Thrown with the tag of this name, and nobody caught it.
+    UncaughtException {
+        tag: String,
+    },
     StackOverflow,
     /// The machine has no memory left for the call stack, although the stack may grow.
     StackOutOfMemory,
@@ -86,6 +91,7 @@ impl TrapKind {
             trap_code::UNDEFINED_ELEMENT => Self::UndefinedElement,
             trap_code::NULL_FUNCTION => Self::NullFunction,
             trap_code::SIGNATURE_MISMATCH => Self::SignatureMismatch,
+            trap_code::NULL_EXCEPTION => Self::NullException,
             TrapCode::INTEGER_DIVISION_BY_ZERO => Self::DivisionByZero,
             TrapCode::INTEGER_OVERFLOW => Self::IntegerOverflow,
             TrapCode::BAD_CONVERSION_TO_INTEGER => Self::InvalidConversion,
@@ -106,6 +112,7 @@ impl fmt::Display for TrapKind {
                     "access to {address}, outside of the program's memories: a bug in BareFlow, report it"
                 );
             }
+            Self::UncaughtException { tag } => return write!(f, "uncaught exception {tag}"),
             Self::Unreachable => "unreachable",
             Self::MemoryOutOfBounds => "out of bounds memory access",
             Self::TableOutOfBounds => "out of bounds table access",
@@ -114,6 +121,7 @@ impl fmt::Display for TrapKind {
             Self::SignatureMismatch => "indirect call type mismatch",
             Self::DivisionByZero => "integer divide by zero",
             Self::IntegerOverflow => "integer overflow",
+            Self::NullException => "null exception reference",
             Self::InvalidConversion => "invalid conversion to integer",
             Self::StackOverflow => "call stack exhausted",
             Self::StackOutOfMemory => "call stack exhausted: no memory is left for it, give the machine more RAM",

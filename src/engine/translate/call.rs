@@ -47,9 +47,9 @@ impl Translator<'_> {
 
     pub fn plain_call(&mut self, callee: FuncId, args: &[Value]) -> Vec<Value> {
         let function = self.function_ref(callee);
-        let call = self.builder.ins().call(function, args);
+        let results = self.call_function(callee, function, args);
         self.forget_registers();
-        self.builder.inst_results(call).to_vec()
+        results
     }
 
     pub fn guard(&mut self, condition: Value, generic: Block) {
@@ -127,9 +127,9 @@ impl Translator<'_> {
     /// Checks the signature of a table entry, then calls it.
     fn call_entry(&mut self, expected: SignatureId, entry: Value, args: &[Value]) -> Vec<Value> {
         let (signature, code) = self.checked_code(expected, entry);
-        let call = self.builder.ins().call_indirect(signature, code, args);
+        let results = self.call_address(signature, code, args);
         self.forget_registers();
-        self.builder.inst_results(call).to_vec()
+        results
     }
 
     /// The signature and the code address of a table entry, traps where it has another signature.

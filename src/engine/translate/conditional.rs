@@ -50,7 +50,7 @@ impl Translator<'_> {
     }
 
     /// Goes on in an arm of the current frame.
-    fn begin_arm(&mut self, counter: usize, block: Block) {
+    pub fn begin_arm(&mut self, counter: usize, block: Block) {
         self.builder.switch_to_block(block);
         let never_ran = self.never_ran(counter);
         if never_ran {

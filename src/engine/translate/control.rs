@@ -6,6 +6,7 @@ use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, V
 use wasmparser::{BlockType, BrTable, Operator};
 
 use super::conditional::Otherwise;
+use super::exception::Region;
 use super::{Refusal, Translator, machine_type};
 use crate::engine::names::trap_code;
 
@@ -41,6 +42,8 @@ pub enum FrameKind {
         otherwise: Otherwise,
         params: Vec<Value>,
     },
+    /// What may catch exceptions.
+    Try(Region),
     /// Opened where nothing is reachable: only counted.
     Dead,
 }
@@ -69,12 +72,12 @@ impl Translator<'_> {
                 it.branch(it.frames.len() as u32 - 1);
                 it.reachable = false;
             }),
-            _ => return Ok(false),
+            _ => return Ok(self.exception(operator)),
         }
         Ok(true)
     }
 
-    fn if_reachable(&mut self, then: impl FnOnce(&mut Self)) {
+    pub fn if_reachable(&mut self, then: impl FnOnce(&mut Self)) {
         if self.reachable {
             then(self);
         }
@@ -157,6 +160,9 @@ impl Translator<'_> {
         if self.returns_here() {
             return;
         }
+        if matches!(self.frame().kind, FrameKind::Try(_)) {
+            return self.end_try();
+        }
         let alone = self.ends_in_one_place();
         if !alone {
             self.leave_to_exit();
@@ -170,6 +176,16 @@ impl Translator<'_> {
             self.builder.seal_block(frame.target);
             self.release_at_end(self.frames.len());
         }
+        self.go_on_behind(&frame);
+        if self.reachable && matches!(frame.kind, FrameKind::Function) {
+            let results = core::mem::take(&mut self.stack);
+            self.builder.ins().return_(&results);
+            self.reachable = false;
+        }
+    }
+
+    /// Goes on at the exit of `frame`, which was closed, if anything leads there.
+    pub fn go_on_behind(&mut self, frame: &Frame) {
         self.stack.truncate(frame.height);
         self.reachable = frame.exit_reached;
         if !self.reachable {
@@ -178,11 +194,6 @@ impl Translator<'_> {
         self.builder.switch_to_block(frame.exit);
         self.builder.seal_block(frame.exit);
         self.stack.extend_from_slice(self.builder.block_params(frame.exit));
-        if matches!(frame.kind, FrameKind::Function) {
-            let results = core::mem::take(&mut self.stack);
-            self.builder.ins().return_(&results);
-            self.reachable = false;
-        }
     }
 
     /// Ends the body where nothing else leaves it. Returns whether that is here.
@@ -232,7 +243,7 @@ impl Translator<'_> {
         self.reachable = false;
     }
 
-    fn frame_index(&self, depth: u32) -> usize {
+    pub fn frame_index(&self, depth: u32) -> usize {
         self.frames.len() - 1 - depth as usize
     }
 
@@ -246,7 +257,7 @@ impl Translator<'_> {
         (frame.target, frame.branch_arity)
     }
 
-    fn branch(&mut self, depth: u32) {
+    pub fn branch(&mut self, depth: u32) {
         let (target, arity) = self.branch_target(depth);
         let args = self.pop_many(arity);
         let (next, args) = self.way_to(self.frame_index(depth), target, &args);

@@ -51,6 +51,7 @@ impl Extent {
         self.costly += match operator {
             Operator::BrTable { targets } => targets.len() as usize,
             Operator::Call { .. } | Operator::CallIndirect { .. } => 1,
+            Operator::TryTable { try_table } => try_table.catches.len(),
             _ => 0,
         };
     }

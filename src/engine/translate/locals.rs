@@ -149,7 +149,9 @@ fn uses(body: &FunctionBody<'_>, count: usize) -> Result<Vec<Use>, Refusal> {
             | Operator::If { .. }
             | Operator::Br { .. }
             | Operator::BrIf { .. }
-            | Operator::BrTable { .. } => in_order = false,
+            | Operator::BrTable { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => in_order = false,
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ mod bulk;
 mod call;
 mod conditional;
 mod control;
+mod exception;
 mod extent;
 mod fold;
 mod hold;
@@ -292,6 +293,8 @@ struct Translator<'a> {
     next_site: usize,
     held: Held,
     state: GlobalValue,
+    /// Whether the body has a `rethrow`, once that was asked.
+    rethrows: Option<bool>,
     /// Instructions that stand in place of calls so far.
     instructions_in_place: usize,
     functions: BTreeMap<(u32, u32), FuncRef>,
@@ -338,6 +341,7 @@ impl<'a> Translator<'a> {
             next_site: 0,
             held: Held::default(),
             state,
+            rethrows: None,
             instructions_in_place: 0,
             functions: BTreeMap::new(),
             notes: [None; 5],

@@ -18,8 +18,13 @@ impl Translator<'_> {
 
     /// The number of the next counted block. Numbered in body order, reachable or not, as `scan` does.
     pub fn take_block(&mut self) -> usize {
-        self.next_block += 1;
-        self.next_block - 1
+        self.take_blocks(1)
+    }
+
+    /// The number of the first of the next `count` counted blocks.
+    pub fn take_blocks(&mut self, count: usize) -> usize {
+        self.next_block += count;
+        self.next_block - count
     }
 
     /// Counts a round of a loop, in the baseline.

@@ -32,9 +32,7 @@ pub fn scan(program: &Program, id: FuncId) -> Result<Shape, NoRoom> {
     let Some((module, mut reader)) = reader(program, id) else { return Ok(shape) };
     while !reader.eof() {
         let Ok(operator) = reader.read() else { break };
-        if counts_block(&operator) {
-            shape.blocks += 1;
-        }
+        shape.blocks += counted_blocks(&operator);
         let mut callee = called(program, module, &operator);
         if let Some(site) = site_of(program, module, &operator) {
             callee = site.callee.or(callee);
@@ -66,12 +64,16 @@ pub fn quiet_loops(program: &Program, id: FuncId) -> Vec<QuietLoop> {
     let (mut blocks, mut sites) = (0, 0);
     for (module, operator) in operators(program, id) {
         match operator {
-            Operator::Block { .. } | Operator::If { .. } | Operator::Loop { .. } => {
+            Operator::Block { .. }
+            | Operator::If { .. }
+            | Operator::Loop { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => {
                 let of_loop = matches!(operator, Operator::Loop { .. })
                     .then_some(QuietLoop { block: blocks, sites: sites..sites });
                 open.push(OpenFrame { of_loop, found: found.len(), calls_libc: false, calls_others: false });
             }
-            Operator::End => {
+            Operator::End | Operator::Delegate { .. } => {
                 // The last one ends the body.
                 let Some(frame) = open.pop() else { break };
                 if let Some(mut quiet) = frame.of_loop.filter(|_| frame.calls_libc && !frame.calls_others) {
@@ -91,7 +93,7 @@ pub fn quiet_loops(program: &Program, id: FuncId) -> Vec<QuietLoop> {
                 }
             }
         }
-        blocks += usize::from(counts_block(&operator));
+        blocks += counted_blocks(&operator);
         sites += usize::from(site_of(program, module, &operator).is_some());
     }
     found
@@ -107,16 +109,19 @@ struct OpenFrame {
     calls_others: bool,
 }
 
-/// Whether `operator` calls the libc; none if it calls nothing.
+/// Whether `operator` calls the libc; none if it calls nothing. To throw is to call something else.
 fn calls_libc(program: &Program, module: usize, operator: &Operator<'_>) -> Option<bool> {
     match operator {
         Operator::Call { function_index } => {
             let kind = &program.info(program.resolve(module, *function_index)).kind;
             Some(matches!(kind, FunctionKind::Defined { module: LIBC, .. }))
         }
-        Operator::CallIndirect { .. } | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
-            Some(false)
-        }
+        Operator::CallIndirect { .. }
+        | Operator::ReturnCall { .. }
+        | Operator::ReturnCallIndirect { .. }
+        | Operator::Throw { .. }
+        | Operator::ThrowRef
+        | Operator::Rethrow { .. } => Some(false),
         _ => site_of(program, module, operator).map(|_| true),
     }
 }
@@ -153,8 +158,18 @@ fn reader(program: &Program, id: FuncId) -> Option<(usize, OperatorsReader<'stat
     Some((module, program.modules[module].body(index)?.get_operators_reader().ok()?))
 }
 
-fn counts_block(operator: &Operator<'_>) -> bool {
-    matches!(operator, Operator::Loop { .. } | Operator::If { .. } | Operator::Else)
+/// How many counted blocks `operator` begins: rounds of a loop, arms of a conditional, clauses for exceptions.
+fn counted_blocks(operator: &Operator<'_>) -> usize {
+    match operator {
+        Operator::Loop { .. } | Operator::If { .. } | Operator::Else | Operator::Catch { .. } | Operator::CatchAll => 1,
+        Operator::TryTable { try_table } => try_table.catches.len(),
+        _ => 0,
+    }
+}
+
+/// Whether the body of `id` throws again what a clause of the legacy form caught.
+pub fn rethrows(program: &Program, id: FuncId) -> bool {
+    operators(program, id).any(|(_, operator)| matches!(operator, Operator::Rethrow { .. }))
 }
 
 /// The site that `operator`, in a body of `module`, is.
