@@ -39,6 +39,126 @@ fn what_follows_the_program_is_its_own_byte_for_byte() {
 }
 
 #[test]
+fn run_can_be_left_out_before_a_program() {
+    let program = Program::wat(include_str!("command/arguments.wat"));
+    let args = ["--help", "run", "-V"].map(OsStr::new);
+    let output = bareflow().arg(program.path()).args(args).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), inline::hex_of_arguments(&args), "{}", said(&output));
+    let output = bareflow().args(["--argv0", "other"]).arg(program.path()).output().unwrap();
+    assert_eq!(output.stdout, b"6f7468657200\n", "{}", said(&output));
+    let output = bareflow().arg("rnu").output().unwrap();
+    assert_eq!((output.status.code(), said(&output).contains("cannot read rnu: No such file")), (Some(1), true));
+    assert!(bareflow().arg("--help").output().unwrap().status.success());
+}
+
+#[test]
+fn a_dash_is_the_program_on_standard_input() {
+    let program = Program::wat(include_str!("command/arguments.wat"));
+    let input = File::open(program.path()).unwrap();
+    let output = bareflow().args(["-", "--help"]).stdin(input).output().unwrap();
+    assert_eq!(output.stdout, b"2d002d2d68656c7000\n", "{}", said(&output));
+    let output = bareflow().args(["run", "-"]).stdin(Stdio::null()).output().unwrap();
+    assert!(said(&output).contains("(0 bytes) is not a WebAssembly module"), "{}", said(&output));
+}
+
+#[test]
+fn the_environment_is_what_was_asked_for() {
+    // As the arguments, by calls of the same kind.
+    let text = include_str!("command/arguments.wat").replace("args_", "environ_");
+    let program = Program::wat(&text);
+    let run = |words: &[&str]| bareflow().env("FROM_HERE", "x y").arg("run").args(words).arg(program.path()).output();
+    let output = run(&["--env", "A=1", "--env", "FROM_HERE", "--env", "B=", "--env", "A=2=3"]).unwrap();
+    let expected = inline::hex_of(&["FROM_HERE=x y", "B=", "A=2=3"].map(OsStr::new));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{}", said(&output));
+    let output = run(&["--env", "NOT_HERE"]).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("--env NOT_HERE: there is no variable NOT_HERE here"), "{}", said(&output));
+}
+
+/// Exports functions and nothing to start with.
+const REACTOR: &str = r#"(module (global $ready (mut i64) (i64.const 0))
+    (func (export "_initialize") (global.set $ready (i64.const 40)))
+    (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+    (func (export "all") (param i32 i64 f32 f64) (result f64 f32 i64 i32)
+      (local.get 3) (local.get 2) (i64.add (local.get 1) (global.get $ready)) (local.get 0))
+    (func (export "fails") unreachable)
+    (func (export "more")))"#;
+
+#[test]
+fn a_function_is_called_with_what_its_signature_says() {
+    let program = Program::wat(REACTOR);
+    let run = |words: &[&str]| {
+        let output = bareflow().args(["run", "--invoke", words[0]]).arg(program.path()).args(&words[1..]).output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), said(&output))
+    };
+    assert_eq!(run(&["add", "-3", "0x10"]), (Some(0), "13\n".into(), String::new()));
+    assert_eq!(run(&["all", "-1", "2", "0.5", "-inf"]), (Some(0), "-inf\n0.5\n42\n-1\n".into(), String::new()));
+    assert_eq!(run(&["more"]), (Some(0), String::new(), String::new()));
+    let (status, _, complaint) = run(&["fails"]);
+    assert_eq!((status, complaint.starts_with("bareflow: trap: unreachable\n  0: fails @ ")), (Some(134), true));
+    for (words, complaint) in [
+        (&["add", "1"][..], "bareflow: the function add takes 2 arguments (i32 i32), and 1 are given\n"),
+        (&["add", "1", "x"], "bareflow: the function add cannot take argument 2: \"x\" is no i32\n"),
+    ] {
+        assert_eq!(run(words), (Some(126), String::new(), complaint.into()));
+    }
+    let (status, _, complaint) = run(&["subtract"]);
+    let names =
+        "exports no function subtract; `bareflow run --invoke NAME` calls one that it does: add, all, fails and 1 more";
+    assert_eq!((status, complaint.contains(names)), (Some(126), true), "{complaint}");
+}
+
+#[test]
+fn exports_that_could_be_meant_are_named() {
+    let output = bareflow().arg(Program::wat(REACTOR).path()).output().unwrap();
+    let names =
+        "exports no function _start; `bareflow run --invoke NAME` calls one that it does: add, all, fails and 1 more";
+    assert_eq!((output.status.code(), said(&output).contains(names)), (Some(126), true), "{}", said(&output));
+    let command = |start: &str, exports: &str| {
+        let program = Program::wat(&format!(
+            r#"(module (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+                 (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+                 (memory (export "memory") 1) {exports} (func (export "_start") {start}))"#
+        ));
+        let output = bareflow().arg(program.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        said(&output)
+    };
+    let initialises = "(drop (call $sizes (i32.const 0) (i32.const 4)))";
+    let exports = r#"(func (export "convert")) (func (export "__data"))"#;
+    let hint = "bareflow: the program did no more than initialise itself; `bareflow run --invoke NAME` calls a function that \
+                it exports: convert\n";
+    assert_eq!(command(initialises, exports), hint);
+    assert_eq!(command(initialises, ""), "");
+    assert_eq!(command("(drop (call $yield))", exports), "");
+}
+
+#[test]
+fn of_refused_imports_the_first_are_named_and_all_where_that_is_asked_for() {
+    let imports = (0..9).map(|number| format!(r#"(import "env" "f{number}" (func))"#));
+    let program = Program::wat(&format!("(module {} (func (export \"_start\")))", imports.collect::<String>()));
+    let output = bareflow().arg(program.path()).output().unwrap();
+    let refused = "imports what is not offered: env.f0, env.f1, env.f2 and 6 more; link it";
+    assert!(said(&output).contains(refused), "{}", said(&output));
+    let output = bareflow().arg("--verbose").arg(program.path()).output().unwrap();
+    assert!(
+        said(&output).contains("env.f2, env.f3, env.f4, env.f5, env.f6, env.f7, env.f8; link"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn shells_are_told_how_to_complete() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = bareflow().args(["completions", shell]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("bench-boots") && text.contains("invoke"), "{shell}: {text}");
+    }
+}
+
+#[test]
 fn only_the_exit_code_0_is_a_success() {
     for (code, status) in [(0, 0), (3, 3), (126, 126), (255, 255), (256, 1), (-1, 255)] {
         let output = bareflow().arg("run").arg(exits_with(code).path()).output().unwrap();

@@ -7,7 +7,7 @@ mod engine;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Tier};
 use bareflow::engine::seams::{HostFunction, Imports, Stop};
-use bareflow::engine::{Options, Platform, Source};
+use bareflow::engine::{Entry, Options, Platform, Source};
 use bareflow::host;
 use bareflow::host::disk::FileDisk;
 use bareflow::libc::Heap;
@@ -94,6 +94,8 @@ impl Machine {
             shipped,
             key: None,
             ticks_before: 1000,
+            entry: Entry::Command,
+            verbose: false,
         };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         self.notes.clear();
@@ -395,6 +397,8 @@ fn a_profile_that_takes_more_memory_than_it_may_is_passed_over_and_kept() {
             shipped: None,
             key: None,
             ticks_before: 0,
+            entry: Entry::Command,
+            verbose: false,
         };
         let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
         let (mut disk, mut notes) = (disk(), String::new());

@@ -72,7 +72,7 @@ fn an_import_of_another_type_is_refused() {
 #[test]
 fn a_module_without_an_entry_is_refused() {
     let line = refused_wat(r#"(module (func (export "main")))"#);
-    holds(&line, &["exports no function _start", "link it as a WASI command"]);
+    holds(&line, &["exports no function _start", "`bareflow run --invoke NAME` calls one that it does: main"]);
 }
 
 #[test]

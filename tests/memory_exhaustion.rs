@@ -3,8 +3,8 @@
 //!
 //! `./just test-memory` goes through all points, the ordinary tests through some.
 
-use bareflow::engine::Options;
 use bareflow::engine::cpu::CpuFeatures;
+use bareflow::engine::{Entry, Options};
 use bareflow::host;
 use bareflow::host::memory::{self, ReservedHeap};
 use bareflow::profile::{FunctionKey, FunctionRecord, Profile};
@@ -204,8 +204,16 @@ struct Boot {
 
 fn boot(bytes: &'static [u8], disk: &mut Disk, refusing: Refusing) -> Boot {
     let options = Options::default();
-    let session =
-        Session { name: "program".into(), program: bytes.into(), options, shipped: None, key: None, ticks_before: 0 };
+    let session = Session {
+        name: "program".into(),
+        program: bytes.into(),
+        options,
+        shipped: None,
+        key: None,
+        ticks_before: 0,
+        entry: Entry::Command,
+        verbose: false,
+    };
     let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
     let output = Rc::new(RefCell::new(Vec::new()));
     let wasi = Wasi::builder().arg("program").free_memory(memory::free_for_program);

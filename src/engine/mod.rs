@@ -33,6 +33,7 @@ pub mod seams;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -58,6 +59,7 @@ use translate::TranslateError;
 pub use cache::Prepared;
 pub use run::Value;
 pub use run::backtrace::{Backtrace, TraceFrame};
+pub use run::entry::Entry;
 pub use run::listing::{Listing, Status};
 pub use run::stack::{StackSize, StackSizeError};
 use run::throw::Thrown;
@@ -157,9 +159,15 @@ pub enum EngineError {
         wanted: String,
         offered: String,
     },
-    /// No function of this name is exported.
+    /// No function of this name is exported, but these that could be meant.
     NoEntry {
         name: String,
+        others: Vec<&'static str>,
+    },
+    /// An exported function cannot be called with these arguments.
+    Arguments {
+        function: String,
+        problem: String,
     },
     /// A data or element segment lies outside its memory or table.
     SegmentOutOfBounds {
@@ -189,28 +197,41 @@ pub enum EngineError {
     Codegen(String),
 }
 
-/// Names of imports that an error message has.
-const IMPORTS_SHOWN: usize = 20;
+/// Names that a message has of many.
+const NAMES_SHOWN: usize = 3;
 
+/// The first of `names`, and how many more there are.
+pub fn first_of<S: AsRef<str>>(names: &[S]) -> String {
+    let (shown, more) = names.split_at(names.len().min(NAMES_SHOWN));
+    let shown: Vec<&str> = shown.iter().map(AsRef::as_ref).collect();
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    shown.join(", ") + &more
+}
+
+/// In the alternate form all names, however many they are.
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Module(error) => write!(f, "{error}"),
             Self::UnknownImports(names) => {
-                let (shown, more) = names.split_at(names.len().min(IMPORTS_SHOWN));
-                write!(f, "the program imports what is not offered: {}", shown.join(", "))?;
-                if !more.is_empty() {
-                    write!(f, " and {} more", more.len())?;
-                }
-                f.write_str("; ")?;
-                f.write_str("link it against wasi_snapshot_preview1 or libc only")
+                let names = if f.alternate() { names.join(", ") } else { first_of(names) };
+                write!(
+                    f,
+                    "the program imports what is not offered: {names}; link it against wasi_snapshot_preview1 or libc only"
+                )
             }
             Self::ImportType { name, wanted, offered } => {
                 write!(f, "the program imports {name} as {wanted}, but it is {offered}; check its declaration")
             }
-            Self::NoEntry { name } => {
-                write!(f, "the program exports no function {name} without parameters; link it as a WASI command")
+            Self::NoEntry { name, others } if others.is_empty() => {
+                write!(f, "the program exports no function {name}; link it as a WASI command")
             }
+            Self::NoEntry { name, others } => write!(
+                f,
+                "the program exports no function {name}; `bareflow run --invoke NAME` calls one that it does: {}",
+                first_of(others)
+            ),
+            Self::Arguments { function, problem } => write!(f, "the function {function} {problem}"),
             Self::SegmentOutOfBounds { what, index } => {
                 write!(f, "{what} segment {index} of the program does not fit; rebuild the program")
             }

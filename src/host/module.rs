@@ -1,10 +1,11 @@
 //! A module's file, read for its program: what only debuggers want stays where it is. That is often most of the file.
 //!
-//! Key functions: [`read`], [`read_and_hash`]. Neighbours: the command runs what it reads.
+//! Key functions: [`read`], [`read_and_hash`], [`read_input`]. Neighbours: the command runs what it reads.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::str;
@@ -68,6 +69,12 @@ pub fn read_and_hash(path: &Path) -> io::Result<Source> {
         Ok::<_, io::Error>(hashing.and_then(|hashing| hashing.join().ok()))
     })?;
     Ok(Source { bytes, hash: hash.map(|hash| *hash.as_bytes()) })
+}
+
+/// The module on the standard input, all of it.
+pub fn read_input() -> io::Result<Source> {
+    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    Ok(to_end(&mut input)?.into())
 }
 
 fn hash_more(mut hasher: Hasher, piece: &[u8]) -> Hasher {

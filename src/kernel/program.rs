@@ -24,7 +24,7 @@ use crate::drivers::{interruption, pci};
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::decide::tier::Thresholds;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
-use crate::engine::{Activation, Engine, Platform, StackSize};
+use crate::engine::{Activation, Engine, Entry, Platform, StackSize};
 use crate::memory::{MemoryError, RegionSource, reserve};
 use crate::profile::BootRow;
 use crate::session::{Remains, Session, Watch};
@@ -222,7 +222,16 @@ impl Runner {
         let mut options = options::engine_options(&line, say);
         options.thresholds = self.thresholds.unwrap_or(options.thresholds);
         Ok((
-            Session { name, program: program.bytes.into(), options, shipped, key: None, ticks_before: 0 },
+            Session {
+                name,
+                program: program.bytes.into(),
+                options,
+                shipped,
+                key: None,
+                ticks_before: 0,
+                entry: Entry::Command,
+                verbose: self.verbose,
+            },
             Box::new(imports),
         ))
     }

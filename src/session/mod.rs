@@ -18,7 +18,9 @@ use serde::Serialize;
 
 use crate::engine::decide::tier::Tier;
 use crate::engine::seams::Imports;
-use crate::engine::{Cache, Ending, Engine, EngineError, Options, Platform, Prepared, Source, Statistics};
+use crate::engine::{
+    Cache, Ending, Engine, EngineError, Entry, Options, Platform, Prepared, Source, Statistics, first_of,
+};
 use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits, Profile};
 use crate::store::place::Region;
@@ -38,6 +40,9 @@ pub struct Session {
     pub key: Option<Key>,
     /// Ticks since the machine or process was entered, when the session begins.
     pub ticks_before: u64,
+    pub entry: Entry,
+    /// All is told of what is refused, however much it is.
+    pub verbose: bool,
 }
 
 /// The report of a boot: one line of JSON after `BAREFLOW `.
@@ -58,6 +63,9 @@ pub struct Report {
     pub store: &'static str,
     #[serde(flatten)]
     pub interposed: Interposed,
+    /// What the function returned that was run, if it was one.
+    #[serde(skip)]
+    pub results: Vec<String>,
     /// What more the engine counted.
     #[serde(skip)]
     pub statistics: Statistics,
@@ -165,7 +173,7 @@ impl Session {
         drop(code);
         let mut engine = match engine {
             Ok(engine) => engine,
-            Err(error) => return (failed(row, &error, &mut recalled, note), None),
+            Err(error) => return (failed(row, &error, self.verbose, &mut recalled, note), None),
         };
         let code_reason = unusable.or_else(|| engine.code_reason().map(String::from)).unwrap_or_default();
         if !code_reason.is_empty() {
@@ -177,15 +185,21 @@ impl Session {
         watch.starts(&engine, &boots, &row);
         engine.warm_up();
         row.ticks_boot = elapsed();
-        let ending = engine.run();
+        let ran = engine.run_entry(&self.entry);
         row.ticks_console = watch.ended(&mut engine);
         let statistics = engine.statistics();
         fill(&mut row, &statistics);
-        let ending = match ending {
-            Ok(ending) => ending,
-            Err(error) => return (Report { statistics, ..failed(row, &error, &mut recalled, note) }, None),
+        let (ending, results) = match ran {
+            Ok(ran) => ran,
+            Err(error) => {
+                return (Report { statistics, ..failed(row, &error, self.verbose, &mut recalled, note) }, None);
+            }
         };
         row.exit_code = ending.exit_code();
+        let uncalled = match (&ending, &self.entry) {
+            (Ending::Exit(0), Entry::Command) => engine.left_uncalled(),
+            _ => Vec::new(),
+        };
         let learned = learn(&mut engine, boots, &mut row, &mut recalled, kept, elapsed, note);
         let saving = elapsed();
         let (store, profile) = recalled.save(learned, self.key.as_ref(), note);
@@ -197,9 +211,21 @@ impl Session {
         if !reason.is_empty() {
             note(&reason);
         }
+        hint(&uncalled, note);
         let interposed = statistics.interposed;
-        let report = Report { event, row, reason, ticks_save, code_reason, store, interposed, statistics };
+        let report = Report { event, row, reason, ticks_save, code_reason, store, interposed, results, statistics };
         (report, Some(Remains { engine, profile }))
+    }
+}
+
+/// Names what somebody may have meant to call in a program that did nothing.
+fn hint(uncalled: &[&str], note: &mut dyn FnMut(&str)) {
+    if !uncalled.is_empty() {
+        note(&format!(
+            "the program did no more than initialise itself; `bareflow run --invoke NAME` calls a function that it \
+             exports: {}",
+            first_of(uncalled)
+        ));
     }
 }
 
@@ -277,8 +303,14 @@ fn prepared(prepared: Prepared, note: &mut dyn FnMut(&str)) -> Code<Vec<u8>> {
 }
 
 /// The program did not start, or the engine could not go on; nothing is saved.
-fn failed(mut row: BootRow, error: &EngineError, recalled: &mut Recalled, note: &mut dyn FnMut(&str)) -> Report {
-    let reason = error.to_string();
+fn failed(
+    mut row: BootRow,
+    error: &EngineError,
+    verbose: bool,
+    recalled: &mut Recalled,
+    note: &mut dyn FnMut(&str),
+) -> Report {
+    let reason = if verbose { format!("{error:#}") } else { error.to_string() };
     note(&reason);
     recalled.end(note);
     row.exit_code = 126;
@@ -290,6 +322,7 @@ fn failed(mut row: BootRow, error: &EngineError, recalled: &mut Recalled, note: 
         code_reason: String::new(),
         store: "none",
         interposed: Interposed::default(),
+        results: Vec::new(),
         statistics: Statistics::default(),
     }
 }

@@ -33,9 +33,11 @@ impl<'a> WasiBuilder<'a> {
         self
     }
 
-    /// Adds an environment variable.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environ.push([name, "=", value].concat().into_bytes());
+    /// Adds an environment variable, in place of one that has this name.
+    pub fn env(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let begins = [name.as_ref(), b"="].concat();
+        self.environ.retain(|known| !known.starts_with(&begins));
+        self.environ.push([&begins, value.as_ref()].concat());
         self
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::seams::{HostFunction, Imports, Stop};
-use bareflow::engine::{Cache, Options};
+use bareflow::engine::{Cache, Entry, Options};
 use bareflow::host;
 use bareflow::session::seal::Key;
 use bareflow::session::{Report, Session};
@@ -156,8 +156,16 @@ fn boot_program(
     options: Options,
     key: Option<Key>,
 ) -> (Report, Vec<String>) {
-    let session =
-        Session { name: "sample".into(), program: bytes.into(), options, shipped: None, key, ticks_before: 0 };
+    let session = Session {
+        name: "sample".into(),
+        program: bytes.into(),
+        options,
+        shipped: None,
+        key,
+        ticks_before: 0,
+        entry: Entry::Command,
+        verbose: false,
+    };
     let platform = host::platform(CpuFeatures::detect()).expect("address space can be reserved");
     let (said, mut notes) = (Rc::default(), Vec::new());
     let imports = Box::new(Say(Rc::clone(&said)));

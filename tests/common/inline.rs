@@ -38,7 +38,11 @@ impl Program {
 
 /// What `command/arguments.wat` prints for these arguments.
 pub fn hex_of_arguments(args: &[&OsStr]) -> String {
-    let words = std::iter::once("program.wasm".as_bytes()).chain(args.iter().map(|arg| arg.as_bytes()));
-    let bytes = words.flat_map(|word| word.iter().copied().chain([0]));
+    hex_of(&[&[OsStr::new("program.wasm")], args].concat())
+}
+
+/// `words` as C strings, in hexadecimal digits.
+pub fn hex_of(words: &[&OsStr]) -> String {
+    let bytes = words.iter().flat_map(|word| word.as_bytes().iter().copied().chain([0]));
     bytes.map(|byte| format!("{byte:02x}")).collect::<String>() + "\n"
 }

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Tier};
-use bareflow::engine::{Cache, Engine, Options, StackSize};
+use bareflow::engine::{Cache, Engine, Entry, Options, StackSize};
 use bareflow::host;
 use bareflow::host::output::{Loss, Output};
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
@@ -20,6 +20,7 @@ use bareflow::session::{Session, Watch};
 use bareflow::store::place::Region;
 use bareflow::wasi::Wasi;
 
+use crate::environment;
 use crate::pc::{file_name, program};
 use crate::stats::{Moment, Stats};
 use crate::status::{Status, complain, of_program, say};
@@ -37,6 +38,15 @@ pub struct Args {
     /// File that the program sees at /NAME; may be repeated
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Variable in the program's environment, here with the value that it has in this process's; may be repeated
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    environment: Vec<OsString>,
+    /// What the program is told that its name is [default: that of its file]
+    #[arg(long, value_name = "NAME")]
+    argv0: Option<OsString>,
+    /// Calls this function of the program's, with ARGS as its signature says, and prints what it returns
+    #[arg(long, value_name = "NAME")]
+    invoke: Option<String>,
     /// When functions are promoted
     #[arg(long, value_enum, default_value = "flight")]
     promote: PromoteArg,
@@ -70,7 +80,10 @@ pub struct Args {
     /// Says that as a line of JSON
     #[arg(long, requires = "stats")]
     json: bool,
-    /// Module to run, and its arguments: whatever follows its name is the program's
+    /// Says all there is to say about what is refused
+    #[arg(long)]
+    verbose: bool,
+    /// Module to run, `-` for the one on standard input, and its arguments: whatever follows its name is the program's
     #[arg(trailing_var_arg = true, required = true, value_names = ["PROGRAM", "ARGS"])]
     command: Vec<OsString>,
 }
@@ -121,12 +134,22 @@ pub fn run(args: Args) -> Result<Status> {
     let entered = Instant::now();
     let (program, program_args) = program(&args.command)?;
     let uses_code = args.store.is_some() && !matches!(args.cache, CacheArg::Off);
-    let source = if uses_code { host::module::read_and_hash(program) } else { host::module::read(program) };
+    let source = match uses_code {
+        _ if program == Path::new("-") => host::module::read_input(),
+        true => host::module::read_and_hash(program),
+        false => host::module::read(program),
+    };
     let source = source.with_context(|| format!("cannot read {}", program.display()))?;
     let name = program.file_name().unwrap_or_default();
-    let mut wasi = Wasi::builder().free_memory(host::memory::free_for_program).arg(name.as_bytes());
+    let entry = entry(args.invoke, program_args)?;
+    let mut wasi = Wasi::builder().free_memory(host::memory::free_for_program);
+    wasi = wasi.arg(args.argv0.as_deref().unwrap_or(name).as_bytes());
     for arg in program_args {
         wasi = wasi.arg(arg.as_bytes());
+    }
+    for variable in &args.environment {
+        let (name, value) = environment::variable(variable)?;
+        wasi = wasi.env(name, value);
     }
     for file in &args.files {
         let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -177,7 +200,8 @@ pub fn run(args: Args) -> Result<Status> {
         None => None,
     };
     let name = name.to_string_lossy().into_owned();
-    let session = Session { name, program: source, options, shipped, key, ticks_before: 0 };
+    let verbose = args.verbose;
+    let session = Session { name, program: source, options, shipped, key, ticks_before: 0, entry, verbose };
     let platform =
         host::platform_with_stack(CpuFeatures::detect(), args.stack).context("cannot reserve address space")?;
     let with_store = region.is_some();
@@ -191,6 +215,10 @@ pub fn run(args: Args) -> Result<Status> {
     let started = Moment::now(platform.ticks.now());
     let mut end = End(started);
     let (report, _) = session.run(platform, Box::new(wasi), region, &mut end, &mut note);
+    for result in &report.results {
+        // A failure is told by what follows.
+        let _ = output.write(format!("{result}\n").as_bytes());
+    }
     let written = output.finish();
     if args.report {
         say(format_args!("{}", report.line()));
@@ -203,6 +231,14 @@ pub fn run(args: Args) -> Result<Status> {
         }
     }
     Ok(status(report.row.exit_code, written))
+}
+
+/// What of the program is run.
+fn entry(invoke: Option<String>, program_args: &[OsString]) -> Result<Entry> {
+    let Some(name) = invoke else { return Ok(Entry::Command) };
+    let words = program_args.iter().map(|arg| arg.to_str().map(String::from));
+    let arguments = words.collect::<Option<_>>().with_context(|| format!("arguments of {name} have to be UTF-8"))?;
+    Ok(Entry::Function { name, arguments })
 }
 
 /// When the program ended.

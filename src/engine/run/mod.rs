@@ -3,6 +3,7 @@
 pub(super) mod backtrace;
 mod cells;
 mod enter;
+pub(super) mod entry;
 pub(super) mod listing;
 mod reserve;
 mod serve;
@@ -10,10 +11,9 @@ pub(super) mod stack;
 pub(super) mod throw;
 pub(super) mod trap;
 
-use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
-use wasmparser::{ExternalKind, FuncType, ValType};
+use wasmparser::{ExternalKind, ValType};
 
 use crate::engine::code::compile::{Effort, MachineCode};
 use crate::engine::code::space::{Piece, Placed};
@@ -71,7 +71,7 @@ impl Engine {
         name: &str,
         args: &[Value],
     ) -> Result<Result<Vec<Value>, Ending>, EngineError> {
-        let id = self.exported(number, name).ok_or_else(|| EngineError::NoEntry { name: name.to_string() })?;
+        let id = self.exported(number, name).ok_or_else(|| self.no_entry(name))?;
         let ty = self.program.function_type(id).clone();
         let mut values = vec![[0; 2]; args.len().max(ty.params().len()).max(ty.results().len())];
         values[..args.len()].copy_from_slice(args);
@@ -112,12 +112,6 @@ impl Engine {
         let mut exports = self.program.modules[number].exports.iter();
         let export = exports.find(|export| export.kind == ExternalKind::Func && export.name == name)?;
         Some(self.program.resolve(number, export.index))
-    }
-
-    fn command_entry(&self) -> Result<FuncId, EngineError> {
-        let name = "_start";
-        let plain = |id: &FuncId| *self.program.function_type(*id) == FuncType::new([], []);
-        self.exported(PROGRAM, name).filter(plain).ok_or_else(|| EngineError::NoEntry { name: name.to_string() })
     }
 
     /// Calls `id`; how the program ended, if it did.

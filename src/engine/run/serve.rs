@@ -141,6 +141,7 @@ impl Engine {
         let FunctionKind::Host { id: host } = self.program.info(id).kind else {
             unreachable!("only wrappers of host functions make this call")
         };
+        self.count_host_call(id);
         let ty = self.program.function_type(id);
         let mut results = vec![0; ty.results().len()];
         let args = read_words(&self.platform.stack, args_address, ty.params().len());
