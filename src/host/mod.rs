@@ -2,6 +2,7 @@
 //! the `bareflow` command.
 
 mod block;
+pub mod directories;
 pub mod disk;
 pub mod folder;
 pub mod image;

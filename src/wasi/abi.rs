@@ -8,12 +8,16 @@ use bitflags::bitflags;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Errno {
+    /// Permission denied.
+    Acces = 2,
     /// Nothing there yet: try again.
     Again = 6,
     /// Bad file descriptor.
     Badf = 8,
     /// In use.
     Busy = 10,
+    /// Quota used up.
+    Dquot = 19,
     /// File exists.
     Exist = 20,
     /// Bad address.
@@ -32,10 +36,16 @@ pub enum Errno {
     Loop = 32,
     /// Too many open files.
     Mfile = 33,
+    /// Too many links.
+    Mlink = 34,
     /// Name too long.
     Nametoolong = 37,
+    /// Too many open files in the system.
+    Nfile = 41,
     /// No such file or directory.
     Noent = 44,
+    /// Not enough memory.
+    Nomem = 48,
     /// No space left.
     Nospc = 51,
     /// Not a directory.
@@ -56,6 +66,8 @@ pub enum Errno {
     Rofs = 69,
     /// Invalid seek.
     Spipe = 70,
+    /// A program that runs.
+    Txtbsy = 74,
     /// On another file system.
     Xdev = 75,
     /// The descriptor lacks the right.
@@ -171,9 +183,13 @@ pub fn flags<F: bitflags::Flags<Bits = u16>>(bits: u32) -> Result<F, Errno> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Filetype {
+    /// A pipe, for one.
+    Unknown = 0,
+    BlockDevice = 1,
     CharacterDevice = 2,
     Directory = 3,
     RegularFile = 4,
+    SocketStream = 6,
     SymbolicLink = 7,
 }
 

@@ -1,13 +1,16 @@
 //! What a program is started with.
 
 use super::Wasi;
+use super::abi::Filetype;
 use super::content::Quota;
-use super::fds::Descriptors;
+use super::fds::{Descriptors, Handle, Volume};
+use super::files::{FileSystem, NodeId};
 use super::input::Lookahead;
 use super::seams::{Clock, Console, Entropy};
-use super::tree::{FileError, NodeId, Tree};
+use super::tree::{FileError, SCRATCH_NAME, Tree};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// What a program may keep below `/tmp` unless told otherwise.
@@ -20,11 +23,15 @@ pub struct WasiBuilder<'a> {
     args: Vec<Vec<u8>>,
     environ: Vec<Vec<u8>>,
     tree: Tree<'a>,
+    outside: Option<Box<dyn FileSystem + 'a>>,
+    /// Directories that are open from the start, and their names.
+    preopened: Vec<(String, Handle)>,
 }
 
 impl<'a> WasiBuilder<'a> {
     pub(super) fn new() -> Self {
-        Self { args: Vec::new(), environ: Vec::new(), tree: Tree::new(Quota::new(SCRATCH_BYTES)) }
+        let tree = Tree::new(Quota::new(SCRATCH_BYTES));
+        Self { args: Vec::new(), environ: Vec::new(), tree, outside: None, preopened: Vec::new() }
     }
 
     /// Adds an argument. The first is the program's name.
@@ -60,18 +67,67 @@ impl<'a> WasiBuilder<'a> {
         Ok(self)
     }
 
+    /// Opens the directory `path` for the program, under just this name.
+    pub fn preopen(mut self, path: &str) -> Result<Self, FileError> {
+        let missing = || FileError::NoDirectory { path: path.into() };
+        let node = self.tree.find(path).filter(|&node| self.tree.filetype(node) == Filetype::Directory);
+        let handle = Handle { volume: Volume::Memory, node: node.ok_or_else(missing)? };
+        self.preopened.push((path.into(), handle));
+        Ok(self)
+    }
+
+    /// Opens directories of another file system for the program, each under the name beside it.
+    pub fn outside(
+        mut self,
+        files: impl FileSystem + 'a,
+        directories: impl IntoIterator<Item = (String, NodeId)>,
+    ) -> Self {
+        self.outside = Some(Box::new(files));
+        let directories = directories.into_iter();
+        self.preopened.extend(directories.map(|(name, node)| (name, Handle { volume: Volume::Outside, node })));
+        self
+    }
+
+    /// The directories that were asked for come first, then `/`. If one of them is called so, or `.`, which C libraries
+    /// take for the same, it is in place of `/`, and `/tmp` is opened by itself.
+    fn preopen_the_rest(&mut self) {
+        let memory = |node| Handle { volume: Volume::Memory, node };
+        let root = self.preopened.iter().find(|(name, _)| names(name).next().is_none());
+        let scratch = self.tree.scratch();
+        match root {
+            None => self.preopened.push(("/".to_string(), memory(NodeId::ROOT))),
+            Some((_, handle)) if *handle == memory(NodeId::ROOT) && self.tree.find(SCRATCH_NAME) == Some(scratch) => {}
+            Some(_) if self.preopened.iter().any(|(name, _)| names(name).eq([SCRATCH_NAME])) => {}
+            Some(_) => self.preopened.push((["/", SCRATCH_NAME].concat(), memory(scratch))),
+        }
+    }
+
     pub fn build(mut self, console: impl Console + 'a, clock: impl Clock + 'a, entropy: impl Entropy + 'a) -> Wasi<'a> {
         self.tree.sort();
-        self.tree.opened(NodeId::ROOT);
+        self.preopen_the_rest();
+        for (_, Handle { volume, node }) in &self.preopened {
+            match (volume, &mut self.outside) {
+                (Volume::Outside, Some(outside)) => outside.opened(*node),
+                _ => self.tree.opened(*node),
+            }
+        }
+        let (preopened, handles): (Vec<_>, Vec<_>) = self.preopened.into_iter().unzip();
         Wasi {
             args: self.args,
             environ: self.environ,
             tree: self.tree,
-            descriptors: Descriptors::new(),
+            outside: self.outside,
+            preopened,
+            descriptors: Descriptors::new(handles),
             console: Box::new(console),
             lookahead: Lookahead::default(),
             clock: Box::new(clock),
             entropy: Box::new(entropy),
         }
     }
+}
+
+/// The names in a path that say where it leads, as far as C libraries see: none for `/` and `.`.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|name| !matches!(*name, "" | "."))
 }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 /// What a file holds.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// Given from outside: never changes.
+    /// Given from outside: copied when it is to change.
     Given(Cow<'a, [u8]>),
     /// Made by the program.
     Scratch(Vec<u8>),
@@ -24,17 +24,13 @@ impl Content<'_> {
         }
     }
 
-    pub fn len(&self) -> u64 {
-        self.bytes().len() as u64
-    }
-
     /// Copies `bytes` to `offset`, as many of them as `quota` and memory allow; a gap before them reads as zero.
     /// Returns how many were copied, [`Errno::Nospc`] if none could be.
     pub fn write(&mut self, offset: u64, bytes: &[u8], quota: &mut Quota) -> Result<usize, Errno> {
-        let content = self.scratch()?;
         if bytes.is_empty() {
             return Ok(0);
         }
+        let content = self.own(u64::MAX, quota)?;
         let end = offset.checked_add(bytes.len() as u64).filter(|&end| end <= i64::MAX as u64).ok_or(Errno::Fbig)?;
         let end = end.min(quota.room().saturating_add(content.len() as u64));
         let count = end.checked_sub(offset).filter(|&count| count > 0).ok_or(Errno::Nospc)? as usize;
@@ -48,13 +44,21 @@ impl Content<'_> {
 
     /// Cuts the file, or adds zeros to it.
     pub fn set_len(&mut self, len: u64, quota: &mut Quota) -> Result<(), Errno> {
-        resize(self.scratch()?, len, quota)
+        resize(self.own(len, quota)?, len, quota)
     }
 
-    fn scratch(&mut self) -> Result<&mut Vec<u8>, Errno> {
+    /// The bytes, to be changed; of those that were given a copy, as long as `len` at most.
+    fn own(&mut self, len: u64, quota: &mut Quota) -> Result<&mut Vec<u8>, Errno> {
+        if let Self::Given(given) = self {
+            let kept = &given[..given.len().min(usize::try_from(len).unwrap_or(usize::MAX))];
+            let mut copy = Vec::new();
+            resize(&mut copy, kept.len() as u64, quota)?;
+            copy.copy_from_slice(kept);
+            *self = Self::Scratch(copy);
+        }
         match self {
-            Self::Given(_) => Err(Errno::Rofs),
             Self::Scratch(content) => Ok(content),
+            Self::Given(_) => Err(Errno::Rofs),
         }
     }
 }
@@ -160,7 +164,7 @@ mod tests {
         assert_eq!(content.bytes(), b"\0\0\0\0\0abc");
         assert_eq!(quota.room(), 92);
         assert_eq!(content.write(50, b"", &mut quota), Ok(0));
-        assert_eq!(content.len(), 8);
+        assert_eq!(content.bytes().len(), 8);
     }
 
     #[test]
@@ -189,7 +193,7 @@ mod tests {
         assert_eq!(content.write(u64::MAX, b"a", &mut quota), Err(Errno::Fbig));
         assert_eq!(content.write(i64::MAX as u64 - 1, b"a", &mut quota), Err(Errno::Nospc));
         assert_eq!(content.set_len(u64::MAX, &mut quota), Err(Errno::Nospc));
-        assert_eq!((quota.room(), content.len()), (u64::MAX, 0));
+        assert_eq!((quota.room(), content.bytes().len()), (u64::MAX, 0));
     }
 
     #[test]
@@ -199,7 +203,7 @@ mod tests {
         assert_eq!((quota.room(), content.set_len(101, &mut quota)), (100, Err(Errno::Nospc)));
         assert_eq!(content.set_len(60, &mut quota), Ok(()));
         // It would have to move, and both would be there for a moment.
-        assert_eq!((content.set_len(101, &mut quota), content.len()), (Err(Errno::Nospc), 60));
+        assert_eq!((content.set_len(101, &mut quota), content.bytes().len()), (Err(Errno::Nospc), 60));
         assert_eq!(quota.room(), 100);
         quota.watch(|| 0);
         assert_eq!(content.write(0, b"inside", &mut quota), Ok(6), "inside the file nothing is needed");
@@ -207,10 +211,16 @@ mod tests {
     }
 
     #[test]
-    fn a_given_file_never_changes() {
-        let (mut content, mut quota) = (Content::Given(Cow::Borrowed(b"given")), Quota::new(9));
-        assert_eq!(content.write(0, b"x", &mut quota), Err(Errno::Rofs));
-        assert_eq!(content.set_len(0, &mut quota), Err(Errno::Rofs));
-        assert_eq!(content.bytes(), b"given");
+    fn a_given_file_is_copied_when_it_changes() {
+        let given = Content::Given(Cow::Borrowed(b"given"));
+        let (mut content, mut quota) = (given, Quota::new(7));
+        assert_eq!(content.write(0, b"", &mut quota), Ok(0));
+        assert!(matches!(content, Content::Given(_)));
+        assert_eq!(content.write(4, b"xyzz", &mut quota), Ok(3));
+        assert_eq!((content.bytes(), quota.room()), (&b"givexyz"[..], 0));
+        let mut cut = Content::Given(Cow::Borrowed(b"given"));
+        assert_eq!(cut.write(0, b"x", &mut quota), Err(Errno::Nospc), "there is no room for a copy");
+        assert_eq!(cut.set_len(0, &mut quota), Ok(()));
+        assert!(matches!(cut, Content::Scratch(bytes) if bytes.is_empty()));
     }
 }

@@ -1,11 +1,10 @@
 //! Listing directories: `fd_readdir`.
 //!
-//! A cookie is the place of an entry in its directory, which it keeps: 1 is `.`, 2 is `..`, and the others are those of
-//! [`Entries`](super::entries::Entries). A listing goes on after the place it is given.
+//! A cookie is the place of an entry in its directory. A listing goes on after the one it is given.
 
-use super::abi::{DIRENT_BYTES, Errno, Record, Rights};
+use super::abi::{DIRENT_BYTES, Record, Rights};
+use super::files::Listed;
 use super::memory::{GuestMemory, Span};
-use super::tree::{NodeId, Tree};
 use super::{Outcome, Wasi};
 
 impl Wasi<'_> {
@@ -21,35 +20,19 @@ impl Wasi<'_> {
     ) -> Outcome {
         let directory = self.descriptors.directory(fd, Rights::FD_READDIR)?;
         memory.check(used, 4)?;
-        if self.tree.links(directory) == 0 {
-            return Err(Errno::Noent.into());
-        }
         let mut rest = memory.slice_mut(buffer)?;
-        let after = u32::try_from(cookie).unwrap_or(u32::MAX);
-        for (place, name, node) in listing(&self.tree, directory, after) {
-            let entry = dirent(&self.tree, place, name, node);
-            rest = put(put(rest, entry.bytes()), name.as_bytes());
-            if rest.is_empty() {
-                break;
-            }
-        }
+        self.files(directory.volume)?.list(directory.node, cookie, &mut |entry| {
+            let buffer = core::mem::take(&mut rest);
+            rest = put(put(buffer, dirent(&entry).bytes()), entry.name);
+            !rest.is_empty()
+        })?;
         let free = rest.len() as u32;
         Ok(memory.write_u32(used, buffer.len - free)?)
     }
 }
 
-fn listing<'t>(tree: &'t Tree<'_>, directory: NodeId, after: u32) -> impl Iterator<Item = (u32, &'t str, NodeId)> {
-    let dots = [(1, ".", directory), (2, "..", tree.parent(directory))];
-    let others = tree.entries(directory).into_iter().flat_map(move |entries| entries.after(after));
-    dots.into_iter().filter(move |(place, ..)| *place > after).chain(others)
-}
-
-fn dirent(tree: &Tree<'_>, place: u32, name: &str, node: NodeId) -> Record<DIRENT_BYTES> {
-    Record::new()
-        .u64(0, place.into())
-        .u64(8, tree.inode(node))
-        .u32(16, name.len() as u32)
-        .u8(20, tree.filetype(node) as u8)
+fn dirent(entry: &Listed<'_>) -> Record<DIRENT_BYTES> {
+    Record::new().u64(0, entry.cookie).u64(8, entry.inode).u32(16, entry.name.len() as u32).u8(20, entry.filetype as u8)
 }
 
 /// Copies what fits of `bytes` to the front of `buffer`; returns the rest of the buffer.

@@ -4,7 +4,7 @@
 //! twice, whatever is added and removed between the parts. New entries come first: a program that makes files while it
 //! lists their directory still comes to an end.
 
-use super::tree::NodeId;
+use super::files::NodeId;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 

@@ -4,10 +4,9 @@
 //! [`Errno::Notcapable`]. Result addresses are checked before anything is moved.
 
 use super::abi::{Errno, FdFlags, Rights, Whence};
-use super::fds::Target;
+use super::fds::{Handle, Target};
 use super::memory::{GuestMemory, Span};
 use super::seams::{Console, Input, Stream, WriteFailed};
-use super::tree::NodeId;
 use super::{Outcome, Wasi};
 use alloc::vec::Vec;
 
@@ -24,8 +23,8 @@ impl Wasi<'_> {
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
         let copied = match descriptor.target {
-            Target::File { node, offset } => {
-                let copied = self.read_file(node, offset, memory, &buffers)?;
+            Target::File { handle, offset } => {
+                let copied = self.read_file(handle, offset, memory, &buffers)?;
                 self.move_to(fd, offset + u64::from(copied));
                 copied
             }
@@ -46,10 +45,10 @@ impl Wasi<'_> {
         offset: u64,
         count: u32,
     ) -> Outcome {
-        let node = self.file_at_offset(fd, Rights::FD_READ | Rights::FD_SEEK)?;
+        let handle = self.file_at_offset(fd, Rights::FD_READ | Rights::FD_SEEK)?;
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
-        let copied = self.read_file(node, offset, memory, &buffers)?;
+        let copied = self.read_file(handle, offset, memory, &buffers)?;
         Ok(memory.write_u32(count, copied)?)
     }
 
@@ -60,13 +59,12 @@ impl Wasi<'_> {
         let buffers = memory.buffers(iovecs)?;
         let written = match descriptor.target {
             Target::Output(stream) => write_console(self.console.as_mut(), stream, memory, &buffers)?,
-            Target::File { node, offset } => {
-                let appends = descriptor.flags.contains(FdFlags::APPEND);
-                let start = if appends { self.tree.content(node).len() as u64 } else { offset };
-                let written = self.write_file(node, start, memory, &buffers)?;
+            Target::File { handle, offset } => {
+                let start = (!descriptor.flags.contains(FdFlags::APPEND)).then_some(offset);
+                let (written, end) = self.write_file(handle, start, descriptor.flags, memory, &buffers)?;
                 // As on Linux, a write of nothing does not go to the end of a file opened for appending either.
                 if written > 0 {
-                    self.move_to(fd, start + u64::from(written));
+                    self.move_to(fd, end);
                 }
                 written
             }
@@ -84,23 +82,24 @@ impl Wasi<'_> {
         offset: u64,
         count: u32,
     ) -> Outcome {
-        let node = self.file_at_offset(fd, Rights::FD_WRITE | Rights::FD_SEEK)?;
+        let handle = self.file_at_offset(fd, Rights::FD_WRITE | Rights::FD_SEEK)?;
+        let flags = self.descriptors.get(fd)?.flags;
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
-        let written = self.write_file(node, offset, memory, &buffers)?;
+        let (written, _) = self.write_file(handle, Some(offset), flags, memory, &buffers)?;
         Ok(memory.write_u32(count, written)?)
     }
 
     /// The file of a transfer that names its offset.
-    fn file_at_offset(&self, fd: u32, rights: Rights) -> Result<NodeId, Errno> {
+    fn file_at_offset(&self, fd: u32, rights: Rights) -> Result<Handle, Errno> {
         let descriptor = self.descriptors.get(fd)?;
-        let node = match descriptor.target {
-            Target::File { node, .. } => node,
+        let handle = match descriptor.target {
+            Target::File { handle, .. } => handle,
             Target::Directory { .. } => return Err(Errno::Isdir),
             Target::Input | Target::Output(_) => return Err(Errno::Spipe),
         };
         descriptor.require(rights)?;
-        Ok(node)
+        Ok(handle)
     }
 
     pub(super) fn fd_seek(
@@ -114,16 +113,18 @@ impl Wasi<'_> {
         let whence = Whence::from_number(whence)?;
         let only_tells = whence == Whence::Current && distance == 0;
         let rights = if only_tells { Rights::FD_TELL } else { Rights::FD_SEEK };
-        let (node, offset) = self.descriptors.file_position(fd, rights)?;
+        let (handle, offset) = self.descriptors.file_position(fd, rights)?;
+        let offset = *offset;
         memory.check(position, 8)?;
         let origin = match whence {
             Whence::Start => 0,
-            Whence::Current => *offset,
-            Whence::End => self.tree.content(node).len() as u64,
+            Whence::Current => offset,
+            Whence::End => self.files(handle.volume)?.stat(handle.node)?.bytes,
         };
         let target = origin.checked_add_signed(distance).filter(|&target| target <= i64::MAX as u64);
-        *offset = target.ok_or(Errno::Inval)?;
-        Ok(memory.write_u64(position, *offset)?)
+        let target = target.ok_or(Errno::Inval)?;
+        self.move_to(fd, target);
+        Ok(memory.write_u64(position, target)?)
     }
 
     pub(super) fn fd_tell(&mut self, memory: &mut GuestMemory<'_>, fd: u32, position: u32) -> Outcome {
@@ -139,37 +140,56 @@ impl Wasi<'_> {
         }
     }
 
+    /// Fills the buffers, in order, until the file ends.
     fn read_file(
         &mut self,
-        node: NodeId,
+        handle: Handle,
         offset: u64,
         memory: &mut GuestMemory<'_>,
         buffers: &[Span],
     ) -> Result<u32, Errno> {
-        let copied = copy_out(self.tree.content(node), offset, memory, buffers)?;
-        self.tree.accessed(node, self.clock.file_time_ns());
+        let now_ns = self.clock.file_time_ns();
+        let files = self.files(handle.volume)?;
+        let mut copied = 0;
+        for buffer in buffers {
+            let place = memory.slice_mut(*buffer)?;
+            match files.read(handle.node, offset.saturating_add(copied.into()), place, now_ns) {
+                Ok(count) => copied += count as u32,
+                Err(errno) if copied == 0 => return Err(errno),
+                Err(_) => break,
+            }
+        }
         Ok(copied)
     }
 
-    /// Writes the buffers, in order, as far as there is room; fails if there is room for none of the bytes.
+    /// Writes the buffers, in order, as far as there is room, at `offset` or at the end of the file; fails if there is room
+    /// for none of the bytes. Returns how many were written, and where that ended.
     fn write_file(
         &mut self,
-        node: NodeId,
-        offset: u64,
+        handle: Handle,
+        mut offset: Option<u64>,
+        flags: FdFlags,
         memory: &GuestMemory<'_>,
         buffers: &[Span],
-    ) -> Result<u32, Errno> {
+    ) -> Result<(u32, u64), Errno> {
         let now_ns = self.clock.file_time_ns();
-        let mut written = 0;
+        let files = self.files(handle.volume)?;
+        let (mut written, mut end) = (0, 0);
         for buffer in buffers {
-            let start = offset.checked_add(u64::from(written)).ok_or(Errno::Fbig)?;
-            match self.tree.write(node, start, memory.slice(*buffer)?, now_ns) {
-                Ok(count) => written += count as u32,
+            match files.write(handle.node, offset, memory.slice(*buffer)?, flags, now_ns) {
+                Ok(done) => {
+                    written += done.bytes as u32;
+                    end = done.end;
+                    offset = offset.map(|_| end);
+                    if done.bytes < buffer.len as usize {
+                        break;
+                    }
+                }
                 Err(errno) if written == 0 => return Err(errno),
                 Err(_) => break,
             }
         }
-        Ok(written)
+        Ok((written, end))
     }
 
     /// Fills the buffers, in order, until one is not filled. Waits for the first byte, not for more. Nothing is the end
@@ -246,18 +266,4 @@ impl From<WriteFailed> for Errno {
             WriteFailed::Other => Self::Io,
         }
     }
-}
-
-/// Copies the bytes of `content` from `offset` on into the buffers, in order, until either ends.
-fn copy_out(content: &[u8], offset: u64, memory: &mut GuestMemory<'_>, buffers: &[Span]) -> Result<u32, Errno> {
-    let mut rest = usize::try_from(offset).ok().and_then(|offset| content.get(offset..)).unwrap_or(&[]);
-    let mut copied = 0;
-    for buffer in buffers {
-        let len = rest.len().min(buffer.len as usize);
-        let (part, after) = rest.split_at(len);
-        memory.write(buffer.address, part)?;
-        copied += len as u32;
-        rest = after;
-    }
-    Ok(copied)
 }

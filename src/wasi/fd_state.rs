@@ -1,29 +1,25 @@
 //! What descriptors are: status, rights, flags, closing, and the directories open from the start.
 
 use super::abi::{
-    ADVICE_MAX, Errno, FDSTAT_BYTES, FILESTAT_BYTES, FdFlags, Filetype, PRESTAT_BYTES, Record, Rights, TimeFlags, flags,
+    ADVICE_MAX, Errno, FDSTAT_BYTES, FILESTAT_BYTES, FdFlags, PRESTAT_BYTES, Record, Rights, TimeFlags, flags,
 };
 use super::arguments::TimesRequest;
-use super::fds::Target;
+use super::fds::{Handle, Target};
+use super::files::Stat;
 use super::memory::{GuestMemory, Span};
-use super::tree::{NodeId, Tree};
 use super::{Outcome, Wasi};
-
-/// What the program sees as the device of the files that it was given.
-const GIVEN_DEVICE: u64 = 1;
-/// What it sees as that of `/tmp`.
-const SCRATCH_DEVICE: u64 = 2;
+use alloc::string::String;
 
 impl Wasi<'_> {
     pub(super) fn fd_close(&mut self, _memory: &mut GuestMemory<'_>, fd: u32) -> Outcome {
         let closed = self.descriptors.close(fd)?;
-        self.release(closed.node());
+        self.release(closed.handle())?;
         Ok(())
     }
 
     pub(super) fn fd_renumber(&mut self, _memory: &mut GuestMemory<'_>, from: u32, to: u32) -> Outcome {
         let closed = self.descriptors.renumber(from, to)?;
-        self.release(closed.and_then(|closed| closed.node()));
+        self.release(closed.and_then(|closed| closed.handle()))?;
         Ok(())
     }
 
@@ -64,35 +60,34 @@ impl Wasi<'_> {
     pub(super) fn fd_filestat_get(&mut self, memory: &mut GuestMemory<'_>, fd: u32, stat: u32) -> Outcome {
         let descriptor = self.descriptors.get(fd)?;
         descriptor.require(Rights::FD_FILESTAT_GET)?;
-        let record = match descriptor.node() {
-            Some(node) => filestat(&self.tree, node),
-            None => Record::new().u8(16, descriptor.filetype() as u8).u64(24, 1),
+        let filetype = descriptor.filetype();
+        let record = match descriptor.handle() {
+            Some(handle) => filestat(&self.files(handle.volume)?.stat(handle.node)?),
+            None => Record::new().u8(16, filetype as u8).u64(24, 1),
         };
         Ok(memory.write(stat, record.bytes())?)
     }
 
     pub(super) fn fd_filestat_set_size(&mut self, _memory: &mut GuestMemory<'_>, fd: u32, size: u64) -> Outcome {
-        let node = self.file_to_change(fd, Rights::FD_FILESTAT_SET_SIZE)?;
+        let (handle, _) = self.descriptors.file_position(fd, Rights::FD_FILESTAT_SET_SIZE)?;
         if size > i64::MAX as u64 {
             return Err(Errno::Inval.into());
         }
-        Ok(self.tree.set_len(node, size, self.clock.file_time_ns())?)
+        let now_ns = self.clock.file_time_ns();
+        Ok(self.files(handle.volume)?.set_len(handle.node, size, now_ns)?)
     }
 
     /// Makes the file at least so long that it has the `len` bytes from `offset` on.
     pub(super) fn fd_allocate(&mut self, _memory: &mut GuestMemory<'_>, fd: u32, offset: u64, len: u64) -> Outcome {
-        let node = self.file_to_change(fd, Rights::FD_ALLOCATE)?;
+        let (handle, _) = self.descriptors.file_position(fd, Rights::FD_ALLOCATE)?;
         if len == 0 || offset > i64::MAX as u64 || len > i64::MAX as u64 {
             return Err(Errno::Inval.into());
         }
-        let end = offset + len;
-        if end > i64::MAX as u64 {
+        if offset + len > i64::MAX as u64 {
             return Err(Errno::Fbig.into());
         }
-        if end > self.tree.content(node).len() as u64 {
-            self.tree.set_len(node, end, self.clock.file_time_ns())?;
-        }
-        Ok(())
+        let now_ns = self.clock.file_time_ns();
+        Ok(self.files(handle.volume)?.allocate(handle.node, offset, len, now_ns)?)
     }
 
     pub(super) fn fd_filestat_set_times(
@@ -103,11 +98,10 @@ impl Wasi<'_> {
     ) -> Outcome {
         let descriptor = self.descriptors.get(fd)?;
         descriptor.require(Rights::FD_FILESTAT_SET_TIMES)?;
-        let node = descriptor.node().ok_or(Errno::Inval)?;
-        Ok(self.set_times(node, times)?)
+        let handle = descriptor.handle().ok_or(Errno::Inval)?;
+        Ok(self.set_times(handle, times)?)
     }
 
-    /// Everything here is always on its medium.
     pub(super) fn fd_sync(&mut self, _memory: &mut GuestMemory<'_>, fd: u32) -> Outcome {
         self.sync(fd, Rights::FD_SYNC)
     }
@@ -116,7 +110,7 @@ impl Wasi<'_> {
         self.sync(fd, Rights::FD_DATASYNC)
     }
 
-    /// Advice is checked and needs nothing done: the bytes are in memory.
+    /// Advice is checked, and nothing is done about it: bytes in memory need none, and others the system reads ahead.
     pub(super) fn fd_advise(
         &mut self,
         _memory: &mut GuestMemory<'_>,
@@ -145,54 +139,49 @@ impl Wasi<'_> {
     }
 
     /// Sets the times of a file or directory as `times` asks.
-    pub(super) fn set_times(&mut self, node: NodeId, times: TimesRequest) -> Result<(), Errno> {
+    pub(super) fn set_times(&mut self, handle: Handle, times: TimesRequest) -> Result<(), Errno> {
         let now_ns = self.clock.file_time_ns();
         let accessed_ns = time_to_set(times, TimeFlags::ATIM, TimeFlags::ATIM_NOW, times.accessed_ns, now_ns)?;
         let modified_ns = time_to_set(times, TimeFlags::MTIM, TimeFlags::MTIM_NOW, times.modified_ns, now_ns)?;
-        self.tree.set_times(node, accessed_ns, modified_ns, now_ns)
-    }
-
-    /// The file `fd`, if it can be changed and the program may do `rights` to it.
-    fn file_to_change(&mut self, fd: u32, rights: Rights) -> Result<NodeId, Errno> {
-        let (node, _) = self.descriptors.file_position(fd, rights)?;
-        if self.tree.is_scratch(node) { Ok(node) } else { Err(Errno::Rofs) }
+        self.files(handle.volume)?.set_times(handle.node, accessed_ns, modified_ns, now_ns)
     }
 
     /// Lets go of what a closed descriptor was open on.
-    fn release(&mut self, node: Option<NodeId>) {
-        if let Some(node) = node {
-            self.tree.closed(node);
+    fn release(&mut self, handle: Option<Handle>) -> Result<(), Errno> {
+        if let Some(Handle { volume, node }) = handle {
+            self.files(volume)?.closed(node);
         }
+        Ok(())
     }
 
     fn sync(&mut self, fd: u32, rights: Rights) -> Outcome {
         let descriptor = self.descriptors.get(fd)?;
-        if descriptor.filetype() == Filetype::CharacterDevice {
-            return Err(Errno::Inval.into());
-        }
-        Ok(descriptor.require(rights)?)
+        let Handle { volume, node } = descriptor.handle().ok_or(Errno::Inval)?;
+        descriptor.require(rights)?;
+        Ok(self.files(volume)?.sync(node, rights == Rights::FD_DATASYNC)?)
     }
 
-    fn preopened_name(&self, fd: u32) -> Result<&'static str, Errno> {
+    fn preopened_name(&self, fd: u32) -> Result<&str, Errno> {
         match self.descriptors.get(fd)?.target {
-            Target::Directory { preopened: Some(name), .. } => Ok(name),
+            Target::Directory { preopened: Some(index), .. } => {
+                self.preopened.get(index).map(String::as_str).ok_or(Errno::Badf)
+            }
             _ => Err(Errno::Badf),
         }
     }
 }
 
 /// The status record of a file or directory.
-pub fn filestat(tree: &Tree<'_>, node: NodeId) -> Record<FILESTAT_BYTES> {
-    let times = tree.times(node);
+pub fn filestat(stat: &Stat) -> Record<FILESTAT_BYTES> {
     Record::new()
-        .u64(0, if tree.is_scratch(node) { SCRATCH_DEVICE } else { GIVEN_DEVICE })
-        .u64(8, tree.inode(node))
-        .u8(16, tree.filetype(node) as u8)
-        .u64(24, tree.links(node))
-        .u64(32, tree.content(node).len() as u64)
-        .u64(40, times.accessed_ns)
-        .u64(48, times.modified_ns)
-        .u64(56, times.changed_ns)
+        .u64(0, stat.device)
+        .u64(8, stat.inode)
+        .u8(16, stat.filetype as u8)
+        .u64(24, stat.links)
+        .u64(32, stat.bytes)
+        .u64(40, stat.times.accessed_ns)
+        .u64(48, stat.times.modified_ns)
+        .u64(56, stat.times.changed_ns)
 }
 
 /// The time to set, if `flags` asks for one: `time_ns` or now, not both.

@@ -1,16 +1,28 @@
 //! The descriptor table: small numbers that name what the program has open, and what it may do with each.
 
 use super::abi::{Errno, FdFlags, Filetype, Rights};
+use super::files::NodeId;
 use super::seams::Stream;
-use super::tree::NodeId;
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// Most descriptors open at once.
 const DESCRIPTORS_MAX: usize = 1024;
 
-/// The name under which a program finds the directory that it starts with.
-pub const ROOT_NAME: &str = "/";
+/// Where a file is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Volume {
+    /// In the tree.
+    Memory,
+    /// In the file system that the face brought.
+    Outside,
+}
+
+/// Something open in a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle {
+    pub volume: Volume,
+    pub node: NodeId,
+}
 
 /// What a descriptor leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +30,14 @@ pub enum Target {
     Input,
     Output(Stream),
     File {
-        node: NodeId,
+        handle: Handle,
         /// Where the next read or write begins.
         offset: u64,
     },
     Directory {
-        node: NodeId,
-        /// The name of a directory that was open before the program started.
-        preopened: Option<&'static str>,
+        handle: Handle,
+        /// Which of the directories that were open before the program started.
+        preopened: Option<usize>,
     },
 }
 
@@ -58,10 +70,10 @@ impl Descriptor {
         }
     }
 
-    /// The node of a file or directory.
-    pub fn node(&self) -> Option<NodeId> {
+    /// What a file or directory is kept as.
+    pub fn handle(&self) -> Option<Handle> {
         match self.target {
-            Target::File { node, .. } | Target::Directory { node, .. } => Some(node),
+            Target::File { handle, .. } | Target::Directory { handle, .. } => Some(handle),
             Target::Input | Target::Output(_) => None,
         }
     }
@@ -73,17 +85,19 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// Standard input, output and error as 0, 1 and 2, and the root directory as 3.
-    pub fn new() -> Self {
-        let stream = |target, rights| Descriptor::new(target, rights, Rights::empty());
-        let root = Target::Directory { node: NodeId::ROOT, preopened: Some(ROOT_NAME) };
-        let slots = vec![
-            Some(stream(Target::Input, Rights::OF_INPUT)),
-            Some(stream(Target::Output(Stream::Stdout), Rights::OF_OUTPUT)),
-            Some(stream(Target::Output(Stream::Stderr), Rights::OF_OUTPUT)),
-            Some(Descriptor::new(root, Rights::OF_DIRECTORY, Rights::OF_DIRECTORY | Rights::OF_FILE)),
+    /// Standard input, output and error as 0, 1 and 2, and the directories `preopened` from 3 on.
+    pub fn new(preopened: impl IntoIterator<Item = Handle>) -> Self {
+        let stream = |target, rights| Some(Descriptor::new(target, rights, Rights::empty()));
+        let streams = [
+            stream(Target::Input, Rights::OF_INPUT),
+            stream(Target::Output(Stream::Stdout), Rights::OF_OUTPUT),
+            stream(Target::Output(Stream::Stderr), Rights::OF_OUTPUT),
         ];
-        Self { slots }
+        let directories = preopened.into_iter().enumerate().map(|(index, handle)| {
+            let target = Target::Directory { handle, preopened: Some(index) };
+            Some(Descriptor::new(target, Rights::OF_DIRECTORY, Rights::OF_DIRECTORY | Rights::OF_FILE))
+        });
+        Self { slots: streams.into_iter().chain(directories).collect() }
     }
 
     pub fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
@@ -94,21 +108,21 @@ impl Descriptors {
         self.slots.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::Badf)
     }
 
-    /// The node of the directory `fd`, if the program may do `rights` there.
-    pub fn directory(&self, fd: u32, rights: Rights) -> Result<NodeId, Errno> {
+    /// The directory `fd`, if the program may do `rights` there.
+    pub fn directory(&self, fd: u32, rights: Rights) -> Result<Handle, Errno> {
         let descriptor = self.get(fd)?;
         match descriptor.target {
-            Target::Directory { node, .. } => descriptor.require(rights).map(|()| node),
+            Target::Directory { handle, .. } => descriptor.require(rights).map(|()| handle),
             _ => Err(Errno::Notdir),
         }
     }
 
-    /// The node and offset of the file `fd`, if it is one and the program may do `rights` to it.
-    pub fn file_position(&mut self, fd: u32, rights: Rights) -> Result<(NodeId, &mut u64), Errno> {
+    /// The handle and offset of the file `fd`, if it is one and the program may do `rights` to it.
+    pub fn file_position(&mut self, fd: u32, rights: Rights) -> Result<(Handle, &mut u64), Errno> {
         let descriptor = self.get_mut(fd)?;
         let held = descriptor.require(rights);
         match &mut descriptor.target {
-            Target::File { node, offset } => held.map(|()| (*node, offset)),
+            Target::File { handle, offset } => held.map(|()| (*handle, offset)),
             Target::Directory { .. } => Err(Errno::Badf),
             Target::Input | Target::Output(_) => Err(Errno::Spipe),
         }
@@ -152,13 +166,14 @@ mod tests {
     use super::*;
 
     fn file() -> Descriptor {
-        let target = Target::File { node: NodeId::ROOT, offset: 0 };
-        Descriptor::new(target, Rights::OF_FILE, Rights::empty())
+        Descriptor::new(Target::File { handle: ROOT, offset: 0 }, Rights::OF_FILE, Rights::empty())
     }
+
+    const ROOT: Handle = Handle { volume: Volume::Memory, node: NodeId::ROOT };
 
     #[test]
     fn reuses_the_lowest_free_number() {
-        let mut fds = Descriptors::new();
+        let mut fds = Descriptors::new([ROOT]);
         assert_eq!(fds.open(file()), Ok(4));
         assert_eq!(fds.open(file()), Ok(5));
         fds.close(4).unwrap();
@@ -170,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_closed_number_is_bad() {
-        let mut fds = Descriptors::new();
+        let mut fds = Descriptors::new([ROOT]);
         fds.close(0).unwrap();
         assert_eq!(fds.get(0).err(), Some(Errno::Badf));
         assert_eq!(fds.close(0).err(), Some(Errno::Badf));
@@ -179,7 +194,7 @@ mod tests {
 
     #[test]
     fn stops_at_the_limit() {
-        let mut fds = Descriptors::new();
+        let mut fds = Descriptors::new([ROOT]);
         while fds.open(file()).is_ok() {}
         assert_eq!(fds.slots.len(), DESCRIPTORS_MAX);
         assert_eq!(fds.open(file()), Err(Errno::Mfile));
@@ -187,7 +202,7 @@ mod tests {
 
     #[test]
     fn renumbering_onto_itself_keeps_it_open() {
-        let mut fds = Descriptors::new();
+        let mut fds = Descriptors::new([ROOT]);
         assert!(matches!(fds.renumber(3, 3), Ok(None)));
         assert!(fds.get(3).is_ok());
         let closed = fds.renumber(3, 1).unwrap();

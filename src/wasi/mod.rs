@@ -2,16 +2,17 @@
 //!
 //! [`Wasi`] holds a program's arguments, environment, files and open descriptors and implements the engine's
 //! [`Imports`] for the module `wasi_snapshot_preview1`. It is built by [`WasiBuilder`] on three seams that each face
-//! implements: [`Console`], [`Clock`] and [`Entropy`].
+//! implements, [`Console`], [`Clock`] and [`Entropy`], and a fourth that a face may bring: a [`FileSystem`] besides the one in
+//! memory.
 //!
-//! A program starts with its standard streams open as 0, 1 and 2 and the directory `/` as 3. Below it are the files it
-//! was given, read-only, and the empty directory `/tmp`, in memory, for files of its own. It reaches nothing else. It can
-//! pass any number as an address, length or descriptor; none of them makes this layer panic.
+//! A program starts with its standard streams open as 0, 1 and 2, and from 3 on the directories that it was given, and `/`.
+//! Below that are the files it was given, read-only, and the empty directory `/tmp`, in memory, for files of its own. It
+//! reaches nothing else. It can pass any number as an address, length or descriptor; none of them makes this layer panic.
 //!
 //! One table (`table`) lists every function with its types; the handlers are methods of [`Wasi`], grouped by what they
 //! work on: `process`, `clock`, `poll`, `fd_io`, `fd_state`, `directory`, `path_open`, `path_calls`, `sockets`.
-//! Below them are `memory` (checked access to the program's memory), `input`, `fds`, `path`, `tree` with its parts, and
-//! `abi` (numbers). [`Lines`] and [`SeededEntropy`] help a face to implement its seams.
+//! Below them are `memory` (checked access to the program's memory), `input`, `fds`, `path`, `files` (the seam), `tree` with
+//! its parts, and `abi` (numbers). [`Lines`] and [`SeededEntropy`] help a face to implement its seams.
 //!
 //! The older module `wasi_unstable` is not offered: its seek origins and file records have other layouts.
 
@@ -27,6 +28,7 @@ mod entries;
 mod fd_io;
 mod fd_state;
 mod fds;
+mod files;
 mod input;
 mod lines;
 mod memory;
@@ -41,23 +43,26 @@ mod seams;
 mod sockets;
 mod table;
 mod tree;
+mod volume;
 
 #[cfg(test)]
 mod tests;
 
+pub use abi::{Errno, FdFlags, Filetype};
 pub use builder::WasiBuilder;
+pub use files::{Access, Entry, FileSystem, Listed, NodeId, Stat, Times, Written};
 pub use lines::Lines;
 pub use random::{SEED_BYTES, SeededEntropy};
 pub use seams::{Clock, Console, Entropy, Input, Stream, WriteFailed};
 pub use tree::FileError;
 
 use crate::engine::seams::{HostFunction, Imports, Stop};
-use abi::Errno;
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use arguments::Words;
-use fds::Descriptors;
+use fds::{Descriptors, Volume};
 use input::Lookahead;
 use memory::GuestMemory;
 use table::{FUNCTIONS, Function};
@@ -72,6 +77,10 @@ pub struct Wasi<'a> {
     /// `NAME=value` each.
     environ: Vec<Vec<u8>>,
     tree: Tree<'a>,
+    /// Files that are not in memory.
+    outside: Option<Box<dyn FileSystem + 'a>>,
+    /// The names of the directories that were open from the start.
+    preopened: Vec<String>,
     descriptors: Descriptors,
     console: Box<dyn Console + 'a>,
     lookahead: Lookahead,
@@ -83,6 +92,13 @@ impl<'a> Wasi<'a> {
     /// Starts with no arguments, environment or files.
     pub fn builder() -> WasiBuilder<'a> {
         WasiBuilder::new()
+    }
+
+    fn files(&mut self, volume: Volume) -> Result<&mut (dyn FileSystem + 'a), Errno> {
+        match volume {
+            Volume::Memory => Ok(&mut self.tree),
+            Volume::Outside => Ok(self.outside.as_deref_mut().ok_or(Errno::Badf)?),
+        }
     }
 }
 
@@ -108,7 +124,11 @@ impl Imports for Wasi<'_> {
                 results.len()
             )));
         }
-        let errno = match (function.handler)(self, &mut GuestMemory::new(memory), &mut Words::new(args)) {
+        let outcome = (function.handler)(self, &mut GuestMemory::new(memory), &mut Words::new(args));
+        if let Some(outside) = &mut self.outside {
+            outside.forget();
+        }
+        let errno = match outcome {
             Ok(()) => Errno::SUCCESS,
             Err(Failure::Errno(errno)) => errno as u64,
             Err(Failure::Stop(stop)) => return Err(stop),

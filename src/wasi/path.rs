@@ -1,13 +1,15 @@
-//! From a path that the program gave to a place in the tree: a pure function.
+//! From a path that the program gave to a place in a file system.
 //!
 //! A path is relative to an open directory and never leaves it: neither a leading `/` nor `..`, in the path or in a
 //! symbolic link on the way, reaches outside (WASI preview 1, "path resolution"). Every component is walked, so that
-//! `missing/..` fails as it does in POSIX.
+//! `missing/..` fails as it does in POSIX. A file system is only asked for single names in directories, and `..` is the
+//! directory that the walk came from, so that nobody leads it astray who moves directories or puts links in their place.
 
 use super::abi::{Errno, Filetype};
-use super::scratch::Entry;
-use super::tree::{NAME_BYTES_MAX, NodeId, Tree};
+use super::files::{Entry, FileSystem, NodeId};
+use super::tree::NAME_BYTES_MAX;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Most bytes in one path (PATH_MAX on Linux).
 pub const PATH_BYTES_MAX: u32 = 4096;
@@ -36,6 +38,8 @@ pub struct Place {
     node: Option<NodeId>,
     /// The path ends with `/`: only a directory is meant.
     pub names_directory: bool,
+    /// The path ends in `..`.
+    pub is_parent: bool,
 }
 
 impl Place {
@@ -45,17 +49,12 @@ impl Place {
     }
 
     /// What is there, if it is what the path means.
-    pub fn found(&self, tree: &Tree<'_>) -> Result<NodeId, Errno> {
+    pub fn found(&self, files: &dyn FileSystem) -> Result<NodeId, Errno> {
         let node = self.node.ok_or(Errno::Noent)?;
         if self.names_directory {
-            require_directory(tree, node)?;
+            require_directory(files, node)?;
         }
         Ok(node)
-    }
-
-    /// Whether the path ends in `..`.
-    pub fn is_parent(&self) -> bool {
-        self.name.is_none() && self.node != Some(self.directory)
     }
 
     /// The name to make, move or remove; `otherwise` if the path ends in `.` or `..`.
@@ -65,20 +64,21 @@ impl Place {
 }
 
 /// Follows `path` from the directory `base`. Whether what is there fits a `/` at the end is left to [`Place::found`].
-pub fn resolve(tree: &Tree<'_>, base: NodeId, path: &[u8], last: LastLink) -> Result<Place, Errno> {
+pub fn resolve(files: &mut dyn FileSystem, base: NodeId, path: &[u8], last: LastLink) -> Result<Place, Errno> {
     let path = well_formed(path)?;
-    let place = Place { directory: base, name: None, node: Some(base), names_directory: path.ends_with('/') };
-    let mut walk = Walk { tree, place, depth: 0, links: 0 };
+    let names_directory = path.ends_with('/');
+    let place = Place { directory: base, name: None, node: Some(base), names_directory, is_parent: false };
+    let mut walk = Walk { files, place, above: Vec::new(), links: 0 };
     walk.along(path, last, true)?;
     Ok(walk.place)
 }
 
 /// A walk that has come to `place`.
-struct Walk<'t> {
-    tree: &'t Tree<'t>,
+struct Walk<'f> {
+    files: &'f mut dyn FileSystem,
     place: Place,
-    /// Directories between the base and the place: counting them is enough to stay inside.
-    depth: u32,
+    /// The directories from the base down to that of the place, without the latter.
+    above: Vec<NodeId>,
     /// Symbolic links followed so far.
     links: u32,
 }
@@ -106,36 +106,40 @@ impl Walk<'_> {
     }
 
     fn step(&mut self, name: &str) -> Result<(), Errno> {
-        let directory = self.place.node.ok_or(Errno::Noent)?;
-        require_directory(self.tree, directory)?;
-        let (last, node) = match name {
-            "." => (None, Some(directory)),
+        let here = self.place.node.ok_or(Errno::Noent)?;
+        require_directory(self.files, here)?;
+        if self.place.name.is_some() {
+            self.above.push(self.place.directory);
+        }
+        let (directory, found, node) = match name {
+            "." => (here, None, Some(here)),
             ".." => {
-                self.depth = self.depth.checked_sub(1).ok_or(Errno::Notcapable)?;
-                (None, Some(self.tree.parent(directory)))
+                let parent = self.above.pop().ok_or(Errno::Notcapable)?;
+                (parent, None, Some(parent))
             }
             _ if name.len() > NAME_BYTES_MAX => return Err(Errno::Nametoolong),
-            _ => {
-                self.depth += 1;
-                (Some(name.into()), self.tree.child(directory, name))
-            }
+            _ => (here, Some(name.into()), self.files.child(here, name)?),
         };
-        self.place = Place { directory, name: last, node, ..self.place };
+        self.place = Place { directory, name: found, node, is_parent: name == "..", ..self.place };
         Ok(())
     }
 
     /// Goes where the symbolic link leads that the walk came to, if it is one.
     fn follow(&mut self, ends_walk: bool, then: LastLink) -> Result<(), Errno> {
-        let Some(target) = self.place.node.and_then(|node| self.tree.link_target(node)) else { return Ok(()) };
+        let Some(node) = self.place.node.filter(|&node| self.files.filetype(node) == Filetype::SymbolicLink) else {
+            return Ok(());
+        };
         self.links += 1;
         if self.links > LINKS_MAX {
             return Err(Errno::Loop);
         }
+        let target = self.files.link_target(node)?;
+        let target = well_formed(&target)?;
         // From the directory that the link is in.
-        self.depth -= 1;
         self.place.node = Some(self.place.directory);
+        self.place.name = None;
         self.place.names_directory |= ends_walk && target.ends_with('/');
-        self.along(well_formed(target.as_bytes())?, then, ends_walk)
+        self.along(target, then, ends_walk)
     }
 }
 
@@ -150,8 +154,8 @@ pub fn well_formed(path: &[u8]) -> Result<&str, Errno> {
     }
 }
 
-fn require_directory(tree: &Tree<'_>, node: NodeId) -> Result<(), Errno> {
-    match tree.filetype(node) {
+fn require_directory(files: &dyn FileSystem, node: NodeId) -> Result<(), Errno> {
+    match files.filetype(node) {
         Filetype::Directory => Ok(()),
         _ => Err(Errno::Notdir),
     }
@@ -161,6 +165,7 @@ fn require_directory(tree: &Tree<'_>, node: NodeId) -> Result<(), Errno> {
 mod tests {
     use super::*;
     use crate::wasi::content::Quota;
+    use crate::wasi::tree::Tree;
     use alloc::borrow::Cow;
     use proptest::prelude::*;
 
@@ -174,8 +179,8 @@ mod tests {
 
     /// What `path` leads to from the root.
     fn at_root(path: &str) -> Result<Option<NodeId>, Errno> {
-        let tree = tree();
-        match resolve(&tree, NodeId::ROOT, path.as_bytes(), LastLink::Follow)? {
+        let mut tree = tree();
+        match resolve(&mut tree, NodeId::ROOT, path.as_bytes(), LastLink::Follow)? {
             place if place.node.is_none() => Ok(None),
             place => place.found(&tree).map(Some),
         }
@@ -195,10 +200,10 @@ mod tests {
         for path in ["..", "/", "/file", "dir/../..", "../dir", "dir/nested/../../../file"] {
             assert_eq!(at_root(path), Err(Errno::Notcapable), "{path}");
         }
-        let tree = tree();
+        let mut tree = tree();
         let dir = tree.child(NodeId::ROOT, "dir").unwrap();
-        assert_eq!(resolve(&tree, dir, b"../file", LastLink::Follow).err(), Some(Errno::Notcapable));
-        assert!(resolve(&tree, dir, b"nested/../other", LastLink::Follow).is_ok());
+        assert_eq!(resolve(&mut tree, dir, b"../file", LastLink::Follow).err(), Some(Errno::Notcapable));
+        assert!(resolve(&mut tree, dir, b"nested/../other", LastLink::Follow).is_ok());
     }
 
     #[test]
@@ -218,13 +223,13 @@ mod tests {
 
     #[test]
     fn names_the_entry_to_change() {
-        let tree = tree();
-        let place = resolve(&tree, NodeId::ROOT, b"dir//new/", LastLink::Name).unwrap();
+        let mut tree = tree();
+        let place = resolve(&mut tree, NodeId::ROOT, b"dir//new/", LastLink::Name).unwrap();
         assert!(place.names_directory);
         let entry = place.entry(Errno::Busy).unwrap();
         assert_eq!((entry.name, Some(entry.directory)), ("new", tree.child(NodeId::ROOT, "dir")));
         for path in [b".".as_slice(), b"dir/..", b"dir/."] {
-            let place = resolve(&tree, NodeId::ROOT, path, LastLink::Name).unwrap();
+            let place = resolve(&mut tree, NodeId::ROOT, path, LastLink::Name).unwrap();
             assert_eq!(place.entry(Errno::Busy).err(), Some(Errno::Busy));
         }
     }
@@ -233,7 +238,7 @@ mod tests {
     fn refuses_malformed_paths() {
         assert_eq!(at_root(""), Err(Errno::Noent));
         assert_eq!(at_root("file\0"), Err(Errno::Inval));
-        assert_eq!(resolve(&tree(), NodeId::ROOT, b"\xff", LastLink::Follow).err(), Some(Errno::Ilseq));
+        assert_eq!(resolve(&mut tree(), NodeId::ROOT, b"\xff", LastLink::Follow).err(), Some(Errno::Ilseq));
         assert_eq!(at_root(&"x".repeat(256)), Err(Errno::Nametoolong));
         assert_eq!(at_root(&"x".repeat(255)), Ok(None));
     }
@@ -241,9 +246,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_it_finds_lies_below_the_base(path in "(\\.|\\.\\.|dir|nested|file|other|/){0,12}") {
-            let tree = tree();
+            let mut tree = tree();
             let base = tree.child(NodeId::ROOT, "dir").unwrap();
-            if let Ok(Some(node)) = resolve(&tree, base, path.as_bytes(), LastLink::Follow).map(|place| place.node) {
+            if let Ok(Some(node)) = resolve(&mut tree, base, path.as_bytes(), LastLink::Follow).map(|place| place.node) {
                 let nested = tree.child(base, "nested").unwrap();
                 let below = [tree.child(base, "other"), tree.child(nested, "file")];
                 prop_assert!(node == base || node == nested || below.contains(&Some(node)));

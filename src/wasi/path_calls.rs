@@ -4,6 +4,8 @@
 use super::abi::{Errno, Filetype, LookupFlags, Rights};
 use super::arguments::TimesRequest;
 use super::fd_state::filestat;
+use super::fds::{Handle, Volume};
+use super::files::FileSystem;
 use super::memory::{GuestMemory, Span};
 use super::path::{self, LastLink, PATH_BYTES_MAX, Place};
 use super::{Outcome, Wasi};
@@ -15,11 +17,13 @@ impl Wasi<'_> {
         fd: u32,
         lookup_flags: u32,
         path: Span,
-        stat: u32,
+        stat_address: u32,
     ) -> Outcome {
         let last = last_link(lookup_flags)?;
-        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_GET, path, last)?.found(&self.tree)?;
-        Ok(memory.write(stat, filestat(&self.tree, node).bytes())?)
+        let (volume, place) = self.lookup(memory, fd, Rights::PATH_FILESTAT_GET, path, last)?;
+        let files = self.files(volume)?;
+        let stat = files.stat(place.found(files)?)?;
+        Ok(memory.write(stat_address, filestat(&stat).bytes())?)
     }
 
     pub(super) fn path_filestat_set_times(
@@ -31,15 +35,15 @@ impl Wasi<'_> {
         times: TimesRequest,
     ) -> Outcome {
         let last = last_link(lookup_flags)?;
-        let node = self.lookup(memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path, last)?.found(&self.tree)?;
-        Ok(self.set_times(node, times)?)
+        let (volume, place) = self.lookup(memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path, last)?;
+        let node = place.found(self.files(volume)?)?;
+        Ok(self.set_times(Handle { volume, node }, times)?)
     }
 
     pub(super) fn path_create_directory(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        let place = self.lookup(memory, fd, Rights::PATH_CREATE_DIRECTORY, path, LastLink::Name)?;
-        let entry = place.entry(Errno::Exist)?;
-        self.tree.create_directory(entry, self.clock.file_time_ns())?;
-        Ok(())
+        let (volume, place) = self.lookup(memory, fd, Rights::PATH_CREATE_DIRECTORY, path, LastLink::Name)?;
+        let (files, now_ns) = self.files_now(volume)?;
+        Ok(files.create_directory(place.entry(Errno::Exist)?, now_ns)?)
     }
 
     /// A link may lead to where nothing is, but not by a path from the root: that is nobody's to give.
@@ -51,13 +55,13 @@ impl Wasi<'_> {
         new_path: Span,
     ) -> Outcome {
         let target = path::well_formed(read_path(memory, old_path)?)?;
-        let place = self.lookup(memory, fd, Rights::PATH_SYMLINK, new_path, LastLink::Name)?;
+        let (volume, place) = self.lookup(memory, fd, Rights::PATH_SYMLINK, new_path, LastLink::Name)?;
         let entry = place.entry(Errno::Exist)?;
         if place.node().is_none() && place.names_directory {
             return Err(Errno::Noent.into());
         }
-        self.tree.create_link(entry, target, self.clock.file_time_ns())?;
-        Ok(())
+        let (files, now_ns) = self.files_now(volume)?;
+        Ok(files.create_link(entry, target, now_ns)?)
     }
 
     pub(super) fn path_link(
@@ -70,13 +74,18 @@ impl Wasi<'_> {
         new_path: Span,
     ) -> Outcome {
         let last = last_link(old_lookup_flags)?;
-        let node = self.lookup(memory, old_fd, Rights::PATH_LINK_SOURCE, old_path, last)?.found(&self.tree)?;
-        let place = self.lookup(memory, new_fd, Rights::PATH_LINK_TARGET, new_path, LastLink::Name)?;
-        let entry = place.entry(Errno::Exist)?;
-        if place.node().is_none() && place.names_directory {
+        let (volume, old) = self.lookup(memory, old_fd, Rights::PATH_LINK_SOURCE, old_path, last)?;
+        old.found(self.files(volume)?)?;
+        let (new_volume, new) = self.lookup(memory, new_fd, Rights::PATH_LINK_TARGET, new_path, LastLink::Name)?;
+        let to = new.entry(Errno::Exist)?;
+        if new.node().is_some() {
+            return Err(Errno::Exist.into());
+        }
+        if new.names_directory {
             return Err(Errno::Noent.into());
         }
-        Ok(self.tree.link(node, entry, self.clock.file_time_ns())?)
+        let (files, now_ns) = self.files_of_both(volume, new_volume)?;
+        Ok(files.link(old.entry(Errno::Perm)?, to, now_ns)?)
     }
 
     pub(super) fn path_rename(
@@ -87,27 +96,31 @@ impl Wasi<'_> {
         new_fd: u32,
         new_path: Span,
     ) -> Outcome {
-        let old = self.lookup(memory, old_fd, Rights::PATH_RENAME_SOURCE, old_path, LastLink::Name)?;
-        let new = self.lookup(memory, new_fd, Rights::PATH_RENAME_TARGET, new_path, LastLink::Name)?;
+        let (volume, old) = self.lookup(memory, old_fd, Rights::PATH_RENAME_SOURCE, old_path, LastLink::Name)?;
+        let (new_volume, new) = self.lookup(memory, new_fd, Rights::PATH_RENAME_TARGET, new_path, LastLink::Name)?;
         let (from, to) = (old.entry(Errno::Busy)?, new.entry(Errno::Busy)?);
-        let node = old.found(&self.tree)?;
-        if new.names_directory && self.tree.filetype(node) != Filetype::Directory {
+        let files = self.files(volume)?;
+        let node = old.found(files)?;
+        if new.names_directory && files.filetype(node) != Filetype::Directory {
             return Err(Errno::Notdir.into());
         }
-        Ok(self.tree.rename(from, to, self.clock.file_time_ns())?)
+        let (files, now_ns) = self.files_of_both(volume, new_volume)?;
+        Ok(files.rename(from, to, now_ns)?)
     }
 
     pub(super) fn path_remove_directory(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        let place = self.lookup(memory, fd, Rights::PATH_REMOVE_DIRECTORY, path, LastLink::Name)?;
-        let entry = place.entry(if place.is_parent() { Errno::Notempty } else { Errno::Inval })?;
-        Ok(self.tree.remove_directory(entry, self.clock.file_time_ns())?)
+        let (volume, place) = self.lookup(memory, fd, Rights::PATH_REMOVE_DIRECTORY, path, LastLink::Name)?;
+        let entry = place.entry(if place.is_parent { Errno::Notempty } else { Errno::Inval })?;
+        let (files, now_ns) = self.files_now(volume)?;
+        Ok(files.remove_directory(entry, now_ns)?)
     }
 
     pub(super) fn path_unlink_file(&mut self, memory: &mut GuestMemory<'_>, fd: u32, path: Span) -> Outcome {
-        let place = self.lookup(memory, fd, Rights::PATH_UNLINK_FILE, path, LastLink::Name)?;
+        let (volume, place) = self.lookup(memory, fd, Rights::PATH_UNLINK_FILE, path, LastLink::Name)?;
         let entry = place.entry(Errno::Isdir)?;
-        place.found(&self.tree)?;
-        Ok(self.tree.unlink(entry, self.clock.file_time_ns())?)
+        let (files, now_ns) = self.files_now(volume)?;
+        place.found(files)?;
+        Ok(files.unlink(entry, now_ns)?)
     }
 
     /// Copies as much of the path in a symbolic link as there is room for.
@@ -119,25 +132,41 @@ impl Wasi<'_> {
         buffer: Span,
         used: u32,
     ) -> Outcome {
-        let place = self.lookup(memory, fd, Rights::PATH_READLINK, path, LastLink::Keep)?;
-        let target = self.tree.link_target(place.found(&self.tree)?).ok_or(Errno::Inval)?;
+        let (volume, place) = self.lookup(memory, fd, Rights::PATH_READLINK, path, LastLink::Keep)?;
+        let files = self.files(volume)?;
+        let node = place.found(files)?;
+        if files.filetype(node) != Filetype::SymbolicLink {
+            return Err(Errno::Inval.into());
+        }
+        let target = files.link_target(node)?;
         memory.check(used, 4)?;
         let len = target.len().min(buffer.len as usize);
-        memory.slice_mut(buffer)?[..len].copy_from_slice(&target.as_bytes()[..len]);
+        memory.slice_mut(buffer)?[..len].copy_from_slice(&target[..len]);
         Ok(memory.write_u32(used, len as u32)?)
     }
 
     /// Where `path` leads from the directory `fd`, if the program may do `rights` there.
     pub(super) fn lookup(
-        &self,
+        &mut self,
         memory: &GuestMemory<'_>,
         fd: u32,
         rights: Rights,
         path: Span,
         last: LastLink,
-    ) -> Result<Place, Errno> {
-        let base = self.descriptors.directory(fd, rights)?;
-        path::resolve(&self.tree, base, read_path(memory, path)?, last)
+    ) -> Result<(Volume, Place), Errno> {
+        let Handle { volume, node } = self.descriptors.directory(fd, rights)?;
+        Ok((volume, path::resolve(self.files(volume)?, node, read_path(memory, path)?, last)?))
+    }
+
+    /// A file system, and the time for what changes there.
+    fn files_now(&mut self, volume: Volume) -> Result<(&mut dyn FileSystem, u64), Errno> {
+        let now_ns = self.clock.file_time_ns();
+        Ok((self.files(volume)?, now_ns))
+    }
+
+    /// The same where two names are to be in one.
+    fn files_of_both(&mut self, one: Volume, other: Volume) -> Result<(&mut dyn FileSystem, u64), Errno> {
+        if one == other { self.files_now(one) } else { Err(Errno::Xdev) }
     }
 }
 

@@ -5,11 +5,11 @@
 
 use super::abi::{Errno, FdFlags, Filetype, OpenFlags, Rights, flags};
 use super::arguments::OpenRequest;
-use super::fds::{Descriptor, Target};
+use super::fds::{Descriptor, Handle, Target};
+use super::files::{Access, FileSystem, NodeId};
 use super::memory::GuestMemory;
 use super::path::{LastLink, Place};
 use super::path_calls::last_link;
-use super::tree::NodeId;
 use super::{Outcome, Wasi};
 
 impl Wasi<'_> {
@@ -30,7 +30,7 @@ impl Wasi<'_> {
             last => last,
         };
         let fd_flags = flags::<FdFlags>(request.fd_flags)?;
-        let place = self.lookup(memory, fd, rights_for(mode), request.path, last)?;
+        let (volume, place) = self.lookup(memory, fd, rights_for(mode), request.path, last)?;
         memory.check(opened, 4)?;
         let inheriting = self.descriptors.get(fd)?.inheriting;
         let rights = Rights::from_bits_truncate(request.rights);
@@ -38,56 +38,66 @@ impl Wasi<'_> {
             return Err(Errno::Notcapable.into());
         }
         self.descriptors.free()?;
-        let node = self.open_place(place, mode, rights)?;
-        let mut descriptor = self.descriptor_of(node, rights & inheriting);
+        let now_ns = self.clock.file_time_ns();
+        let files = self.files(volume)?;
+        let node = open_place(files, &place, mode, rights, now_ns)?;
+        let filetype = files.filetype(node);
+        files.opened(node);
+        let mut descriptor = descriptor_of(Handle { volume, node }, filetype, rights & inheriting);
         descriptor.inheriting &= Rights::from_bits_truncate(request.rights_inheriting) & inheriting;
         descriptor.flags = fd_flags;
         let fd = self.descriptors.open(descriptor)?;
-        self.tree.opened(node);
         Ok(memory.write_u32(opened, fd)?)
     }
+}
 
-    /// The node to open, made or cut as `mode` says.
-    fn open_place(&mut self, place: Place, mode: OpenFlags, rights: Rights) -> Result<NodeId, Errno> {
-        if mode.contains(OpenFlags::CREAT | OpenFlags::DIRECTORY) {
-            return Err(Errno::Inval);
-        }
-        if mode.contains(OpenFlags::CREAT)
-            && let Ok(entry) = place.entry(Errno::Isdir)
-        {
-            match place.node() {
-                _ if place.names_directory => return Err(Errno::Isdir),
-                None => return self.tree.create_file(entry, self.clock.file_time_ns()),
-                Some(_) => {}
-            }
-        }
-        let node = place.found(&self.tree)?;
-        let changes = rights.contains(Rights::FD_WRITE) || mode.contains(OpenFlags::TRUNC);
-        match self.tree.filetype(node) {
-            _ if mode.contains(OpenFlags::CREAT | OpenFlags::EXCL) => Err(Errno::Exist),
-            Filetype::Directory if changes || mode.contains(OpenFlags::CREAT) => Err(Errno::Isdir),
-            Filetype::Directory => Ok(node),
-            _ if mode.contains(OpenFlags::DIRECTORY) => Err(Errno::Notdir),
-            // It was not to be followed.
-            Filetype::SymbolicLink => Err(Errno::Loop),
-            _ if changes && !self.tree.is_scratch(node) => Err(Errno::Rofs),
-            _ if mode.contains(OpenFlags::TRUNC) => {
-                self.tree.set_len(node, 0, self.clock.file_time_ns())?;
-                Ok(node)
-            }
-            _ => Ok(node),
+/// The node to use for what is at `place`, made or cut as `mode` says.
+fn open_place(
+    files: &mut dyn FileSystem,
+    place: &Place,
+    mode: OpenFlags,
+    rights: Rights,
+    now_ns: u64,
+) -> Result<NodeId, Errno> {
+    if mode.contains(OpenFlags::CREAT | OpenFlags::DIRECTORY) {
+        return Err(Errno::Inval);
+    }
+    let access = Access {
+        read: rights.contains(Rights::FD_READ),
+        write: rights.contains(Rights::FD_WRITE),
+        truncate: mode.contains(OpenFlags::TRUNC),
+    };
+    if mode.contains(OpenFlags::CREAT)
+        && let Ok(entry) = place.entry(Errno::Isdir)
+    {
+        match place.node() {
+            _ if place.names_directory => return Err(Errno::Isdir),
+            None => return files.create_file(entry, access, now_ns),
+            Some(_) => {}
         }
     }
+    let node = place.found(files)?;
+    match files.filetype(node) {
+        _ if mode.contains(OpenFlags::CREAT | OpenFlags::EXCL) => Err(Errno::Exist),
+        Filetype::Directory if access.write || access.truncate || mode.contains(OpenFlags::CREAT) => Err(Errno::Isdir),
+        Filetype::Directory => files.open(node, access, now_ns),
+        _ if mode.contains(OpenFlags::DIRECTORY) => Err(Errno::Notdir),
+        // It was not to be followed.
+        Filetype::SymbolicLink => Err(Errno::Loop),
+        Filetype::RegularFile => files.open(node, access, now_ns),
+        // A pipe could wait for ever, and devices are not the program's.
+        _ => Err(Errno::Notsup),
+    }
+}
 
-    /// A descriptor of `node` with those of `rights` that mean something there; it passes on all of them.
-    fn descriptor_of(&self, node: NodeId, rights: Rights) -> Descriptor {
-        match self.tree.filetype(node) {
-            Filetype::Directory => {
-                let target = Target::Directory { node, preopened: None };
-                Descriptor::new(target, rights & Rights::OF_DIRECTORY, Rights::all())
-            }
-            _ => Descriptor::new(Target::File { node, offset: 0 }, rights & Rights::OF_FILE, Rights::empty()),
+/// A descriptor of something with those of `rights` that mean something there; a directory passes on all of them.
+fn descriptor_of(handle: Handle, filetype: Filetype, rights: Rights) -> Descriptor {
+    match filetype {
+        Filetype::Directory => {
+            let target = Target::Directory { handle, preopened: None };
+            Descriptor::new(target, rights & Rights::OF_DIRECTORY, Rights::all())
         }
+        _ => Descriptor::new(Target::File { handle, offset: 0 }, rights & Rights::OF_FILE, Rights::empty()),
     }
 }
 

@@ -117,11 +117,14 @@ impl Wasi<'_> {
     }
 
     /// When there is something to read, and how many bytes. Nothing to read is the end, which is ready too.
-    fn readable(&self, fd: u32) -> Result<(u64, u64), Errno> {
+    fn readable(&mut self, fd: u32) -> Result<(u64, u64), Errno> {
         let descriptor = self.descriptors.get(fd)?;
         descriptor.require(Rights::POLL_FD_READWRITE | Rights::FD_READ)?;
         match descriptor.target {
-            Target::File { node, offset } => Ok((0, (self.tree.content(node).len() as u64).saturating_sub(offset))),
+            Target::File { handle, offset } => {
+                let bytes = self.files(handle.volume)?.stat(handle.node)?.bytes;
+                Ok((0, bytes.saturating_sub(offset)))
+            }
             Target::Input => Ok((WITH_INPUT, 0)),
             Target::Output(_) | Target::Directory { .. } => Err(Errno::Badf),
         }

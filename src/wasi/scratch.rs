@@ -1,23 +1,17 @@
-//! Making, moving and removing files below `/tmp`.
+//! Making, moving and removing files in the tree.
 //!
-//! Errors are those of POSIX. Whatever is asked of the file system of the given files gives [`Errno::Rofs`], after the
+//! Errors are those of POSIX. Whatever is asked of the layer of the given files gives [`Errno::Rofs`], after the
 //! errors that have to do with what is there. What a name and a node occupy counts against the program's limit like
 //! the bytes of its files.
 
 use super::abi::{Errno, Filetype};
 use super::content::Content;
-use super::tree::{Directory, Kind, NodeId, Times, Tree};
+use super::files::{Entry, NodeId, Times};
+use super::tree::{Directory, Kind, Layer, Tree};
 use alloc::vec::Vec;
 
 /// What an entry counts for: its node, its name twice, and the trees that lead to them.
-const ENTRY_BYTES: u64 = 1024;
-
-/// A name in a directory, whether or not anything has it.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'n> {
-    pub directory: NodeId,
-    pub name: &'n str,
-}
+pub const ENTRY_BYTES: u64 = 1024;
 
 impl Tree<'_> {
     pub fn create_file(&mut self, entry: Entry<'_>, now_ns: u64) -> Result<NodeId, Errno> {
@@ -45,7 +39,7 @@ impl Tree<'_> {
     pub fn link(&mut self, node: NodeId, entry: Entry<'_>, now_ns: u64) -> Result<(), Errno> {
         self.check_absent(entry)?;
         self.check_writable(entry.directory)?;
-        if !self.is_scratch(node) {
+        if self.layer(node) != self.layer(entry.directory) {
             return Err(Errno::Xdev);
         }
         if self.filetype(node) == Filetype::Directory {
@@ -85,7 +79,7 @@ impl Tree<'_> {
     /// Moves what `from` names to `to`, in place of what is there.
     pub fn rename(&mut self, from: Entry<'_>, to: Entry<'_>, now_ns: u64) -> Result<(), Errno> {
         let node = self.child(from.directory, from.name).ok_or(Errno::Noent)?;
-        if self.is_scratch(from.directory) != self.is_scratch(to.directory) {
+        if self.layer(from.directory) != self.layer(to.directory) {
             return Err(Errno::Xdev);
         }
         self.check_writable(from.directory)?;
@@ -133,7 +127,7 @@ impl Tree<'_> {
 
     /// Notes that `node` was read. Given files keep their times.
     pub fn accessed(&mut self, node: NodeId, now_ns: u64) {
-        if self.is_scratch(node) {
+        if self.layer(node) != Layer::GIVEN {
             self.node_mut(node).times.accessed_ns = now_ns;
         }
     }
@@ -143,7 +137,7 @@ impl Tree<'_> {
         self.check_writable(entry.directory)?;
         self.make_room_for_a_node()?;
         self.quota.take(ENTRY_BYTES)?;
-        let node = self.add(kind, true);
+        let node = self.add(kind, self.layer(entry.directory));
         self.node_mut(node).times = Times::all(now_ns);
         self.insert_entry(entry, node, now_ns);
         Ok(node)
@@ -155,6 +149,7 @@ impl Tree<'_> {
         now_ns: u64,
         change: impl FnOnce(&mut Content<'_>, &mut super::content::Quota) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
+        self.check_changeable(node)?;
         let mut quota = self.quota;
         let changed = match &mut self.node_mut(node).kind {
             Kind::File(content) => change(content, &mut quota),
@@ -228,8 +223,8 @@ impl Tree<'_> {
         if self.links(directory) == 0 { Err(Errno::Noent) } else { Ok(()) }
     }
 
-    fn check_changeable(&self, node: NodeId) -> Result<(), Errno> {
-        if self.is_scratch(node) { Ok(()) } else { Err(Errno::Rofs) }
+    pub fn check_changeable(&self, node: NodeId) -> Result<(), Errno> {
+        if self.layer(node) == Layer::GIVEN { Err(Errno::Rofs) } else { Ok(()) }
     }
 
     /// Fails unless `replaced` is of the same kind as `node` and nothing is lost with it that has a name.

@@ -1,13 +1,14 @@
-//! The files that the program sees: those it was given, read-only and fixed, and below `/tmp` those it makes.
+//! The files in memory: those that the program was given, read-only and fixed, below `/tmp` those it makes, and archives.
 //!
-//! [`Tree`] knows names, contents and times; `path` walks it, `fds` holds open places in it. What changes it is in
-//! `scratch`, the bytes of files in `content`, the order of listings in `entries`.
+//! [`Tree`] knows names, contents and times; it is a [`FileSystem`](super::files::FileSystem) by `volume`. What changes it is
+//! in `scratch`, the bytes of files in `content`, the order of listings in `entries`.
 //!
-//! `/tmp` is a file system of its own: nothing is moved or linked between it and the rest.
+//! Each [`Layer`] is a file system of its own: nothing is moved or linked between one and another.
 
 use super::abi::{Errno, Filetype};
 use super::content::{Content, Quota};
 use super::entries::Entries;
+use super::files::{NodeId, Times};
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -19,13 +20,25 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// The directory in which the program makes files, in the root directory.
 pub const SCRATCH_NAME: &str = "tmp";
 
-/// A directory or file of one [`Tree`]: valid while a name leads to it or a descriptor is open on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeId(usize);
-
 impl NodeId {
-    /// The directory that every path starts below.
+    /// The root directory of a [`Tree`].
     pub const ROOT: Self = Self(0);
+}
+
+/// A part of the tree that was given or is made as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer(u32);
+
+impl Layer {
+    /// The files given one by one, which never change.
+    pub const GIVEN: Self = Self(1);
+    /// `/tmp` and what is below it.
+    pub const SCRATCH: Self = Self(2);
+
+    /// What the program sees as the device.
+    pub fn device(self) -> u64 {
+        self.0.into()
+    }
 }
 
 /// Directories and files by name. Contents may be borrowed for `'a`: nothing is copied.
@@ -36,6 +49,8 @@ pub struct Tree<'a> {
     free: Vec<NodeId>,
     next_inode: u64,
     pub(super) quota: Quota,
+    /// The directory in which the program makes files.
+    scratch: NodeId,
 }
 
 #[derive(Debug)]
@@ -47,8 +62,7 @@ pub(super) struct Node<'a> {
     /// Descriptors that are open here.
     opens: usize,
     pub(super) times: Times,
-    /// Below `/tmp`, or `/tmp` itself.
-    scratch: bool,
+    pub(super) layer: Layer,
     pub(super) kind: Kind<'a>,
 }
 
@@ -73,28 +87,14 @@ impl Directory {
     }
 }
 
-/// When a file was last used, in nanoseconds since 1970; 0 for files that were given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Times {
-    pub accessed_ns: u64,
-    pub modified_ns: u64,
-    /// Of anything about it, its times and names included.
-    pub changed_ns: u64,
-}
-
-impl Times {
-    pub fn all(now_ns: u64) -> Self {
-        Self { accessed_ns: now_ns, modified_ns: now_ns, changed_ns: now_ns }
-    }
-}
-
 impl<'a> Tree<'a> {
     /// A tree of the root directory and an empty `/tmp`.
     pub fn new(quota: Quota) -> Self {
-        let mut tree = Self { nodes: Vec::new(), free: Vec::new(), next_inode: 1, quota };
-        let root = tree.add(Kind::Directory(Directory::new(NodeId::ROOT)), false);
+        let mut tree = Self { nodes: Vec::new(), free: Vec::new(), next_inode: 1, quota, scratch: NodeId::ROOT };
+        let root = tree.add(Kind::Directory(Directory::new(NodeId::ROOT)), Layer::GIVEN);
         tree.node_mut(root).links = 1;
-        tree.insert(NodeId::ROOT, SCRATCH_NAME, Kind::Directory(Directory::new(NodeId::ROOT)), true);
+        let scratch = Kind::Directory(Directory::new(NodeId::ROOT));
+        tree.scratch = tree.insert(NodeId::ROOT, SCRATCH_NAME, scratch, Layer::SCRATCH);
         tree
     }
 
@@ -113,14 +113,20 @@ impl<'a> Tree<'a> {
             parent = match self.child(parent, directory) {
                 Some(node) if self.filetype(node) == Filetype::Directory => node,
                 Some(_) => return Err(FileError::Exists { path: path.into() }),
-                None => self.insert(parent, directory, Kind::Directory(Directory::new(parent)), false),
+                None => self.insert(parent, directory, Kind::Directory(Directory::new(parent)), Layer::GIVEN),
             };
         }
         if self.child(parent, name).is_some() {
             return Err(FileError::Exists { path: path.into() });
         }
-        self.insert(parent, name, Kind::File(Content::Given(content)), false);
+        self.insert(parent, name, Kind::File(Content::Given(content)), Layer::GIVEN);
         Ok(())
+    }
+
+    /// What is at `path`, links not followed.
+    pub fn find(&self, path: &str) -> Option<NodeId> {
+        let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+        names.into_iter().try_fold(NodeId::ROOT, |directory, name| self.child(directory, name))
     }
 
     /// Lists every directory by name.
@@ -170,9 +176,13 @@ impl<'a> Tree<'a> {
         self.node(node).times
     }
 
-    /// Whether `node` is `/tmp` or below it: on a file system that can be changed.
-    pub fn is_scratch(&self, node: NodeId) -> bool {
-        self.node(node).scratch
+    pub fn layer(&self, node: NodeId) -> Layer {
+        self.node(node).layer
+    }
+
+    /// The directory in which the program makes files.
+    pub fn scratch(&self) -> NodeId {
+        self.scratch
     }
 
     /// The directory above a directory; above a file, the root.
@@ -222,8 +232,8 @@ impl<'a> Tree<'a> {
     }
 
     /// A node that no name leads to yet.
-    pub(super) fn add(&mut self, kind: Kind<'a>, scratch: bool) -> NodeId {
-        let node = Node { inode: self.next_inode, links: 0, opens: 0, times: Times::default(), scratch, kind };
+    pub(super) fn add(&mut self, kind: Kind<'a>, layer: Layer) -> NodeId {
+        let node = Node { inode: self.next_inode, links: 0, opens: 0, times: Times::default(), layer, kind };
         self.next_inode += 1;
         match self.free.pop() {
             Some(id) => {
@@ -237,8 +247,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn insert(&mut self, parent: NodeId, name: &str, kind: Kind<'a>, scratch: bool) -> NodeId {
-        let node = self.add(kind, scratch);
+    pub(super) fn insert(&mut self, parent: NodeId, name: &str, kind: Kind<'a>, layer: Layer) -> NodeId {
+        let node = self.add(kind, layer);
         self.node_mut(node).links = 1;
         if let Kind::Directory(directory) = &mut self.node_mut(parent).kind {
             directory.entries.insert(name, node);
@@ -249,11 +259,12 @@ impl<'a> Tree<'a> {
     /// Frees a node that neither a name nor a descriptor leads to.
     pub(super) fn drop_if_unused(&mut self, id: NodeId) {
         let node = &mut self.nodes[id.0];
-        if !node.scratch || node.links > 0 || node.opens > 0 {
+        if node.links > 0 || node.opens > 0 {
             return;
         }
         match &node.kind {
-            Kind::File(content) => self.quota.give_back(content.len()),
+            Kind::File(Content::Scratch(bytes)) => self.quota.give_back(bytes.len() as u64),
+            Kind::File(Content::Given(_)) => {}
             Kind::Link(target) => self.quota.give_back(target.len() as u64),
             Kind::Directory(_) => {}
         }
@@ -275,6 +286,8 @@ pub enum FileError {
     Exists { path: String },
     /// The path is that of the directory in which the program makes files.
     InScratch { path: String },
+    /// There is no directory to open for the program.
+    NoDirectory { path: String },
 }
 
 impl fmt::Display for FileError {
@@ -289,6 +302,10 @@ impl fmt::Display for FileError {
             Self::InScratch { path } => write!(
                 f,
                 "/{path} would be in /{SCRATCH_NAME}, which belongs to the program; give the file another name"
+            ),
+            Self::NoDirectory { path } => write!(
+                f,
+                "{path:?} is no directory of the program: name one that is `/`, `/{SCRATCH_NAME}` or in an archive"
             ),
         }
     }

@@ -4,6 +4,7 @@ mod bench_boots;
 mod boot;
 mod completions;
 mod diff;
+mod dir;
 mod environment;
 mod image;
 mod pc;

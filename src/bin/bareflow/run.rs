@@ -20,6 +20,7 @@ use bareflow::session::{Session, Watch};
 use bareflow::store::place::Region;
 use bareflow::wasi::Wasi;
 
+use crate::dir::{self, Directory};
 use crate::environment;
 use crate::pc::{file_name, program};
 use crate::stats::{Moment, Stats};
@@ -38,6 +39,10 @@ pub struct Args {
     /// File that the program sees at /NAME; may be repeated
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Directory that the program may use, as GUEST, or under the name that it has here; nothing in it is changed with
+    /// `:ro` behind; may be repeated
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
+    directories: Vec<Directory>,
     /// Variable in the program's environment, here with the value that it has in this process's; may be repeated
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     environment: Vec<OsString>,
@@ -155,6 +160,7 @@ pub fn run(args: Args) -> Result<Status> {
         let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         wasi = wasi.file(file_name(file)?, content)?;
     }
+    let wasi = dir::open(wasi, &args.directories, !args.files.is_empty())?;
     let output = Output::of_process().context("cannot use the standard output")?;
     let wasi = wasi.build(StandardStreams::new(output.clone()), SystemClock::new(), SystemEntropy);
     let mut region = match args.store.as_deref().map(open_to_write).transpose()? {

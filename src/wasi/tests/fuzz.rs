@@ -4,10 +4,9 @@ use super::fakes::{FakeClock, FakeConsole, FakeEntropy};
 use crate::engine::seams::{Imports, Stop};
 use crate::wasi::Wasi;
 use crate::wasi::abi::{Filetype, Rights};
-use crate::wasi::fds::{Descriptor, Target};
-use crate::wasi::scratch::Entry;
+use crate::wasi::fds::{Descriptor, Handle, Target, Volume};
+use crate::wasi::files::{Entry, NodeId};
 use crate::wasi::table::FUNCTIONS;
-use crate::wasi::tree::NodeId;
 use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
@@ -31,9 +30,10 @@ fn wasi() -> Wasi<'static> {
     let (file, directory, scratch) = (node(&wasi, "a"), node(&wasi, "d"), node(&wasi, "tmp"));
     let made = wasi.tree.create_file(Entry { directory: scratch, name: "a" }, 0).unwrap();
     for node in [file, directory, scratch, made] {
+        let handle = Handle { volume: Volume::Memory, node };
         let target = match wasi.tree.filetype(node) {
-            Filetype::Directory => Target::Directory { node, preopened: None },
-            _ => Target::File { node, offset: 0 },
+            Filetype::Directory => Target::Directory { handle, preopened: None },
+            _ => Target::File { handle, offset: 0 },
         };
         wasi.descriptors.open(Descriptor::new(target, Rights::all(), Rights::all())).unwrap();
         wasi.tree.opened(node);

@@ -315,7 +315,7 @@ impl Both {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         theirs.sort();
-        let mut node = self.program.wasi.tree.child(crate::wasi::tree::NodeId::ROOT, "tmp").unwrap();
+        let mut node = self.program.wasi.tree.child(crate::wasi::files::NodeId::ROOT, "tmp").unwrap();
         for name in path.split('/').filter(|name| !name.is_empty()) {
             node = self.program.wasi.tree.child(node, name).unwrap();
         }
@@ -403,8 +403,8 @@ fn remove_all(program: &mut Program, path: &str) {
         return;
     }
     let place = crate::wasi::path::resolve(
-        &program.wasi.tree,
-        crate::wasi::tree::NodeId::ROOT,
+        &mut program.wasi.tree,
+        crate::wasi::files::NodeId::ROOT,
         path.as_bytes(),
         crate::wasi::path::LastLink::Name,
     );
