@@ -28,6 +28,14 @@ test-wast FOLDER:
 fuzz MODULES='100000' SEED='0':
     FUZZ_MODULES=$(({{ MODULES }} / 2)) FUZZ_SEED={{ SEED }} cargo test --release --test engine_differential
 
+# Compare MODULES random programs with exceptions with other engines: wasmtime, and V8 for a tenth of them in the legacy form
+fuzz-exceptions MODULES='50000' SEED='0':
+    @grub/packages.sh nodejs python3-pip
+    python3 -m pip install --quiet --disable-pip-version-check --upgrade --target target/python wasmtime
+    PYTHONPATH=target/python FUZZ_MODULES={{ MODULES }} FUZZ_SEED={{ SEED }} \
+        cargo test --release --test exception_fuzz -- --ignored standard
+    FUZZ_MODULES=$(({{ MODULES }} / 10)) FUZZ_SEED={{ SEED }} cargo test --release --test exception_fuzz -- --ignored legacy
+
 # Read EXECUTIONS absurd profiles, stores, partition tables, images of code, tables of firmware and loader, and command lines, with arithmetic checked
 fuzz-parsers EXECUTIONS='1000000' SEED='0':
     PROPTEST_CASES=$(({{ EXECUTIONS }} / 14)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \

@@ -180,6 +180,27 @@ fn values_of_every_type_arrive_through_memory_and_back() {
     expect(&text, &[("standard", 3, 4), ("again", 10, 11), ("legacy", 20, 21)]);
 }
 
+/// On a CPU that wants vectors in memory to be aligned.
+#[test]
+fn vectors_in_globals_and_exceptions_are_aligned() {
+    let text = module(
+        r#"
+      (global $vector (mut v128) (v128.const i32x4 1 2 3 4))
+      (tag $vector (param v128))
+      (func (export "add") (param i32) (result i32)
+        (block $caught (result v128)
+          (try_table (catch $vector $caught) (throw $vector (i32x4.splat (local.get 0))))
+          (unreachable))
+        (global.set $vector (i32x4.add (global.get $vector)))
+        (i32x4.extract_lane 2 (global.get $vector)))"#,
+    );
+    let sums = (1..=6).map(|count| Ok(vec![3 + 5 * count])).collect();
+    at_every_tier(&text, &sums, |engine| {
+        engine.invoke("add", &[0]).expect("it runs").expect("it returns");
+        results(engine, &[("add", 5)])
+    });
+}
+
 #[test]
 fn locals_are_as_they_were_when_it_was_thrown() {
     let text = module(

@@ -40,8 +40,8 @@ pub mod cell {
     /// Where to go on if it is caught, and the frame pointer there; `PROGRAM_STACK` has the stack pointer.
     pub const HANDLER: usize = EXCEPTION + 8;
     pub const HANDLER_FRAME: usize = HANDLER + 8;
-    /// Bytes taken by the cells.
-    pub const END: usize = HANDLER_FRAME + 8;
+    /// Bytes taken by the cells, so many that vectors behind them are aligned.
+    pub const END: usize = (HANDLER_FRAME + 8).next_multiple_of(super::VALUE_BYTES);
 
     /// Bytes below the program's stack in which the registers are that functions keep, while the engine serves it.
     pub const KEPT_REGISTERS_BYTES: u64 = 40;
