@@ -1,6 +1,7 @@
 //! The face as an ordinary Linux process: the same engine on `mmap`, signals and files, for fast tests, benchmarks and
 //! the `bareflow` command.
 
+pub mod archive;
 mod block;
 pub mod directories;
 pub mod disk;

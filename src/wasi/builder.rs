@@ -2,6 +2,7 @@
 
 use super::Wasi;
 use super::abi::Filetype;
+use super::archive::ArchiveError;
 use super::content::Quota;
 use super::fds::{Descriptors, Handle, Volume};
 use super::files::{FileSystem, NodeId};
@@ -67,10 +68,17 @@ impl<'a> WasiBuilder<'a> {
         Ok(self)
     }
 
+    /// Adds what the tar archive `bytes` holds below the directory `at`, which is made; `/` is in place of the root
+    /// directory. The program can change it all: what it changes is copied, and counts as if it were below `/tmp`.
+    pub fn archive(mut self, at: &str, bytes: &'a [u8]) -> Result<Self, ArchiveError> {
+        self.tree.add_archive(at, bytes)?;
+        Ok(self)
+    }
+
     /// Opens the directory `path` for the program, under just this name.
     pub fn preopen(mut self, path: &str) -> Result<Self, FileError> {
         let missing = || FileError::NoDirectory { path: path.into() };
-        let node = self.tree.find(path).filter(|&node| self.tree.filetype(node) == Filetype::Directory);
+        let node = self.tree.find(NodeId::ROOT, path).filter(|&node| self.tree.filetype(node) == Filetype::Directory);
         let handle = Handle { volume: Volume::Memory, node: node.ok_or_else(missing)? };
         self.preopened.push((path.into(), handle));
         Ok(self)
@@ -89,16 +97,19 @@ impl<'a> WasiBuilder<'a> {
     }
 
     /// The directories that were asked for come first, then `/`. If one of them is called so, or `.`, which C libraries
-    /// take for the same, it is in place of `/`, and `/tmp` is opened by itself.
+    /// take for the same, it is in place of `/`. `/tmp` is opened by itself where it is not below that.
     fn preopen_the_rest(&mut self) {
         let memory = |node| Handle { volume: Volume::Memory, node };
-        let root = self.preopened.iter().find(|(name, _)| names(name).next().is_none());
+        let mut root = self.preopened.iter().find(|(name, _)| names(name).next().is_none()).map(|(_, handle)| *handle);
+        if root.is_none() {
+            root = Some(memory(NodeId::ROOT));
+            self.preopened.push(("/".to_string(), memory(NodeId::ROOT)));
+        }
         let scratch = self.tree.scratch();
-        match root {
-            None => self.preopened.push(("/".to_string(), memory(NodeId::ROOT))),
-            Some((_, handle)) if *handle == memory(NodeId::ROOT) && self.tree.find(SCRATCH_NAME) == Some(scratch) => {}
-            Some(_) if self.preopened.iter().any(|(name, _)| names(name).eq([SCRATCH_NAME])) => {}
-            Some(_) => self.preopened.push((["/", SCRATCH_NAME].concat(), memory(scratch))),
+        let is_below_root =
+            root == Some(memory(NodeId::ROOT)) && self.tree.child(NodeId::ROOT, SCRATCH_NAME) == Some(scratch);
+        if !is_below_root && !self.preopened.iter().any(|(name, _)| names(name).eq([SCRATCH_NAME])) {
+            self.preopened.push((["/", SCRATCH_NAME].concat(), memory(scratch)));
         }
     }
 

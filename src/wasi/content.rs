@@ -107,8 +107,9 @@ impl Quota {
         Self { limit_bytes, used_bytes: 0, free_memory: || u64::MAX }
     }
 
+    /// What is used already does not count.
     pub fn limit_to(&mut self, limit_bytes: u64) {
-        self.limit_bytes = limit_bytes;
+        self.limit_bytes = limit_bytes.saturating_add(self.used_bytes);
     }
 
     /// Has `free_memory` say how much memory files may take at any time.
@@ -141,6 +142,16 @@ impl Quota {
             return Err(Errno::Nospc);
         }
         self.used_bytes += bytes;
+        Ok(())
+    }
+
+    /// Allows and takes at once what is not the program's doing; it can be given back like the rest.
+    pub fn grant(&mut self, bytes: u64) -> Result<(), Errno> {
+        if bytes > (self.free_memory)() {
+            return Err(Errno::Nospc);
+        }
+        self.limit_bytes = self.limit_bytes.saturating_add(bytes);
+        self.used_bytes = self.used_bytes.saturating_add(bytes);
         Ok(())
     }
 

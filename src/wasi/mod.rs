@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+mod archive;
 mod arguments;
 mod builder;
 mod clock;
@@ -42,6 +43,7 @@ mod scratch;
 mod seams;
 mod sockets;
 mod table;
+mod tar;
 mod tree;
 mod volume;
 
@@ -49,11 +51,13 @@ mod volume;
 mod tests;
 
 pub use abi::{Errno, FdFlags, Filetype};
+pub use archive::ArchiveError;
 pub use builder::WasiBuilder;
 pub use files::{Access, Entry, FileSystem, Listed, NodeId, Stat, Times, Written};
 pub use lines::Lines;
 pub use random::{SEED_BYTES, SeededEntropy};
 pub use seams::{Clock, Console, Entropy, Input, Stream, WriteFailed};
+pub use tar::TarError;
 pub use tree::FileError;
 
 use crate::engine::seams::{HostFunction, Imports, Stop};

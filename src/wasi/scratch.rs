@@ -170,15 +170,12 @@ impl Tree<'_> {
     }
 
     fn insert_entry(&mut self, entry: Entry<'_>, node: NodeId, now_ns: u64) {
-        if let Kind::Directory(directory) = &mut self.node_mut(entry.directory).kind {
-            directory.entries.insert(entry.name, node);
-        }
-        self.node_mut(node).links += 1;
+        self.attach(entry, node);
         self.node_mut(node).times.changed_ns = now_ns;
         self.modified(entry.directory, now_ns);
     }
 
-    fn remove_entry(&mut self, entry: Entry<'_>, now_ns: u64) {
+    pub(super) fn remove_entry(&mut self, entry: Entry<'_>, now_ns: u64) {
         let Kind::Directory(directory) = &mut self.node_mut(entry.directory).kind else { return };
         let Some(node) = directory.entries.remove(entry.name) else { return };
         self.quota.give_back(ENTRY_BYTES);

@@ -1,5 +1,6 @@
 //! The functions as a program sees them: words in, errno out, results in memory.
 
+mod archive;
 mod descriptors;
 mod fakes;
 mod fuzz;

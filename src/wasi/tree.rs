@@ -8,7 +8,7 @@
 use super::abi::{Errno, Filetype};
 use super::content::{Content, Quota};
 use super::entries::Entries;
-use super::files::{NodeId, Times};
+use super::files::{Entry, NodeId, Times};
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -51,6 +51,7 @@ pub struct Tree<'a> {
     pub(super) quota: Quota,
     /// The directory in which the program makes files.
     scratch: NodeId,
+    layers: u32,
 }
 
 #[derive(Debug)]
@@ -90,7 +91,8 @@ impl Directory {
 impl<'a> Tree<'a> {
     /// A tree of the root directory and an empty `/tmp`.
     pub fn new(quota: Quota) -> Self {
-        let mut tree = Self { nodes: Vec::new(), free: Vec::new(), next_inode: 1, quota, scratch: NodeId::ROOT };
+        let mut tree =
+            Self { nodes: Vec::new(), free: Vec::new(), next_inode: 1, quota, scratch: NodeId::ROOT, layers: 2 };
         let root = tree.add(Kind::Directory(Directory::new(NodeId::ROOT)), Layer::GIVEN);
         tree.node_mut(root).links = 1;
         let scratch = Kind::Directory(Directory::new(NodeId::ROOT));
@@ -123,10 +125,10 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// What is at `path`, links not followed.
-    pub fn find(&self, path: &str) -> Option<NodeId> {
-        let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-        names.into_iter().try_fold(NodeId::ROOT, |directory, name| self.child(directory, name))
+    /// What is at `path` below `directory`, links not followed.
+    pub fn find(&self, directory: NodeId, path: &str) -> Option<NodeId> {
+        let mut names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+        names.try_fold(directory, |directory, name| self.child(directory, name))
     }
 
     /// Lists every directory by name.
@@ -249,11 +251,29 @@ impl<'a> Tree<'a> {
 
     pub(super) fn insert(&mut self, parent: NodeId, name: &str, kind: Kind<'a>, layer: Layer) -> NodeId {
         let node = self.add(kind, layer);
-        self.node_mut(node).links = 1;
-        if let Kind::Directory(directory) = &mut self.node_mut(parent).kind {
-            directory.entries.insert(name, node);
-        }
+        self.attach(Entry { directory: parent, name }, node);
         node
+    }
+
+    /// Has a name that is free lead to `node`.
+    pub(super) fn attach(&mut self, entry: Entry<'_>, node: NodeId) {
+        if let Kind::Directory(directory) = &mut self.node_mut(entry.directory).kind {
+            directory.entries.insert(entry.name, node);
+        }
+        self.node_mut(node).links += 1;
+    }
+
+    /// A layer that nothing is in yet.
+    pub(super) fn new_layer(&mut self) -> Layer {
+        self.layers += 1;
+        Layer(self.layers)
+    }
+
+    /// Takes `/tmp` out of the root directory. It stays what it is.
+    pub(super) fn detach_scratch(&mut self) {
+        if let Kind::Directory(directory) = &mut self.node_mut(NodeId::ROOT).kind {
+            directory.entries.remove(SCRATCH_NAME);
+        }
     }
 
     /// Frees a node that neither a name nor a descriptor leads to.
