@@ -112,8 +112,7 @@ fn a_function_is_called_with_what_its_signature_says() {
 #[test]
 fn exports_that_could_be_meant_are_named() {
     let output = bareflow().arg(Program::wat(REACTOR).path()).output().unwrap();
-    let names =
-        "exports no function _start; `bareflow run --invoke NAME` calls one that it does: add, all, fails and 1 more";
+    let names = "exports no function _start without parameters; `bareflow run --invoke NAME` calls one that it does: add, all, fails and 1 more";
     assert_eq!((output.status.code(), said(&output).contains(names)), (Some(126), true), "{}", said(&output));
     let command = |start: &str, exports: &str| {
         let program = Program::wat(&format!(

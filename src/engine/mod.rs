@@ -159,7 +159,7 @@ pub enum EngineError {
         wanted: String,
         offered: String,
     },
-    /// No function of this name is exported, but these that could be meant.
+    /// No function of this name and kind is exported, but these that could be meant.
     NoEntry {
         name: String,
         others: Vec<&'static str>,

@@ -3,6 +3,7 @@
 
 pub mod archive;
 mod block;
+pub mod core_dump;
 pub mod directories;
 pub mod disk;
 pub mod folder;
@@ -15,6 +16,7 @@ pub mod output;
 mod platform;
 pub mod qemu;
 mod signals;
+pub mod source_lines;
 pub mod wasi;
 
 pub use platform::{platform, platform_with_stack};

@@ -24,7 +24,7 @@ use crate::drivers::{interruption, pci};
 use crate::engine::cpu::CpuFeatures;
 use crate::engine::decide::tier::Thresholds;
 use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
-use crate::engine::{Activation, Engine, Entry, Platform, StackSize};
+use crate::engine::{Activation, Engine, Entry, Platform, StackSize, Trap};
 use crate::memory::{MemoryError, RegionSource, reserve};
 use crate::profile::BootRow;
 use crate::session::{Remains, Session, Watch};
@@ -253,7 +253,7 @@ impl Watch for Watcher<'_> {
         screen::run_dashboard(|| View::starting(engine, ended, row, self.store), self.since);
     }
 
-    fn ended(&mut self, engine: &mut Engine) -> u64 {
+    fn ended(&mut self, engine: &mut Engine, _: Option<&mut Trap>) -> u64 {
         let samples = self.sampler.take().into_iter().flat_map(Sampler::stop);
         samples.for_each(|(place, ticks)| engine.add_sample(place, ticks));
         self.terminal.borrow().ticks_writing().saturating_sub(self.said_before)

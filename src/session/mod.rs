@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::engine::decide::tier::Tier;
 use crate::engine::seams::Imports;
 use crate::engine::{
-    Cache, Ending, Engine, EngineError, Entry, Options, Platform, Prepared, Source, Statistics, first_of,
+    Cache, Ending, Engine, EngineError, Entry, Options, Platform, Prepared, Source, Statistics, Trap, first_of,
 };
 use crate::libc::Interposed;
 use crate::profile::{BootRow, Limits, Profile};
@@ -104,16 +104,16 @@ pub trait Watch {
     /// The program of the boot `row` is about to be compiled and run; the boots `ended` were before it.
     fn starts(&mut self, engine: &Engine, ended: &[BootRow], row: &BootRow);
 
-    /// The program has ended: adds the timer's samples to the engine, and tells how many ticks went into writing what the program
-    /// wrote.
-    fn ended(&mut self, engine: &mut Engine) -> u64;
+    /// The program has ended, by `trap` or otherwise: adds the timer's samples to the engine and what it knows to the trap, and tells
+    /// how many ticks went into writing what the program wrote. The program's memory is still there.
+    fn ended(&mut self, engine: &mut Engine, trap: Option<&mut Trap>) -> u64;
 }
 
 /// Nobody is there.
 impl Watch for () {
     fn starts(&mut self, _: &Engine, _: &[BootRow], _: &BootRow) {}
 
-    fn ended(&mut self, _: &mut Engine) -> u64 {
+    fn ended(&mut self, _: &mut Engine, _: Option<&mut Trap>) -> u64 {
         0
     }
 }
@@ -185,8 +185,12 @@ impl Session {
         watch.starts(&engine, &boots, &row);
         engine.warm_up();
         row.ticks_boot = elapsed();
-        let ran = engine.run_entry(&self.entry);
-        row.ticks_console = watch.ended(&mut engine);
+        let mut ran = engine.run_entry(&self.entry);
+        let trap = match &mut ran {
+            Ok((Ending::Trap(trap), _)) => Some(trap),
+            _ => None,
+        };
+        row.ticks_console = watch.ended(&mut engine, trap);
         let statistics = engine.statistics();
         fill(&mut row, &statistics);
         let (ending, results) = match ran {

@@ -1,5 +1,6 @@
 //! The `bareflow` command.
 
+mod after_trap;
 mod bench_boots;
 mod boot;
 mod completions;

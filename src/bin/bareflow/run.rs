@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Tier};
-use bareflow::engine::{Cache, Engine, Entry, Options, StackSize};
+use bareflow::engine::{Cache, Engine, Entry, Options, StackSize, Trap};
 use bareflow::host;
 use bareflow::host::output::{Loss, Output};
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
@@ -20,6 +20,7 @@ use bareflow::session::{Session, Watch};
 use bareflow::store::place::Region;
 use bareflow::wasi::Wasi;
 
+use crate::after_trap::AfterTrap;
 use crate::dir::{self, Directory};
 use crate::environment;
 use crate::pc::{file_name, program};
@@ -85,6 +86,9 @@ pub struct Args {
     /// Says that as a line of JSON
     #[arg(long, requires = "stats")]
     json: bool,
+    /// Where a core dump goes if the program traps, in the form that WebAssembly's tools read
+    #[arg(long, value_name = "FILE")]
+    coredump: Option<PathBuf>,
     /// Says all there is to say about what is refused
     #[arg(long)]
     verbose: bool,
@@ -219,7 +223,8 @@ pub fn run(args: Args) -> Result<Status> {
     };
     let region = region.as_mut().map(Region::lent);
     let started = Moment::now(platform.ticks.now());
-    let mut end = End(started);
+    let after_trap = AfterTrap { program: program.into(), module: source.bytes, core_dump: args.coredump };
+    let mut end = End { moment: started, after_trap };
     let (report, _) = session.run(platform, Box::new(wasi), region, &mut end, &mut note);
     for result in &report.results {
         // A failure is told by what follows.
@@ -230,7 +235,7 @@ pub fn run(args: Args) -> Result<Status> {
         say(format_args!("{}", report.line()));
     }
     if args.stats {
-        let stats = Stats::new(&report.statistics, entered, &started, &end.0);
+        let stats = Stats::new(&report.statistics, entered, &started, &end.moment);
         match args.json {
             true => say(format_args!("{}", stats.json()?)),
             false => stats.to_string().lines().for_each(|line| complain(format_args!("{line}"))),
@@ -247,14 +252,20 @@ fn entry(invoke: Option<String>, program_args: &[OsString]) -> Result<Entry> {
     Ok(Entry::Function { name, arguments })
 }
 
-/// When the program ended.
-struct End(Moment);
+/// When the program ended, and what is done then.
+struct End {
+    moment: Moment,
+    after_trap: AfterTrap,
+}
 
 impl Watch for End {
     fn starts(&mut self, _: &Engine, _: &[BootRow], _: &BootRow) {}
 
-    fn ended(&mut self, engine: &mut Engine) -> u64 {
-        self.0 = Moment::now(engine.now());
+    fn ended(&mut self, engine: &mut Engine, trap: Option<&mut Trap>) -> u64 {
+        self.moment = Moment::now(engine.now());
+        if let Some(trap) = trap {
+            self.after_trap.trapped(engine, trap);
+        }
         0
     }
 }

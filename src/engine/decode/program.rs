@@ -199,6 +199,12 @@ impl Program {
         self.signatures.get(self.tags[tag.0 as usize].signature).params()
     }
 
+    /// The number by which the program's module knows `id`; for what the libc replaced, that of what it replaced.
+    pub fn index_in_program(&self, id: FuncId) -> Option<u32> {
+        let functions = &self.linkages.get(PROGRAM)?.functions;
+        functions.iter().position(|known| *known == id).map(|index| index as u32)
+    }
+
     pub fn function_type(&self, id: FuncId) -> &FuncType {
         self.signatures.get(self.info(id).signature)
     }

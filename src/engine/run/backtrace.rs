@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Deref;
+use core::ops::{Deref, DerefMut};
 
 /// Most frames kept of the innermost calls, and of the outermost.
 const INNERMOST: usize = 24;
@@ -23,12 +23,18 @@ pub struct Backtrace {
 }
 
 /// One call that was active, or several in a row from the same place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceFrame {
     pub function: String,
+    /// Its number in the program's module; none for what the program knows nothing of.
+    pub index: Option<u32>,
     /// Offset in the module, as `wasm-objdump -d` shows it.
     pub offset: Option<u32>,
+    /// Where its body begins in the program's module, if that is where it is from.
+    pub body_start: Option<u32>,
     pub times: u64,
+    /// Where this is in the program's source, in lines for people, if somebody knows.
+    pub source: Vec<String>,
 }
 
 impl Deref for Backtrace {
@@ -39,7 +45,13 @@ impl Deref for Backtrace {
     }
 }
 
-/// One line per frame, each below the last.
+impl DerefMut for Backtrace {
+    fn deref_mut(&mut self) -> &mut [TraceFrame] {
+        &mut self.frames
+    }
+}
+
+/// One line per frame, each below the last, and those about its source below it.
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut depth = 0;
@@ -54,6 +66,9 @@ impl fmt::Display for Backtrace {
             }
             if frame.times > 1 {
                 write!(f, ", {} times", frame.times)?;
+            }
+            for line in &frame.source {
+                write!(f, "\n       {line}")?;
             }
             depth += frame.times;
         }
@@ -97,13 +112,10 @@ impl Trace {
         }
     }
 
-    /// The backtrace, for which `name` tells the function and the offset of an instruction.
-    pub fn finish(self, name: impl Fn(u64) -> Option<(String, Option<u32>)>) -> Backtrace {
+    /// The backtrace, for which `frame` tells what is known of an instruction.
+    pub fn finish(self, frame: impl Fn(u64) -> Option<TraceFrame>) -> Backtrace {
         let runs = self.innermost.into_iter().chain(self.outermost);
-        let frames = runs.filter_map(|Run { pc, times }| {
-            let (function, offset) = name(pc)?;
-            Some(TraceFrame { function, offset, times })
-        });
+        let frames = runs.filter_map(|Run { pc, times }| Some(TraceFrame { times, ..frame(pc)? }));
         Backtrace { frames: frames.collect(), left_out: self.left_out }
     }
 }
@@ -113,12 +125,23 @@ mod tests {
     use super::*;
     use alloc::format;
     use alloc::string::ToString;
+    use alloc::vec;
 
     /// The backtrace of calls at these places.
     fn trace(places: impl IntoIterator<Item = u64>) -> Backtrace {
         let mut trace = Trace::default();
         places.into_iter().for_each(|place| trace.push(place));
-        trace.finish(|place| Some((format!("f{place}"), Some(place as u32))))
+        trace.finish(|place| {
+            Some(TraceFrame { function: format!("f{place}"), offset: Some(place as u32), ..TraceFrame::default() })
+        })
+    }
+
+    #[test]
+    fn lines_of_the_source_stand_below_their_frame() {
+        let mut trace = trace([1, 1, 2]);
+        trace[0].source = vec!["one".into(), "two".into()];
+        let expected = "\n  0: f1 @ 0x1, 2 times\n       one\n       two\n  2: f2 @ 0x2";
+        assert_eq!(trace.to_string(), expected);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Engine {
     }
 
     pub(super) fn command_entry(&self) -> Result<FuncId, EngineError> {
-        self.plain(START).ok_or_else(|| self.no_entry(START))
+        self.plain(START).ok_or_else(|| self.no_entry("_start without parameters"))
     }
 
     pub(super) fn no_entry(&self, name: &str) -> EngineError {

@@ -7,6 +7,7 @@ pub(super) mod entry;
 pub(super) mod listing;
 mod reserve;
 mod serve;
+mod snapshot;
 pub(super) mod stack;
 pub(super) mod throw;
 pub(super) mod trap;
@@ -18,12 +19,12 @@ use wasmparser::{ExternalKind, ValType};
 use crate::engine::code::compile::{Effort, MachineCode};
 use crate::engine::code::space::{Piece, Placed};
 use crate::engine::decide::promotion::environment;
-use crate::engine::decode::program::{FuncId, GlobalSlot, PROGRAM, SignatureId};
+use crate::engine::decode::program::{FuncId, FunctionKind, PROGRAM, SignatureId};
 use crate::engine::layout::cell;
 use crate::engine::seams::{MEMORY_RESERVATION_BYTES, MemoryBase};
 use crate::engine::translate::entry_wrapper;
 use crate::engine::{Engine, EngineError};
-use backtrace::{Backtrace, Trace};
+use backtrace::{Backtrace, Trace, TraceFrame};
 use enter::read_word;
 use trap::{Ending, Fault, FaultKind, Pending, Trap, TrapKind};
 
@@ -84,10 +85,7 @@ impl Engine {
     pub fn global(&self, number: usize, name: &str) -> Option<Value> {
         let mut exports = self.program.modules[number].exports.iter();
         let export = exports.find(|export| export.kind == ExternalKind::Global && export.name == name)?;
-        Some(match self.program.linkages[number].globals[export.index as usize] {
-            GlobalSlot::Constant(bits) => [bits as u64, (bits >> 64) as u64],
-            GlobalSlot::Cell(offset) => [0, 8].map(|word| self.platform.state.read(offset + word)),
-        })
+        Some(self.global_value(&self.program.linkages[number].globals[export.index as usize]))
     }
 
     /// Adds a sample of the timer: `ticks` were spent at `address`.
@@ -235,8 +233,15 @@ impl Engine {
     fn name_calls(&self, trace: Trace) -> Backtrace {
         trace.finish(|pc| {
             let id = self.code.find(pc)?.function()?;
-            let offset = self.code.body_offset(pc).map(|offset| self.program.body_start(id) + offset);
-            Some((self.program.name(id), offset))
+            let start = self.program.body_start(id);
+            let is_own = matches!(self.program.info(id).kind, FunctionKind::Defined { module: PROGRAM, .. });
+            Some(TraceFrame {
+                function: self.program.name(id),
+                index: self.program.index_in_program(id),
+                offset: self.code.body_offset(pc).map(|offset| start + offset),
+                body_start: is_own.then_some(start),
+                ..TraceFrame::default()
+            })
         })
     }
 }
