@@ -158,6 +158,32 @@ fn shells_are_told_how_to_complete() {
 }
 
 #[test]
+fn a_profiler_is_told_the_names_of_functions() {
+    let program = Program::wat(
+        r#"(module (func $work (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+             (func (export "_start") (local i32)
+               (loop $again (drop (call $work (local.get 0)))
+                 (br_if $again (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000000))))))"#,
+    );
+    let child = bareflow().args(["run", "--perf-map"]).arg(program.path()).stderr(Stdio::piped()).spawn().unwrap();
+    let map = format!("/tmp/perf-{}.map", child.id());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let text = fs::read_to_string(&map).unwrap();
+    fs::remove_file(map).unwrap();
+    let pieces = text.lines().map(|line| {
+        let mut words = line.splitn(3, ' ');
+        let mut number = || u64::from_str_radix(words.next().unwrap(), 16).unwrap();
+        let (start, bytes) = (number(), number());
+        (start..start + bytes, words.next().unwrap())
+    });
+    let pieces: Vec<_> = pieces.collect();
+    assert!(pieces.is_sorted_by(|before, after| before.0.end <= after.0.start), "{text}");
+    let count = |name: &str| pieces.iter().filter(|(_, known)| *known == name).count();
+    assert!(count("_start") >= 1 && count("work") >= 2, "code of later tiers is added: {text}");
+}
+
+#[test]
 fn only_the_exit_code_0_is_a_success() {
     for (code, status) in [(0, 0), (3, 3), (126, 126), (255, 255), (256, 1), (-1, 255)] {
         let output = bareflow().arg("run").arg(exits_with(code).path()).output().unwrap();

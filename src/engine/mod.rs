@@ -53,7 +53,7 @@ use decode::program::{FuncId, Program};
 use layout::StateAllocator;
 use link::Linked;
 use observe::site::SiteState;
-use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, StateMemory, Ticks};
+use seams::{CallStack, CodeMemory, Imports, LinearMemory, OutOfMemory, Progress, StateMemory, Ticks};
 use translate::TranslateError;
 
 pub use cache::Prepared;
@@ -87,6 +87,7 @@ pub struct Platform {
     pub activation: &'static Activation,
     /// Tells the fault handler that code of this activation is about to run.
     pub arm: fn(&'static Activation),
+    pub progress: Box<dyn Progress>,
 }
 
 /// A program's module.
@@ -291,6 +292,8 @@ pub struct Engine {
     sites: Vec<SiteState>,
     linked: Linked,
     thrown: Thrown,
+    /// Of how many pieces of machine code the face was told.
+    told: usize,
     /// Why the program is to be abandoned.
     stop: Option<Pending>,
     /// What earlier boots learned.
@@ -315,6 +318,7 @@ struct Rest {
     reserve_bytes: u64,
     activation: &'static Activation,
     arm: fn(&'static Activation),
+    progress: Box<dyn Progress>,
 }
 
 /// One linear memory.

@@ -1,6 +1,7 @@
 //! What the engine needs from the face it runs on. Each face implements these once; tests use the host's.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::any::Any;
 use core::ops::Range;
 
@@ -113,4 +114,31 @@ pub trait Imports {
 
     /// Calls function `id`. Each argument and result is one word: i32 and f32 in the low half.
     fn call(&mut self, id: u32, args: &[u64], results: &mut [u64], memory: &mut [u8]) -> Result<(), Stop>;
+}
+
+/// What of the engine's may take long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Reading and validating the program, in bytes.
+    Decoding,
+    /// Functions, at their first calls and again.
+    Compiling,
+    /// Code for the next boot, in functions.
+    Preparing,
+}
+
+/// Is told by the engine how far it is, and of machine code. It is called for every function, so it does little.
+pub trait Progress {
+    /// So many of `all` bytes or functions are done, in so many ticks.
+    fn advanced(&mut self, work: Work, done: u64, all: u64, ticks: u64);
+
+    /// There is machine code at these addresses; `name` makes what people know it by.
+    fn placed(&mut self, range: Range<u64>, name: &dyn Fn() -> String);
+}
+
+/// Nobody asks.
+impl Progress for () {
+    fn advanced(&mut self, _: Work, _: u64, _: u64, _: u64) {}
+
+    fn placed(&mut self, _: Range<u64>, _: &dyn Fn() -> String) {}
 }

@@ -13,11 +13,12 @@ mod mapping;
 pub mod memory;
 pub mod module;
 pub mod output;
+pub mod perf_map;
 mod platform;
 pub mod qemu;
 mod signals;
 pub mod source_lines;
 pub mod wasi;
 
-pub use platform::{platform, platform_with_stack};
+pub use platform::{platform, platform_for_perf, platform_with_stack};
 pub use signals::end_at_broken_pipes;

@@ -38,6 +38,10 @@ struct State {
     loss: Option<Loss>,
     /// There is a thread that will look at `pending` within [`PATIENCE`].
     is_watched: bool,
+    /// A line of [`Output::show`] is on the terminal.
+    is_shown: bool,
+    /// How often something was written.
+    writes: u64,
 }
 
 /// Bytes that were taken from the program and did not arrive.
@@ -58,13 +62,16 @@ impl Output {
 
     fn new(sink: Box<dyn Write + Send>, by_lines: bool) -> Self {
         let pending = Vec::with_capacity(ENOUGH);
-        let state = State { sink, by_lines, pending, failure: None, loss: None, is_watched: false };
+        let state =
+            State { sink, by_lines, pending, failure: None, loss: None, is_watched: false, is_shown: false, writes: 0 };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Takes `bytes`, unless a failure is to be told.
     pub fn write(&self, bytes: &[u8]) -> Result<(), WriteFailed> {
         let mut state = self.lock();
+        state.writes += 1;
+        state.hide();
         if let Some(failure) = state.failure.take() {
             return Err(failure);
         }
@@ -80,12 +87,29 @@ impl Output {
 
     /// Passes on what was taken. A failure is told by the next write.
     pub fn flush(&self) {
-        self.lock().flush_unasked();
+        let mut state = self.lock();
+        state.writes += 1;
+        state.hide();
+        state.flush_unasked();
+    }
+
+    /// Shows a line on the terminal that is standard error, until there is something else to be seen.
+    pub fn show(&self, line: &str) {
+        let mut state = self.lock();
+        state.is_shown = true;
+        // Whoever cannot see it misses nothing.
+        let _ = write!(io::stderr(), "\r{line}\x1b[K");
+    }
+
+    /// How often something was written, or was about to be.
+    pub fn writes(&self) -> u64 {
+        self.lock().writes
     }
 
     /// Passes on the rest at the end of the program, and says what was lost from its beginning on.
     pub fn finish(&self) -> Result<(), Loss> {
         let mut state = self.lock();
+        state.hide();
         state.flush_unasked();
         state.loss.take().map_or(Ok(()), Err)
     }
@@ -123,6 +147,13 @@ impl State {
         }
         self.pending.extend_from_slice(bytes);
         if self.by_lines && bytes.contains(&b'\n') { self.flush() } else { Ok(()) }
+    }
+
+    /// Takes away the line that [`Output::show`] has shown.
+    fn hide(&mut self) {
+        if core::mem::take(&mut self.is_shown) {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
     }
 
     fn flush(&mut self) -> Result<(), WriteFailed> {

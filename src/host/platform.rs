@@ -46,6 +46,19 @@ pub fn platform(cpu: CpuFeatures) -> io::Result<Platform> {
 
 /// The same with a call stack of this size.
 pub fn platform_with_stack(cpu: CpuFeatures, stack: StackSize) -> io::Result<Platform> {
+    platform_on(cpu, stack, HostCode::new)
+}
+
+/// The same with code where `perf` looks for it: it asks for names only of what is in no file.
+pub fn platform_for_perf(cpu: CpuFeatures, stack: StackSize) -> io::Result<Platform> {
+    platform_on(cpu, stack, HostCode::in_no_file)
+}
+
+fn platform_on(
+    cpu: CpuFeatures,
+    stack: StackSize,
+    code: impl FnOnce(Rc<Mapping>) -> io::Result<HostCode>,
+) -> io::Result<Platform> {
     signals::install();
     let (near, addresses_are_fixed) = match Mapping::reserve_at(PLACE, CODE_BYTES + STATE_BYTES) {
         Ok(near) => (near, true),
@@ -56,7 +69,7 @@ pub fn platform_with_stack(cpu: CpuFeatures, stack: StackSize) -> io::Result<Pla
     let mut places = (1..).map(move |number| addresses_are_fixed.then_some(PLACE + number * MEMORY_STRIDE));
     let mut another_memory = move || HostMemory::new(places.next().flatten());
     Ok(Platform {
-        code: Box::new(HostCode::new(Rc::clone(&near))?),
+        code: Box::new(code(Rc::clone(&near))?),
         state: Box::new(HostState { near, ensured: 0 }),
         memory: Box::new(another_memory()?),
         another_memory: Box::new(move || Ok(Box::new(another_memory().map_err(|_| OutOfMemory)?))),
@@ -68,6 +81,7 @@ pub fn platform_with_stack(cpu: CpuFeatures, stack: StackSize) -> io::Result<Pla
         reserve_bytes: memory::RESERVE_BYTES as u64,
         activation: Box::leak(Box::new(Activation::new())),
         arm: signals::arm,
+        progress: Box::new(()),
     })
 }
 
@@ -75,6 +89,8 @@ pub fn platform_with_stack(cpu: CpuFeatures, stack: StackSize) -> io::Result<Pla
 struct HostCode {
     near: Rc<Mapping>,
     file: File,
+    /// Where code begins in the file.
+    start: u64,
 }
 
 impl HostCode {
@@ -89,7 +105,15 @@ impl HostCode {
         let file = unsafe { File::from_raw_fd(file) };
         file.set_len(CODE_BYTES as u64)?;
         near.place_file(file.as_raw_fd(), CODE_BYTES, Access::ReadExecute)?;
-        Ok(Self { near, file })
+        Ok(Self { near, file, start: 0 })
+    }
+
+    /// Through the memory of this process as a file: what is written there has copies of pages made (proc(5)).
+    fn in_no_file(near: Rc<Mapping>) -> io::Result<Self> {
+        near.protect(0, CODE_BYTES, Access::ReadExecute)?;
+        let file = File::options().write(true).open("/proc/self/mem")?;
+        let start = near.address() as u64;
+        Ok(Self { near, file, start })
     }
 }
 
@@ -106,7 +130,7 @@ impl CodeMemory for HostCode {
         if offset.checked_add(bytes.len()).is_none_or(|end| end > CODE_BYTES) {
             return Err(OutOfMemory);
         }
-        self.file.write_all_at(bytes, offset as u64).map_err(|_| OutOfMemory)?;
+        self.file.write_all_at(bytes, self.start + offset as u64).map_err(|_| OutOfMemory)?;
         // What was not written through this address is seen after a serialising instruction (Intel SDM volume 3, 10.1.3).
         raw_cpuid::cpuid!(0);
         Ok(())

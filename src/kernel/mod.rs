@@ -11,6 +11,7 @@ mod error;
 pub mod faults;
 mod options;
 mod program;
+mod progress;
 mod sampler;
 mod screen;
 mod seams;

@@ -13,7 +13,7 @@ use core::cell::RefCell;
 use super::devices::{ProgramClock, ProgramEntropy, find_reset};
 use super::sampler::{self, Sampler};
 use super::terminal::{Streams, Terminal};
-use super::{BootInformation, Module, System, TimeStampCounter, after, faults, options, screen, shell};
+use super::{BootInformation, Module, System, TimeStampCounter, after, faults, options, progress, screen, shell};
 use crate::arch::cpu::Features;
 use crate::arch::{ExitCode, interrupts, ticks};
 use crate::dashboard::View;
@@ -147,6 +147,8 @@ impl Runner {
             Start::Boot { ticks_at_entry } => ticks_at_entry,
             Start::Shell { .. } => ticks::now(),
         };
+        let progress = progress::Lines::new(Rc::clone(&terminal), Rc::clone(&self.clock));
+        let platform = Platform { progress: Box::new(progress), ..platform };
         let session = Session { ticks_before: ticks::now().saturating_sub(since), ..session };
         let mut watch = Watcher {
             sampler: Some(sampler::start()),
@@ -313,5 +315,6 @@ pub fn platform(regions: &mut RegionSource, stack: StackSize) -> Result<Platform
         reserve_bytes: reserve::ENGINE_LEAVES,
         activation: &ACTIVATION,
         arm: faults::arm,
+        progress: Box::new(()),
     })
 }

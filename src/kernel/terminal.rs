@@ -39,16 +39,19 @@ pub struct Terminal {
     log: VecDeque<String>,
     /// Ticks that writing took.
     ticks_writing: u64,
+    /// How often something was written.
+    writes: u64,
 }
 
 impl Terminal {
     pub fn new(serial: Option<Serial<PioBackend>>, keyboard: Option<Keyboard>) -> Self {
-        Self { serial, keyboard, in_line: false, is_watched: false, log: VecDeque::new(), ticks_writing: 0 }
+        Self { serial, keyboard, in_line: false, is_watched: false, log: VecDeque::new(), ticks_writing: 0, writes: 0 }
     }
 
     /// Writes `bytes` to both outputs.
     pub fn write_bytes(&mut self, bytes: &[u8]) {
         let started = ticks::now();
+        self.writes += 1;
         self.write_serial(bytes);
         screen::write_bytes(bytes);
         self.ticks_writing += ticks::now().saturating_sub(started);
@@ -57,6 +60,11 @@ impl Terminal {
     /// Ticks that writing to both outputs has taken.
     pub fn ticks_writing(&self) -> u64 {
         self.ticks_writing
+    }
+
+    /// How often something was written to both outputs.
+    pub fn writes(&self) -> u64 {
+        self.writes
     }
 
     /// What was typed or sent while too much was waiting already: keyboard codes and bytes.
@@ -68,6 +76,7 @@ impl Terminal {
     pub fn say(&mut self, line: fmt::Arguments<'_>) {
         self.end_line();
         let started = ticks::now();
+        self.writes += 1;
         let line = line.to_string();
         let said = format!("bareflow: {line}");
         self.write_serial(said.as_bytes());

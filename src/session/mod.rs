@@ -7,6 +7,7 @@
 
 pub mod look;
 mod memory;
+pub mod pace;
 pub mod seal;
 
 use alloc::boxed::Box;

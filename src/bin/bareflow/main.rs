@@ -10,6 +10,7 @@ mod environment;
 mod image;
 mod pc;
 mod profile;
+mod progress;
 mod report;
 mod run;
 mod saved;

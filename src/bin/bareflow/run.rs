@@ -10,9 +10,10 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Tier};
-use bareflow::engine::{Cache, Engine, Entry, Options, StackSize, Trap};
+use bareflow::engine::{Cache, Engine, Entry, Options, Platform, StackSize, Trap};
 use bareflow::host;
 use bareflow::host::output::{Loss, Output};
+use bareflow::host::perf_map::PerfMap;
 use bareflow::host::wasi::{StandardStreams, SystemClock, SystemEntropy};
 use bareflow::libc::{Heap, Interpose};
 use bareflow::profile::BootRow;
@@ -24,6 +25,7 @@ use crate::after_trap::AfterTrap;
 use crate::dir::{self, Directory};
 use crate::environment;
 use crate::pc::{file_name, program};
+use crate::progress::Told;
 use crate::stats::{Moment, Stats};
 use crate::status::{Status, complain, of_program, say};
 use crate::store::open_to_write;
@@ -89,6 +91,9 @@ pub struct Args {
     /// Where a core dump goes if the program traps, in the form that WebAssembly's tools read
     #[arg(long, value_name = "FILE")]
     coredump: Option<PathBuf>,
+    /// Writes /tmp/perf-PID.map, by which `perf report` knows the program's functions
+    #[arg(long)]
+    perf_map: bool,
     /// Says all there is to say about what is refused
     #[arg(long)]
     verbose: bool,
@@ -212,8 +217,12 @@ pub fn run(args: Args) -> Result<Status> {
     let name = name.to_string_lossy().into_owned();
     let verbose = args.verbose;
     let session = Session { name, program: source, options, shipped, key, ticks_before: 0, entry, verbose };
-    let platform =
-        host::platform_with_stack(CpuFeatures::detect(), args.stack).context("cannot reserve address space")?;
+    let made = if args.perf_map { host::platform_for_perf } else { host::platform_with_stack };
+    let platform = made(CpuFeatures::detect(), args.stack).context("cannot reserve address space")?;
+    let names = args.perf_map.then(PerfMap::new).transpose();
+    let names = names.with_context(|| format!("cannot write {}", PerfMap::path().display()))?;
+    let progress = Box::new(Told::new(&output, &platform.ticks, names));
+    let platform = Platform { progress, ..platform };
     let with_store = region.is_some();
     let mut note = |text: &str| {
         if with_store || !text.starts_with("there is no store") {

@@ -17,6 +17,7 @@ use crate::engine::decide::tier::{self, SITE_MINIMUM, Tier};
 use crate::engine::decode::program::{FuncId, FunctionKind, LIBC, PROGRAM};
 use crate::engine::layout::{edition, function, site};
 use crate::engine::observe::site::SiteState;
+use crate::engine::seams::Work;
 use crate::engine::{Engine, EngineError, FunctionState, room};
 use crate::libc;
 use crate::profile::{Dropped, Profile, SiteRecord, encoded_bytes};
@@ -52,7 +53,8 @@ impl Engine {
     }
 
     fn prepared(&mut self, most_bytes: u64, most_ticks: u64) -> Result<Prepared, EngineError> {
-        let until = self.now().saturating_add(most_ticks);
+        let started = self.now();
+        let until = started.saturating_add(most_ticks);
         let unchanged = self.cache.loaded_pieces == Some(self.code.placed().len());
         let with_code = self.ids().filter(|id| self.functions[id.0 as usize].tier.is_some());
         let with_code = room::collect(with_code.map(|id| (id, self.counted_calls(id) > 0)), WHAT)?;
@@ -67,6 +69,8 @@ impl Engine {
             let new = if *ran { self.better_code(*id, until) } else { None };
             made += usize::from(new.is_some());
             functions.push((*id, new));
+            let spent = self.now().saturating_sub(started);
+            self.platform.progress.advanced(Work::Preparing, functions.len() as u64, wanted.len() as u64, spent);
         }
         if unchanged && made == 0 && wanted.len() == with_code.len() {
             return Ok(Prepared::Same);

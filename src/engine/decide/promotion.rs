@@ -96,6 +96,7 @@ impl Engine {
         let code = self.host_wrapper(id)?;
         let address = self.code.place(code, Piece::Function(id.0))?;
         self.code.patch_entry(id, address, true)?;
+        self.tell_of_code();
         Ok(address)
     }
 
@@ -132,6 +133,7 @@ impl Engine {
         self.statistics.translated_bytes += self.program.body_bytes(id) as u64;
         self.statistics.translated_code_bytes += code_bytes;
         self.set_threshold(id);
+        self.tell_of_code();
         Ok(address)
     }
 

@@ -121,12 +121,25 @@ impl Module {
         Self::decode_as(bytes, FEATURES)
     }
 
+    /// The same, and tells again and again how many bytes are done.
+    pub fn decode_telling(bytes: &'static [u8], tell: &mut dyn FnMut(u64)) -> Result<Self, ModuleError> {
+        Self::decode_checked(bytes, FEATURES, tell)
+    }
+
     /// Decodes `bytes` as a module of a smaller language: `features` must be among [`FEATURES`].
     pub fn decode_as(bytes: &'static [u8], features: WasmFeatures) -> Result<Self, ModuleError> {
+        Self::decode_checked(bytes, features, &mut |_| ())
+    }
+
+    fn decode_checked(
+        bytes: &'static [u8],
+        features: WasmFeatures,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<Self, ModuleError> {
         if !bytes.starts_with(b"\0asm") {
             return Err(ModuleError::NotWebAssembly { len_bytes: bytes.len() });
         }
-        Self::decode_sections(bytes, features).map_err(|failure| match failure {
+        Self::decode_sections(bytes, features, tell).map_err(|failure| match failure {
             Failure::NoRoom(no_room) => Failure::NoRoom(no_room).into(),
             Failure::Invalid(error) => match proposals::unsupported(bytes, &error) {
                 Some(what) => ModuleError::Unsupported { what: what.to_string() },
@@ -144,7 +157,11 @@ impl Module {
         decoded.map_err(ModuleError::from)
     }
 
-    fn decode_sections(bytes: &'static [u8], features: WasmFeatures) -> Result<Self, Failure> {
+    fn decode_sections(
+        bytes: &'static [u8],
+        features: WasmFeatures,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<Self, Failure> {
         let mut module = Self::empty();
         let mut validator = Validator::new_with_features(features);
         let mut allocations = FuncValidatorAllocations::default();
@@ -152,6 +169,7 @@ impl Module {
             let payload = payload?;
             if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
                 allocations = validate_body(function, &body, allocations)?;
+                tell(body.range().end);
             }
             module.add(payload)?;
         }

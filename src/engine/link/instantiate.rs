@@ -23,7 +23,7 @@ use crate::engine::decode::program::{
     FIRST_MEMORY, FuncId, FunctionInfo, GlobalSlot, LIBC, Linkage, MemorySlot, Program,
 };
 use crate::engine::layout::{StateAllocator, cell, function, table_entry};
-use crate::engine::seams::{Imports, MemoryBase, WASM_PAGE_BYTES};
+use crate::engine::seams::{Imports, MemoryBase, WASM_PAGE_BYTES, Work};
 use crate::engine::{Engine, EngineError, FunctionState, Memory, Options, Platform, Rest, Source, Statistics, room};
 use crate::libc;
 use crate::profile::Profile;
@@ -71,6 +71,7 @@ impl Engine {
             engine.load(image, is_known);
         }
         engine.statistics.ticks_load += engine.now().saturating_sub(started);
+        engine.tell_of_code();
         Ok(engine)
     }
 
@@ -107,6 +108,7 @@ impl Engine {
             sites: Vec::new(),
             linked: Linked::default(),
             thrown: Default::default(),
+            told: 0,
             stop: None,
             earlier,
             behind_mathematics: None,
@@ -125,6 +127,7 @@ impl Engine {
                 reserve_bytes: platform.reserve_bytes,
                 activation: platform.activation,
                 arm: platform.arm,
+                progress: platform.progress,
             },
         })
     }
@@ -144,7 +147,7 @@ impl Engine {
             self.check_room_for(self.cache.bytes_to_start)?;
         }
         // Tests hold the libc's module to being valid.
-        let module = if is_known { Module::decode_valid(bytes)? } else { Module::decode(bytes)? };
+        let module = if is_known { Module::decode_valid(bytes)? } else { self.decode(bytes)? };
         let (linkage, added) = self.link(number, &module, known)?;
         let data = room::collect(module.data.iter().map(|_| false), "data segments")?;
         let elements = room::collect(module.elements.iter().map(|_| Elements::Encoded), "element segments")?;
@@ -167,6 +170,16 @@ impl Engine {
         self.initialise_data(number)?;
         self.check_reserve(|| format!("loading a module of {} bytes", bytes.len()))?;
         Ok(number)
+    }
+
+    fn decode(&mut self, bytes: &'static [u8]) -> Result<Module, EngineError> {
+        let started = self.now();
+        let Rest { ticks, progress, .. } = &mut self.platform;
+        let tell = &mut |done: u64| {
+            let spent = ticks.now().saturating_sub(started);
+            progress.advanced(Work::Decoding, done, bytes.len() as u64, spent);
+        };
+        Ok(Module::decode_telling(bytes, tell)?)
     }
 
     /// Fails where there is not so much memory to start in.

@@ -15,7 +15,6 @@ use crate::engine::code::space::{Piece, Placed};
 use crate::engine::decide::tier::{InFlight, Tier};
 use crate::engine::decode::program::FuncId;
 use crate::engine::layout::{RuntimeOp, TRAMPOLINE_BYTES};
-use crate::engine::specialise::{KernelId, Operation};
 use crate::profile::{FunctionKey, Profile};
 
 /// What became of a function.
@@ -129,19 +128,9 @@ impl Engine {
         match piece {
             _ if range.start != address => None,
             Piece::Function(id) => Some(self.program.name(FuncId(*id))),
-            Piece::Kernel(id) => Some(kernel_name(id)),
+            Piece::Kernel(id) => Some(id.name()),
             Piece::Wrapper(_) => None,
         }
-    }
-}
-
-fn kernel_name(id: &KernelId) -> String {
-    match id.operation {
-        Operation::CopyExactly => format!("kernel that copies {} bytes", id.detail),
-        Operation::FillExactly => format!("kernel that fills {} bytes", id.detail),
-        Operation::Copy => "kernel that copies".into(),
-        Operation::Fill => "kernel that fills".into(),
-        Operation::String(function) => format!("kernel {}", format!("{function:?}").to_lowercase()),
     }
 }
 

@@ -25,6 +25,8 @@ pub mod strings;
 mod substring;
 mod vectors;
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
@@ -204,6 +206,17 @@ pub fn max_bytes_of_moves(vectors: Vectors) -> u32 {
 const ENOUGH_BETTER: (u64, u64) = (4, 5);
 
 impl KernelId {
+    /// What people know it by.
+    pub fn name(&self) -> String {
+        match self.operation {
+            Operation::CopyExactly => format!("kernel that copies {} bytes", self.detail),
+            Operation::FillExactly => format!("kernel that fills {} bytes", self.detail),
+            Operation::Copy => "kernel that copies".into(),
+            Operation::Fill => "kernel that fills".into(),
+            Operation::String(function) => format!("kernel {}", format!("{function:?}").to_lowercase()),
+        }
+    }
+
     /// The kernel that does all that libc function `name` does; `sizes` is what its calls pass.
     pub fn for_function(name: &str, sizes: &ValueHistogram, cpu: CpuFeatures) -> Option<Self> {
         let vectors = Vectors::of(cpu);
