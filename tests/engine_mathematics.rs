@@ -21,12 +21,13 @@ use recorder::{Written, record};
 use wasmparser::ValType;
 
 /// Arguments that fall into other branches than others do, each also with the other sign.
-const CONSTANTS: [f64; 24] = [
+const CONSTANTS: [f64; 25] = [
     0.0,
     5e-324,
     f64::MIN_POSITIVE,
     1e-20,
     0.1,
+    1.0 / 3.0,
     0.4375,
     0.5,
     0.75,

@@ -45,6 +45,7 @@ impl Tables {
         tables.circle();
         tables.arcs();
         tables.logarithms_for_powers();
+        tables.cube_roots();
         tables
     }
 
@@ -98,6 +99,20 @@ impl Tables {
             let inverse = short_inverse(i);
             let [upper, lower] = two_parts(&big(inverse).ln(BITS, ROUNDING, &mut self.constants));
             self.entry(&[inverse, upper, lower, 0.0].map(Word::Float));
+        }
+        self.end();
+    }
+
+    /// For 64 intervals of each octave from 2 to 16 a root with so few bits that its cube c, which is near the middle, is a
+    /// double: 1/c, c, 2^-54 times the logarithm of the root, and the bits of the root.
+    fn cube_roots(&mut self) {
+        self.begin("1/c, c, 2^-54 log(root of c), root of c: roots.wat");
+        for i in 0..192 {
+            let start = 2.0_f64.to_bits() + (i << 46);
+            let root = (f64::from_bits(start + (1 << 45)).cbrt() * 32768.0).round() / 32768.0;
+            let c = root * root * root;
+            let logarithm = nearest(&big(root).ln(BITS, ROUNDING, &mut self.constants)) * 2_f64.powi(-54);
+            self.entry(&[Word::Float(1.0 / c), Word::Float(c), Word::Float(logarithm), Word::Bits(root.to_bits())]);
         }
         self.end();
     }

@@ -2,8 +2,8 @@
 
 ;; double pow(double x, double y): exact where x, y and x^y are integers.
 ;;
-;; Whole and half exponents up to 32 come first, and of these the ones that take one instruction: where y is a constant,
-;; one path remains.
+;; Whole and half exponents up to 32 come first, and of these the ones that take one instruction; then a third. Where y is a
+;; constant, one path remains.
 (func $pow (export "pow") (param $x f64) (param $y f64) (result f64)
   (local $twice f64) (local $power f64)
   (local.set $twice (f64.add (local.get $y) (local.get $y)))
@@ -27,6 +27,8 @@
           (i32.const 0x00100000))
         (i32.const 0x7fe00000))
     (then
+      (if (f64.eq (local.get $y) (f64.const 0x1.5555555555555p-2))
+        (then (return (call $power_of_third (i64.reinterpret_f64 (local.get $x))))))
       (if (f64.lt (f64.mul (local.get $y) (local.get $y)) (f64.const 0x1p200))
         (then
           (return (call $power_of_normal (i64.reinterpret_f64 (local.get $x)) (i64.const 0) (local.get $y)))))))

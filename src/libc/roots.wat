@@ -6,61 +6,96 @@
 
 ;; double cbrt(double x): correctly rounded.
 ;;
-;; A third of the exponent and significand as they are gives 4 bits of the root, the error r of its cube, relative to x, and
-;; (1 + r)^(-1/3) within 2^-19.3 give 19 bits, of which 17 are kept: their cube is exact, and so is what it lacks of x. With
-;; that, again relative to x, three terms of the same power give a rest to which the root is added, within 2^-63. Where
-;; 2^-45 of the rest decide how that is rounded, another method does.
+;; What $root_parts gives has an error below 2^-50 of its rest. Where that decides how the sum is rounded, another method does.
 (func $cbrt (export "cbrt") (param $x f64) (result f64)
-  (local $upper i32) (local $inverse f64) (local $root f64) (local $r f64) (local $rest f64) (local $result f64)
-  (local.set $upper (i32.and
-    (i32.wrap_i64 (i64.shr_u (i64.reinterpret_f64 (local.get $x)) (i64.const 32)))
-    (i32.const 0x7fffffff)))
-  ;; No number, or one so large or small that the cube of an approximation could be none.
-  (if (i32.ge_u (i32.sub (local.get $upper) (i32.const 0x01000000)) (i32.const 0x7e000000))
+  (local $magnitude i64) (local $entry i32) (local $n i64) (local $rest f64) (local $root f64) (local $result f64)
+  (local.set $magnitude (i64.and (i64.reinterpret_f64 (local.get $x)) (i64.const 0x7fffffffffffffff)))
+  ;; No normal number.
+  (if (i32.ge_u
+        (i32.sub (i32.wrap_i64 (i64.shr_u (local.get $magnitude) (i64.const 32))) (i32.const 0x00100000))
+        (i32.const 0x7fe00000))
     (then (return (call $cbrt_far (local.get $x)))))
-  (local.set $inverse (f64.div (f64.const 1) (local.get $x)))
-  (local.set $root (f64.reinterpret_i64 (i64.shl
-    (i64.extend_i32_u (i32.or
-      (i32.add
-        (i32.wrap_i64 (i64.shr_u
-          (i64.mul (i64.extend_i32_u (local.get $upper)) (i64.const 0x55555556))
-          (i64.const 32)))
-        (i32.const 715094163))
-      (i32.and
-        (i32.wrap_i64 (i64.shr_u (i64.reinterpret_f64 (local.get $x)) (i64.const 32)))
-        (i32.const 0x80000000))))
-    (i64.const 32))))
-  (local.set $r (f64.sub
-    (f64.mul
-      (f64.mul (f64.mul (local.get $root) (local.get $root)) (local.get $root))
-      (local.get $inverse))
-    (f64.const 1)))
-  (local.set $root (f64.mul
-    (f64.add
-      (f64.add (f64.mul (local.get $r) (f64.const -0x1.5558013180911p-2)) (f64.const 0x1.ffffd0ab054ddp-1))
-      (f64.mul
-        (f64.mul (local.get $r) (local.get $r))
-        (f64.add (f64.mul (local.get $r) (f64.const -0x1.5effd2bd62284p-3)) (f64.const 0x1.c9b79f3ee1698p-3))))
-    (local.get $root)))
-  (local.set $root (f64.reinterpret_i64 (i64.and
-    (i64.add (i64.reinterpret_f64 (local.get $root)) (i64.const 0x0000000800000000))
-    (i64.const 0xfffffff000000000))))
-  (local.set $r (f64.mul
-    (f64.sub
-      (local.get $x)
-      (f64.mul (f64.mul (local.get $root) (local.get $root)) (local.get $root)))
-    (local.get $inverse)))
-  (local.set $rest (f64.mul
-    (f64.add
-      (f64.add (f64.mul (local.get $r) (f64.const 0x1.c71c71c71c71cp-3)) (f64.const 0x1.5555555555555p-2))
-      (f64.mul (f64.mul (local.get $r) (local.get $r)) (f64.const 0x1.61f9add3c0ca4p-3)))
-    (f64.mul (local.get $root) (local.get $r))))
-  (local.set $result (f64.add (local.get $root) (f64.mul (local.get $rest) (f64.const 0x1.00000000008p+0))))
+  (call $root_parts (local.get $magnitude))
+  (local.set $rest)
+  (local.set $entry)
+  (local.set $n)
+  (local.set $root (f64.copysign
+    (f64.reinterpret_i64 (i64.add
+      (i64.load $tables offset=24728 (local.get $entry))
+      (i64.shl (local.get $n) (i64.const 52))))
+    (local.get $x)))
+  (local.set $rest (f64.mul (local.get $root) (local.get $rest)))
+  (local.set $result (f64.add (local.get $root) (f64.mul (local.get $rest) (f64.const 0x1.0000000000004p+0))))
   (if (f64.ne
         (local.get $result)
-        (f64.add (local.get $root) (f64.mul (local.get $rest) (f64.const 0x1.ffffffffffp-1))))
+        (f64.add (local.get $root) (f64.mul (local.get $rest) (f64.const 0x1.ffffffffffff8p-1))))
     (then (return (call $cbrt_far (local.get $x)))))
   (local.get $result))
+
+;; x^(1/3) for the bits of a normal x above 0, the third being the double 0x1.5555555555555p-2, which is 2^-54 / 3 less.
+;;
+;; The root of x as in cbrt, times 1 - 2^-54 log(x) / 3: the polynomial takes care of the logarithm of 1 + r.
+(func $power_of_third (param $bits i64) (result f64)
+  (local $entry i32) (local $n i64) (local $rest f64) (local $root f64) (local $less f64)
+  (call $root_parts (local.get $bits))
+  (local.set $rest)
+  (local.set $entry)
+  (local.set $n)
+  (local.set $less (f64.add
+    (f64.mul (f64.convert_i32_s (i32.wrap_i64 (local.get $n))) (f64.const 0x1.62e42fefa39efp-55))
+    (f64.load $tables offset=24720 (local.get $entry))))
+  (local.set $root (f64.reinterpret_i64 (i64.add
+    (i64.load $tables offset=24728 (local.get $entry))
+    (i64.shl (local.get $n) (i64.const 52)))))
+  (f64.add
+    (f64.mul
+      (f64.sub
+        (local.get $rest)
+        (f64.add (f64.mul (local.get $less) (local.get $rest)) (local.get $less)))
+      (local.get $root))
+    (local.get $root)))
+
+;; For the bits of a normal x above 0, 8^n z with z from 2 to 16: n, where in the table the root of a c near z is, and
+;; (z/c)^(1/3) - 1.
+;;
+;; The root has so few bits that c is exact, and so is z - c, for r = z/c - 1 is within 2^-7 of 0. (1 + r)^(1/3) - 1 is a
+;; polynomial within 2^-68.7 of it (weighted least squares, by C. L. Lawson's iteration) that begins with r times the double below
+;; 1/3.
+(func $root_parts (param $bits i64) (result i64 i32 f64)
+  (local $n i64) (local $z i64) (local $entry i32) (local $r f64) (local $square f64)
+  ;; By 3, of numbers up to 2048.
+  (local.set $n (i64.sub
+    (i64.shr_u
+      (i64.mul
+        (i64.add (i64.shr_u (local.get $bits) (i64.const 52)) (i64.const 2))
+        (i64.const 21846))
+      (i64.const 16))
+    (i64.const 342)))
+  (local.set $z (i64.sub
+    (local.get $bits)
+    (i64.shl (i64.mul (local.get $n) (i64.const 3)) (i64.const 52))))
+  (local.set $entry (i32.and (i32.wrap_i64 (i64.shr_u (local.get $z) (i64.const 41))) (i32.const 0x1fe0)))
+  (local.set $r (f64.mul
+    (f64.sub (f64.reinterpret_i64 (local.get $z)) (f64.load $tables offset=24712 (local.get $entry)))
+    (f64.load $tables offset=24704 (local.get $entry))))
+  (local.set $square (f64.mul (local.get $r) (local.get $r)))
+  (local.get $n)
+  (local.get $entry)
+  (f64.mul
+    (f64.add
+      (f64.add
+        (f64.mul
+          (f64.add
+            (f64.mul
+              (f64.add
+                (f64.add (f64.mul (local.get $r) (f64.const -0x1.8098af24a2fd4p-6)) (f64.const 0x1.ee71133b1c905p-6))
+                (f64.mul (local.get $square) (f64.const 0x1.37584ddf4ac4fp-6)))
+              (local.get $square))
+            (f64.add (f64.mul (local.get $r) (f64.const -0x1.511e8d220629ap-5)) (f64.const 0x1.f9add3c0ca4ebp-5)))
+          (local.get $square))
+        (f64.mul (local.get $r) (f64.const -0x1.c71c71c71c74dp-4)))
+      (f64.const 0x1.5555555555555p-2))
+    (local.get $r)))
 
 ;; The method of CORE-MATH (A. Sibidanov and P. Zimmermann, binary64/cbrt): a cubic approximates the root of the
 ;; significand, one cubic and one linear step of Newton's method follow, the last with the cube in twice the precision.

@@ -85,6 +85,7 @@ macro_rules! libc_contracts {
             results_are_those_of_libm,
             errors_stay_within_what_the_registry_states,
             short_powers_are_almost_correctly_rounded,
+            thirds_are_almost_correctly_rounded,
         );
     };
     (@tests $new:expr, $module:ident: $($contract:ident,)*) => {

@@ -1,5 +1,6 @@
 //! Results to nearly 192 bits, by the crate `astro-float`.
 
+use super::super::Random;
 use super::inputs::Inputs;
 use super::{base_name, is_single, oracle};
 use astro_float::{BigFloat, Consts, RoundingMode};
@@ -56,6 +57,24 @@ fn compute_short_powers() -> Vec<Reference> {
     let exponents = (-64..=64).filter(|twice| *twice != 0).map(|twice| f64::from(twice) / 2.0);
     let mut reference = |exponent: f64| Reference::new(function, vec![inputs.base(), exponent], &mut constants);
     exponents.flat_map(|exponent| [exponent; 12]).map(&mut reference).collect()
+}
+
+/// References for the power 1.0 / 3.0: of numbers from 1 to 8, whose roots have all significands, and of all magnitudes.
+pub fn references_for_thirds() -> References {
+    let mut computed = COMPUTED.lock().expect("no test panics here");
+    Arc::clone(computed.entry("thirds").or_insert_with(|| Arc::new(compute_thirds())))
+}
+
+fn compute_thirds() -> Vec<Reference> {
+    let function = find("pow").expect("the registry lists it");
+    let mut random = Random::new(3);
+    let mut constants = Consts::new().expect("memory for constants");
+    let significands = std::iter::repeat_with(|| random.word() >> 12);
+    let numbers = significands.take(COUNT).enumerate().map(|(index, significand)| {
+        let exponent = if index % 2 == 0 { 1023 + index as u64 % 3 } else { 1 + index as u64 * 3 % 2046 };
+        f64::from_bits(exponent << 52 | significand)
+    });
+    numbers.map(|x| Reference::new(function, vec![x, 1.0 / 3.0], &mut constants)).collect()
 }
 
 impl Reference {

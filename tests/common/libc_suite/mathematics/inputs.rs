@@ -6,7 +6,7 @@ use bareflow::libc::LibcFunction;
 use std::f64::consts::{FRAC_PI_4, LN_2, PI};
 
 /// Arguments that fall into other branches than their neighbours; each also with the other sign.
-const EDGES: [f64; 44] = [
+const EDGES: [f64; 45] = [
     0.0,
     5e-324,
     1e-310,
@@ -17,6 +17,7 @@ const EDGES: [f64; 44] = [
     1e-20,
     3.725290298461914e-9,
     1.4901161193847656e-8,
+    1.0 / 3.0,
     LN_2 / 2.0,
     0.4375,
     0.499_999_970_197_677_6,

@@ -99,6 +99,15 @@ pub fn short_powers_are_almost_correctly_rounded(libc: &mut impl LibcUnderTest) 
     }
 }
 
+/// The power that programs write for a cube root, of numbers of all magnitudes.
+pub fn thirds_are_almost_correctly_rounded(libc: &mut impl LibcUnderTest) {
+    let function = find("pow").expect("the registry lists it");
+    for reference in exact::references_for_thirds().iter() {
+        let error_ulp = reference.error_ulp(function, call(libc, function, &reference.args));
+        assert!(error_ulp <= 0.51, "pow{:?}: {error_ulp} ULP", reference.args);
+    }
+}
+
 /// The error that the contract allows; `None` for what is exact.
 fn stated_error(function: &LibcFunction) -> Option<f64> {
     if function.contract.contains("correctly rounded") {
