@@ -110,7 +110,7 @@ known-functions-in *PROGRAMS:
 libc-tables:
     WRITE_TABLES=1 cargo test --release --test libc_tables
 
-# Make target/bareflow.iso, which boots the sample program, or with SETTINGS another: PROGRAM= FILES= ARGS= PROFILE= WORDS= OUT=
+# Make target/bareflow.iso, which boots the sample program, or with SETTINGS another: PROGRAM= FILES= DIRS= ENV= ARGS= PROFILE= WORDS= OUT=
 [positional-arguments]
 iso *SETTINGS: _boot_packages programs _kernel _command _text
     @grub/image.sh {{ command }} target/bareflow.iso "$@"

@@ -4,7 +4,7 @@
 #   grub/image.sh COMMAND OUT [SETTING=VALUE]...
 #
 # PROGRAM=x.wasm, or else the sample program with its text and its profile; FILES='a b' for /a and /b; ARGS='x "y z"', quoted as in a
-# shell; PROFILE=x.bfprof; WORDS='verbose' for the kernel's command line; OUT=x.vdi (or qcow2, vmdk, img, iso). The sample text has to
+# shell; PROFILE=x.bfprof; WORDS='verbose' for the kernel's command line; DIRS='data::/data' and ENV='A=1 B', as `--dir` and `--env` have them; OUT=x.vdi (or qcow2, vmdk, img, iso). The sample text has to
 # be in target/run.
 set -euo pipefail
 
@@ -13,7 +13,7 @@ readonly TEXT=target/run/text.txt
 readonly SAMPLE_PROFILE=profiles/concordance.bfprof
 
 main() {
-    local command=$1 out=$2 setting program='' files=() args=() words='' options=() profile='' file
+    local command=$1 out=$2 setting program='' files=() args=() words='' dirs=() variables=() options=() profile='' file
     shift 2
     for setting in "$@"; do
         case $setting in
@@ -22,9 +22,11 @@ main() {
             ARGS=*) mapfile -t args < <(split "${setting#*=}") ;;
             PROFILE=*) profile=${setting#*=} ;;
             WORDS=*) words=${setting#*=} ;;
+            DIRS=*) mapfile -t dirs < <(split "${setting#*=}") ;;
+            ENV=*) mapfile -t variables < <(split "${setting#*=}") ;;
             OUT=*) out=${setting#*=} ;;
             *)
-                echo "$setting is none of PROGRAM=, FILES=, ARGS=, PROFILE=, WORDS= and OUT=" >&2
+                echo "$setting is none of PROGRAM=, FILES=, ARGS=, PROFILE=, WORDS=, DIRS=, ENV= and OUT=" >&2
                 exit 2
                 ;;
         esac
@@ -37,6 +39,12 @@ main() {
     fi
     for file in "${files[@]}"; do
         options+=(--file "$file")
+    done
+    for file in "${dirs[@]}"; do
+        options+=(--dir "$file")
+    done
+    for file in "${variables[@]}"; do
+        options+=(--env "$file")
     done
     [ -z "$profile" ] || options+=(--profile "$profile")
     # An ISO has learned nothing that could be lost.

@@ -51,6 +51,50 @@ fn a_file_keeps_its_name() {
 }
 
 #[test]
+fn a_directory_and_an_environment_are_the_same_here_and_booted() {
+    let program = Program::wat(include_str!("command/directory.wat"));
+    let data = program.folder().join("some data");
+    fs::create_dir_all(data.join("inner")).unwrap();
+    fs::write(data.join("inner/text.txt"), "a text\n").unwrap();
+    let run = |words: &[&str], guest: &str| {
+        let directory = format!("{}{guest}", data.display());
+        let mut command = bareflow();
+        command.env("HERE", "x \"y\" %25\n").args(words).args(["--dir", &directory, "--env", "HERE", "--env", "A=b=c"]);
+        let output = command.arg(program.path()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    };
+    // The machine first: here the program changes the directory.
+    for guest in ["::some data", "::/data", "::."] {
+        let booted = run(&["boot", "--real-time"], guest);
+        assert!(!data.join("made.txt").exists());
+        let here = run(&["run"], guest);
+        fs::remove_file(data.join("made.txt")).unwrap();
+        assert!(here.ends_with("HERE=x \"y\" %25\n\0A=b=c\0a text\nnew\n"), "{here}");
+        assert!(booted.contains(&here), "{here}{booted}");
+    }
+}
+
+#[test]
+fn directories_that_a_machine_cannot_have_are_refused() {
+    let program = Program::wat(r#"(module (func (export "_start")))"#);
+    let file = program.path();
+    let refused = |words: &[&str]| {
+        let output = bareflow().arg("boot").args(words).arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = refused(&["--dir", ".."]);
+    assert!(text.contains("a machine has no `..`; give it another name, as in `--dir ..::/data`"), "{text}");
+    assert!(refused(&["--dir", ".::/tmp/x"]).contains("a machine's /tmp is the program's own"));
+    assert!(refused(&["--dir", ".:ro"]).contains("leave `:ro` out"));
+    assert!(refused(&["--dir", "/nowhere/at/all"]).contains("/nowhere/at/all"));
+    assert!(refused(&["--dir", ".", "--file", file.to_str().unwrap()]).contains("`--file` puts files in /"));
+    assert!(refused(&["--env", "NOT_HERE"]).contains("there is no variable NOT_HERE here"));
+}
+
+#[test]
 fn a_trap_is_a_report_and_a_status_and_nothing_more() {
     let program = Program::wat(r#"(module (memory 1) (func (export "_start") unreachable))"#);
     let output = bareflow().args(["boot", "--real-time"]).arg(program.path()).output().unwrap();

@@ -79,7 +79,7 @@ fn machine(folder: &Path, program: &Path) -> Result<Machine> {
     ensure!(kernel.is_file(), "there is no kernel at {}: run `./just bench libc-instructions`", kernel.display());
     let image = folder.join("instructions.iso");
     let modules = [Module { path: program.into(), words: vec![b"instructions.wasm".to_vec()] }];
-    let contents = Contents { kernel: &kernel, words: "promote=boots after=off", modules: &modules };
+    let contents = Contents { kernel: &kernel, words: "promote=boots after=off", settings: &[], modules: &modules };
     image::make(&image, Format::Iso, &contents)?;
     Ok(Machine { icount: true, disks: vec![Disk::new(Controller::Ide, fresh_store(folder)?)], ..Machine::new(image) })
 }

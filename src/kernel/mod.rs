@@ -9,6 +9,7 @@ mod command_line;
 mod devices;
 mod error;
 pub mod faults;
+mod given;
 mod options;
 mod program;
 mod progress;

@@ -1,12 +1,13 @@
 //! What the kernel's command line asks for.
 //!
-//! Pure. Key functions: [`engine_options`], [`stack_size`], [`reads_console`], [`store`]. What makes no sense is said and passed over: a typing
+//! Pure. Key functions: [`engine_options`], [`environment`], [`directories`], [`stack_size`], [`reads_console`], [`store`]. What makes no sense is said and passed over: a typing
 //! error must not keep a machine from booting. Neighbour: [`super::command_line`] splits the line.
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::command_line::option;
+use super::command_line::{option, words};
 use crate::drivers::keyboard::Layout;
 use crate::engine::decide::tier::Promotion;
 use crate::engine::{Cache, Options, StackSize};
@@ -51,6 +52,27 @@ pub fn engine_options(line: &str, say: &dyn Fn(&str)) -> Options {
         }
     }
     options
+}
+
+/// Names and values of the variables in the program's environment: of words `env.NAME=VALUE`.
+pub fn environment(line: &str, say: &dyn Fn(&str)) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let words = words(line.as_bytes()).into_iter().filter(|word| word.starts_with(b"env."));
+    let variables = words.filter_map(|word| {
+        let end = word.iter().position(|byte| *byte == b'=');
+        let Some(end) = end.filter(|end| *end > b"env.".len()) else {
+            say(&format!("{} is no variable; it can be env.NAME=VALUE", String::from_utf8_lossy(&word)));
+            return None;
+        };
+        Some((word[b"env.".len()..end].to_vec(), word[end + 1..].to_vec()))
+    });
+    variables.collect()
+}
+
+/// The directories that are open for the program from the start: of words `dir=PATH`.
+pub fn directories(line: &str) -> Vec<String> {
+    let words = words(line.as_bytes()).into_iter();
+    let paths = words.filter_map(|word| Some(String::from_utf8_lossy(word.strip_prefix(b"dir=")?).into_owned()));
+    paths.collect()
 }
 
 /// How large the program's call stack may become.
@@ -128,7 +150,6 @@ mod tests {
     use crate::engine::cpu::CpuFeatures;
     use crate::engine::decide::tier::Thresholds;
     use alloc::string::ToString;
-    use alloc::vec::Vec;
     use core::cell::RefCell;
     use proptest::prelude::*;
 
@@ -194,6 +215,23 @@ mod tests {
         let reads = |line: &str| reads_console(line, false, &|text: &str| said.borrow_mut().push(text.to_string()));
         assert_eq!(["", "stdin=none", "stdin=console", "stdin=serial"].map(reads), [false, false, true, false]);
         assert_eq!(said.take(), ["stdin=serial is not known; it can be console or none"]);
+    }
+
+    #[test]
+    fn the_environment_is_what_the_line_says() {
+        let said = RefCell::new(Vec::new());
+        let line = "env.A=1 quiet env.B=x%20=y env.=1 env.C env.D= env.A=%ff";
+        let variables = environment(line, &|text: &str| said.borrow_mut().push(text.to_string()));
+        let expected = [(&b"A"[..], &b"1"[..]), (b"B", b"x =y"), (b"D", b""), (b"A", b"\xff")];
+        assert_eq!(variables, expected.map(|(name, value)| (name.to_vec(), value.to_vec())));
+        let why = "is no variable; it can be env.NAME=VALUE";
+        assert_eq!(said.take(), ["env.=1", "env.C"].map(|word| format!("{word} {why}")));
+    }
+
+    #[test]
+    fn directories_are_those_of_the_line_in_its_order() {
+        assert_eq!(directories("dir=/data verbose dir=. dir=a%20b"), ["/data", ".", "a b"]);
+        assert!(directories("").is_empty());
     }
 
     #[test]

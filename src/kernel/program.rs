@@ -11,9 +11,10 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use super::devices::{ProgramClock, ProgramEntropy, find_reset};
+use super::given::{Given, given};
 use super::sampler::{self, Sampler};
 use super::terminal::{Streams, Terminal};
-use super::{BootInformation, Module, System, TimeStampCounter, after, faults, options, progress, screen, shell};
+use super::{BootInformation, System, TimeStampCounter, after, faults, options, progress, screen, shell};
 use crate::arch::cpu::Features;
 use crate::arch::{ExitCode, interrupts, ticks};
 use crate::dashboard::View;
@@ -34,9 +35,6 @@ use crate::wasi::Wasi;
 
 /// The one engine's code, for the exception handler.
 static ACTIVATION: Activation = Activation::new();
-
-/// A module whose name ends like this is an exported profile, not a file of the program.
-const PROFILE_SUFFIX: &str = ".bfprof";
 
 /// Said where there is no way to switch the machine off.
 pub const STAYS_ON: &str = "halted; the machine can be switched off";
@@ -209,14 +207,24 @@ impl Runner {
         let mut wasi = words.into_iter().fold(wasi, |wasi, word| wasi.arg(word));
         let mut shipped = None;
         for module in modules {
-            let path = file_name(&module)?;
-            if path.ends_with(PROFILE_SUFFIX) {
-                shipped = Some(module.bytes);
-                continue;
-            }
-            wasi = wasi.file(&path, module.bytes).map_err(|error| error.to_string())?;
+            wasi = match given(module.words(), module.bytes.len(), say)? {
+                Given::Profile => {
+                    shipped = Some(module.bytes);
+                    wasi
+                }
+                Given::File(path) => wasi.file(&path, module.bytes).map_err(|error| error.to_string())?,
+                Given::Directory(path) => {
+                    wasi.archive(&path, module.bytes).map_err(|error| format!("{path}: {error}"))?
+                }
+            };
         }
         let line = self.boot.command_line();
+        for (name, value) in options::environment(&line, say) {
+            wasi = wasi.env(name, value);
+        }
+        for path in options::directories(&line) {
+            wasi = wasi.preopen(&path).map_err(|error| format!("dir={path}: {error}"))?;
+        }
         let reads = options::reads_console(&line, matches!(start, Start::Shell { .. }), say);
         let streams = Streams::new(Rc::clone(&self.terminal), reads);
         let clock = || Rc::clone(&self.clock);
@@ -271,15 +279,6 @@ fn say_what_was_missed(lost_input: u64, verbose: bool, say: &dyn Fn(&str)) {
     if verbose && interrupts > 0 {
         say(&format!("{interrupts} interrupts came that nobody asked for, the last one at vector {vector}"));
     }
-}
-
-fn file_name(module: &Module) -> Result<String, String> {
-    let bytes = module.bytes.len();
-    let name = module.words().into_iter().next();
-    let name = name.ok_or_else(|| format!("a module of {bytes} bytes has no name: add one in grub.cfg"))?;
-    String::from_utf8(name).map_err(|error| {
-        format!("the name \"{}\" of a module is not UTF-8: change it", error.as_bytes().escape_ascii())
-    })
 }
 
 /// The store of this boot, and in words where on which disk it is.

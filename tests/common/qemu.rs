@@ -190,7 +190,7 @@ impl Guest {
         }
         let Some(iso) = &self.machine.iso else { return };
         let words = image::unattended(&self.words);
-        let contents = Contents { kernel: &self.kernel, words: &words, modules: &self.modules };
+        let contents = Contents { kernel: &self.kernel, words: &words, settings: &[], modules: &self.modules };
         image::make(iso, Format::Iso, &contents).unwrap_or_else(|error| panic!("{error}"));
     }
 }

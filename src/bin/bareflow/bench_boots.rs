@@ -177,6 +177,7 @@ impl Plan {
         for file in [&args.pc.content.kernel()?, &path].into_iter().chain(&args.pc.content.files) {
             parts.extend([file.as_os_str().as_bytes().to_vec(), contents(file)?]);
         }
+        parts.extend(args.pc.content.parts()?);
         let machine = args.pc.machine(&out.join("boots.iso"), words, &path, &args.args)?;
         parts.push(format!("{machine:?} {:?}", args.pc.disk(Path::new(""))).into_bytes());
         let mut changes = Vec::new();

@@ -47,19 +47,45 @@ pub fn open<'a>(wasi: WasiBuilder<'a>, directories: &[Directory], has_files: boo
     let (mut opened, mut preopened) = (Directories::default(), Vec::new());
     for directory in directories {
         let Directory { host, guest, read_only } = directory;
-        if directory.is_root() && has_files {
-            bail!(
-                "`--file` puts files in /, which `--dir` {} is in place of: put them in that directory, or give it another \
-                 name, as in `--dir {0}::/data`",
-                host.display()
-            );
-        }
+        check_root(directory, has_files)?;
         let node = opened
             .add(host, *read_only)
             .with_context(|| format!("cannot open the directory {} for the program", host.display()))?;
         preopened.push((guest.clone(), node));
     }
     Ok(wasi.outside(opened, preopened))
+}
+
+fn check_root(directory: &Directory, has_files: bool) -> Result<()> {
+    if directory.is_root() && has_files {
+        bail!(
+            "`--file` puts files in /, which `--dir` {} is in place of: put them in that directory, or give it another \
+             name, as in `--dir {0}::/data`",
+            directory.host.display()
+        );
+    }
+    Ok(())
+}
+
+/// Refuses what a machine cannot have. `has_files` says that the program is given single files, too.
+pub fn check_for_machine(directories: &[Directory], has_files: bool) -> Result<()> {
+    for directory in directories {
+        check_root(directory, has_files)?;
+        let host = directory.host.display();
+        if directory.read_only {
+            bail!("`--dir {host}:ro`: in a machine the program has a copy; leave `:ro` out");
+        }
+        let mut names = directory.guest.split('/').filter(|name| !matches!(*name, "" | "."));
+        if names.clone().next() == Some("tmp") {
+            bail!(
+                "`--dir {host}`: a machine's /tmp is the program's own; give it another name, as in `--dir {host}::/data`"
+            );
+        }
+        if names.any(|name| name == "..") {
+            bail!("`--dir {host}`: a machine has no `..`; give it another name, as in `--dir {host}::/data`");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

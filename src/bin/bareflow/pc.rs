@@ -1,12 +1,17 @@
 //! What is booted, and on which machine: options that `boot`, `bench-boots` and `image` share.
 
+use crate::dir::{self, Directory};
+use crate::environment;
 use anyhow::{Context, Result, bail, ensure};
+use bareflow::host::archive;
+use bareflow::host::folder::PrivateFolder;
 use bareflow::host::image::{self, Contents, Format, Module};
 use bareflow::host::qemu::disk::{Chipset, Controller, Disk};
 use bareflow::host::qemu::{Accelerator, Machine};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +26,13 @@ pub struct ContentArgs {
     /// Gives the program a file, as /NAME; may be repeated
     #[arg(long = "file", value_name = "PATH")]
     pub files: Vec<PathBuf>,
+    /// Gives the program what is in a directory, as GUEST, or under the name that it has here; what it changes there is gone
+    /// after the boot; may be repeated
+    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
+    directories: Vec<Directory>,
+    /// Variable in the program's environment, here with the value that it has in this process's; may be repeated
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    environment: Vec<OsString>,
 }
 
 #[derive(clap::Args)]
@@ -53,13 +65,53 @@ pub struct PcArgs {
 impl ContentArgs {
     /// Makes the image `out`, which boots the kernel with `words` and runs `program` with `args`.
     pub fn make(&self, out: &Path, format: Format, words: &str, program: &Path, args: &[OsString]) -> Result<()> {
+        let folder = PrivateFolder::new().context("cannot make a temporary folder")?;
         let mut modules = vec![module(program, args)?];
         for file in &self.files {
-            file_name(file)?;
-            modules.push(module(file, &[])?);
+            modules.push(self.file(file)?);
         }
-        image::make(out, format, &Contents { kernel: &self.kernel()?, words, modules: &modules })?;
+        for (index, (directory, archive)) in self.directories.iter().zip(self.archives()?).enumerate() {
+            let path = folder.path().join(format!("{index}.tar"));
+            fs::write(&path, archive).with_context(|| format!("cannot write {}", path.display()))?;
+            let at = format!("at=/{}", directory.guest.trim_start_matches('/'));
+            modules.push(Module { path, words: vec![format!("{index}.tar").into(), at.into()] });
+        }
+        let settings = self.settings()?;
+        image::make(out, format, &Contents { kernel: &self.kernel()?, words, settings: &settings, modules: &modules })?;
         Ok(())
+    }
+
+    /// What more there is on which a boot depends.
+    pub fn parts(&self) -> Result<Vec<Vec<u8>>> {
+        Ok([self.settings()?, self.archives()?].concat())
+    }
+
+    /// Words for the kernel's command line.
+    fn settings(&self) -> Result<Vec<Vec<u8>>> {
+        let directories = self.directories.iter().map(|directory| Ok(format!("dir={}", directory.guest).into()));
+        let variables = self.environment.iter().map(|word| {
+            let (name, value) = environment::variable(word)?;
+            Ok([b"env.", &name[..], b"=", &value].concat())
+        });
+        directories.chain(variables).collect()
+    }
+
+    fn archives(&self) -> Result<Vec<Vec<u8>>> {
+        dir::check_for_machine(&self.directories, !self.files.is_empty())?;
+        let archives = self.directories.iter().map(|directory| {
+            let mut bytes = Vec::new();
+            archive::write(&directory.host, &mut bytes).map(|()| bytes)
+        });
+        archives.collect::<Result<_, _>>().context("cannot give the program a directory")
+    }
+
+    /// A module that the program sees as a file, unless it is a profile.
+    fn file(&self, path: &Path) -> Result<Module> {
+        let mut module = module(path, &[])?;
+        if file_name(path)?.ends_with(".tar") {
+            module.words.push(b"file".to_vec());
+        }
+        Ok(module)
     }
 
     pub fn kernel(&self) -> Result<PathBuf> {

@@ -42,7 +42,8 @@ pub struct Inputs {
 impl Inputs {
     /// Reads all of it; `folder` is for temporary files.
     pub fn read(contents: &Contents, folder: &Path) -> Result<Self, ImageError> {
-        let words: Vec<Vec<u8>> = contents.words.split_ascii_whitespace().map(|word| word.into()).collect();
+        let words = contents.words.split_ascii_whitespace().map(|word| word.into());
+        let words: Vec<Vec<u8>> = words.chain(contents.settings.iter().cloned()).collect();
         let line = line_for(contents.kernel, &words)?;
         let kernel = stripped(read(contents.kernel)?, folder)?;
         let modules = contents.modules.iter().map(|Module { path, words }| Ok((read(path)?, line_for(path, words)?)));
@@ -114,7 +115,8 @@ mod tests {
         let path = folder.join("file");
         fs::write(&path, b"x").unwrap();
         let modules = [Module { path: path.clone(), words: [b"a b".to_vec(), b"c".to_vec()].into() }];
-        Inputs::read(&Contents { kernel: &path, words, modules: &modules }, folder).unwrap()
+        Inputs::read(&Contents { kernel: &path, words, settings: &[b"env.A=b c".to_vec()], modules: &modules }, folder)
+            .unwrap()
     }
 
     fn config(inputs: Inputs, store: Option<&str>) -> String {
@@ -128,7 +130,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = config(inputs(folder.path(), " quiet  x "), None);
         assert!(
-            config.contains("    multiboot2 /boot/kernel quiet x\n    module2 /boot/module0 a%20b c\n"),
+            config.contains("    multiboot2 /boot/kernel quiet x env.A=b%20c\n    module2 /boot/module0 a%20b c\n"),
             "{config}"
         );
         assert!(!config.contains("\n@ENTRY@\n"), "{config}");
@@ -138,9 +140,9 @@ mod tests {
     fn an_image_names_its_own_store_unless_its_owner_names_one() {
         let folder = tempfile::tempdir().unwrap();
         let own = config(inputs(folder.path(), "x"), Some("0123"));
-        assert!(own.contains("/boot/kernel x store=0123\n"), "{own}");
+        assert!(own.contains("/boot/kernel x env.A=b%20c store=0123\n"), "{own}");
         let named = config(inputs(folder.path(), "store=none"), Some("0123"));
-        assert!(named.contains("/boot/kernel store=none\n"), "{named}");
+        assert!(named.contains("/boot/kernel store=none env.A=b%20c\n"), "{named}");
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Contents<'a> {
     pub kernel: &'a Path,
     /// The kernel's command line, parted by white space.
     pub words: &'a str,
+    /// Words behind those, which may hold anything.
+    pub settings: &'a [Vec<u8>],
     pub modules: &'a [Module],
 }
 
