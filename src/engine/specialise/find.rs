@@ -113,6 +113,10 @@ impl Find<'_> {
 
     fn first(&mut self, labels: Labels) -> Result<(), IcedError> {
         let bytes = self.lanes.bytes();
+        let is_short_apart = self.target == Target::Byte && self.lanes.vectors == Vectors::Avx2;
+        if is_short_apart {
+            self.short_block(labels)?;
+        }
         if self.target == Target::Byte {
             self.lanes.test(edx, edx)?;
             self.lanes.je(labels.nothing)?;
@@ -120,12 +124,16 @@ impl Find<'_> {
         self.lanes.jump_if_crossing(RDI, bytes, labels.crosses)?;
         self.look(0, 0)?;
         self.lanes.mask(RAX, 0)?;
-        if self.target == Target::Byte {
+        if self.target == Target::Byte && !is_short_apart {
             return self.first_of_block(labels);
         }
         self.lanes.first_or(RAX, labels.next)?;
         match self.then {
             None if self.target == Target::Length => self.lanes.leave(),
+            None if self.target == Target::Byte => {
+                self.lanes.add(rax, rdi)?;
+                self.lanes.leave()
+            }
             _ => self.report(labels),
         }?;
         if self.target == Target::ByteOrEnd {
@@ -133,6 +141,28 @@ impl Find<'_> {
             self.lanes.leave_with_zero()?;
         }
         Ok(())
+    }
+
+    /// All of `memchr` for one vector or less, with one branch for its size; goes on behind it for others, for 0, too.
+    fn short_block(&mut self, labels: Labels) -> Result<(), IcedError> {
+        let [other, seen] = [self.lanes.create_label(), self.lanes.create_label()];
+        let bytes = self.lanes.bytes();
+        self.lanes.lea(ecx, ptr(rdx - 1))?;
+        self.lanes.cmp(ecx, bytes - 1)?;
+        self.lanes.ja(other)?;
+        self.lanes.jump_if_crossing(RDI, bytes, labels.crosses)?;
+        self.look(0, 0)?;
+        self.lanes.mask(RAX, 0)?;
+        self.lanes.bzhi(eax, eax, edx)?;
+        self.lanes.jne(seen)?;
+        self.lanes.leave()?;
+        self.lanes.place(labels.nothing)?;
+        self.lanes.leave_with_zero()?;
+        self.lanes.place(seen)?;
+        self.lanes.tzcnt(eax, eax)?;
+        self.lanes.add(rax, rdi)?;
+        self.lanes.leave()?;
+        self.lanes.place(other)
     }
 
     /// What `memchr` says of the first vector, with the mask rax.
