@@ -65,6 +65,10 @@ test-disks NAME='': _boot_packages _disk_packages programs _kernel _command
 test-machines: _boot_packages _image_packages programs _kernel _command
     cargo test --release --test machines_without -- --ignored --nocapture
 
+# Run programs that throw exceptions, in processes and in QEMU: some downloaded, some built with a compiler that is downloaded (ten minutes)
+test-programs: _boot_packages _kernel _command
+    cargo test --release --test real_programs -- --ignored --nocapture --test-threads 1 exceptions::
+
 # Look at the screen of every graphics card that QEMU has, in every machine under every firmware (10 minutes)
 test-screens: _boot_packages _disk_packages programs _kernel
     cargo test --release --test screens -- --ignored --nocapture
@@ -136,7 +140,7 @@ programs:
 # Check format, and both faces of the crate with clippy
 lint:
     @grub/packages.sh shellcheck
-    shellcheck grub/*.sh
+    shellcheck grub/*.sh tests/real_programs/sources/*.sh
     cargo fmt --check
     cargo clippy --release --all-targets -- -D warnings
     cargo clippy --release --features kernel --lib --tests -- -D warnings

@@ -1,11 +1,20 @@
 //! Programs that nobody here wrote, of toolchains that nobody here chose: at every tier in a process, and booted.
 //!
-//! Their modules come from the Python package index. Without it, or without pip, each test says on standard error what
-//! it skips, and passes. The references were made by another engine (Wasmtime), for the script also by CPython itself.
+//! Their modules come from the Python package index, or are built with a compiler from there and sources that crates carry.
+//! Without it, or without pip, each test says on standard error what it skips, and passes. The references were made by another engine (Wasmtime), for the script also by CPython itself.
+
+/// Contents of `tests/real_programs`.
+macro_rules! content {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_programs/", $name)).as_slice()
+    };
+}
 
 mod common;
 #[path = "real_programs/download.rs"]
 mod download;
+#[path = "real_programs/exceptions.rs"]
+mod exceptions;
 #[path = "common/processes.rs"]
 mod processes;
 #[path = "common/programs.rs"]
@@ -27,13 +36,6 @@ use std::fs;
 use std::process::Command;
 use tempfile::TempDir;
 use wasmparser::{KnownCustom, Parser, Payload};
-
-/// Contents of `tests/real_programs`.
-macro_rules! content {
-    ($name:literal) => {
-        include_bytes!(concat!("real_programs/", $name)).as_slice()
-    };
-}
 
 /// A program's arguments, and the files that it sees.
 #[derive(Clone)]

