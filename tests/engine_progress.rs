@@ -13,11 +13,14 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::rc::Rc;
 
+/// Where code is, and the name of its function.
+type Placed = (Range<u64>, String);
+
 #[derive(Clone, Default)]
 struct Told {
     /// Work, what is done of it, and all there is.
     advanced: Rc<RefCell<Vec<(Work, u64, u64)>>>,
-    placed: Rc<RefCell<Vec<(Range<u64>, String)>>>,
+    placed: Rc<RefCell<Vec<Placed>>>,
 }
 
 impl Progress for Told {
