@@ -36,9 +36,9 @@ fuzz-exceptions MODULES='50000' SEED='0':
         cargo test --release --test exception_fuzz -- --ignored standard
     FUZZ_MODULES=$(({{ MODULES }} / 10)) FUZZ_SEED={{ SEED }} cargo test --release --test exception_fuzz -- --ignored legacy
 
-# Read EXECUTIONS absurd profiles, stores, partition tables, images of code, tables of firmware and loader, and command lines, with arithmetic checked
+# Read EXECUTIONS absurd profiles, stores, partition tables, archives, images of code, tables of firmware and loader, and command lines, with arithmetic checked
 fuzz-parsers EXECUTIONS='1000000' SEED='0':
-    PROPTEST_CASES=$(({{ EXECUTIONS }} / 14)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \
+    PROPTEST_CASES=$(({{ EXECUTIONS }} / 15)) PROPTEST_RNG_SEED={{ SEED }} cargo test --release \
         --config profile.release.package.bareflow.overflow-checks=true --features kernel --lib absurd_
 
 # Let libFuzzer change disks with stores and partition tables, led by what code it reaches, for SECONDS

@@ -45,7 +45,7 @@ impl Wasi<'_> {
         offset: u64,
         count: u32,
     ) -> Outcome {
-        let handle = self.file_at_offset(fd, Rights::FD_READ | Rights::FD_SEEK)?;
+        let handle = self.file_at_offset(fd, offset, Rights::FD_READ | Rights::FD_SEEK)?;
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
         let copied = self.read_file(handle, offset, memory, &buffers)?;
@@ -82,7 +82,7 @@ impl Wasi<'_> {
         offset: u64,
         count: u32,
     ) -> Outcome {
-        let handle = self.file_at_offset(fd, Rights::FD_WRITE | Rights::FD_SEEK)?;
+        let handle = self.file_at_offset(fd, offset, Rights::FD_WRITE | Rights::FD_SEEK)?;
         let flags = self.descriptors.get(fd)?.flags;
         memory.check(count, 4)?;
         let buffers = memory.buffers(iovecs)?;
@@ -91,7 +91,7 @@ impl Wasi<'_> {
     }
 
     /// The file of a transfer that names its offset.
-    fn file_at_offset(&self, fd: u32, rights: Rights) -> Result<Handle, Errno> {
+    fn file_at_offset(&self, fd: u32, offset: u64, rights: Rights) -> Result<Handle, Errno> {
         let descriptor = self.descriptors.get(fd)?;
         let handle = match descriptor.target {
             Target::File { handle, .. } => handle,
@@ -99,7 +99,7 @@ impl Wasi<'_> {
             Target::Input | Target::Output(_) => return Err(Errno::Spipe),
         };
         descriptor.require(rights)?;
-        Ok(handle)
+        if offset > i64::MAX as u64 { Err(Errno::Inval) } else { Ok(handle) }
     }
 
     pub(super) fn fd_seek(

@@ -10,6 +10,14 @@ use super::memory::{GuestMemory, Span};
 use super::{Outcome, Wasi};
 use alloc::string::String;
 
+/// Times to set; those that are none stay as they are.
+#[derive(Clone, Copy)]
+pub struct TimesToSet {
+    accessed_ns: Option<u64>,
+    modified_ns: Option<u64>,
+    now_ns: u64,
+}
+
 impl Wasi<'_> {
     pub(super) fn fd_close(&mut self, _memory: &mut GuestMemory<'_>, fd: u32) -> Outcome {
         let closed = self.descriptors.close(fd)?;
@@ -96,6 +104,7 @@ impl Wasi<'_> {
         fd: u32,
         times: TimesRequest,
     ) -> Outcome {
+        let times = self.times_to_set(times)?;
         let descriptor = self.descriptors.get(fd)?;
         descriptor.require(Rights::FD_FILESTAT_SET_TIMES)?;
         let handle = descriptor.handle().ok_or(Errno::Inval)?;
@@ -115,12 +124,13 @@ impl Wasi<'_> {
         &mut self,
         _memory: &mut GuestMemory<'_>,
         fd: u32,
-        _offset: u64,
-        _len: u64,
+        offset: u64,
+        len: u64,
         advice: u32,
     ) -> Outcome {
         self.descriptors.file_position(fd, Rights::FD_ADVISE)?;
-        if advice > ADVICE_MAX { Err(Errno::Inval.into()) } else { Ok(()) }
+        let is_known = advice <= ADVICE_MAX && offset <= i64::MAX as u64 && len <= i64::MAX as u64;
+        if is_known { Ok(()) } else { Err(Errno::Inval.into()) }
     }
 
     pub(super) fn fd_prestat_get(&mut self, memory: &mut GuestMemory<'_>, fd: u32, stat: u32) -> Outcome {
@@ -138,11 +148,25 @@ impl Wasi<'_> {
         Ok(memory.write(buffer.address, name.as_bytes())?)
     }
 
-    /// Sets the times of a file or directory as `times` asks.
-    pub(super) fn set_times(&mut self, handle: Handle, times: TimesRequest) -> Result<(), Errno> {
+    /// The times to set of those asked for: a time or now, not both.
+    pub(super) fn times_to_set(&mut self, times: TimesRequest) -> Result<TimesToSet, Errno> {
+        let flags = flags::<TimeFlags>(times.flags)?;
         let now_ns = self.clock.file_time_ns();
-        let accessed_ns = time_to_set(times, TimeFlags::ATIM, TimeFlags::ATIM_NOW, times.accessed_ns, now_ns)?;
-        let modified_ns = time_to_set(times, TimeFlags::MTIM, TimeFlags::MTIM_NOW, times.modified_ns, now_ns)?;
+        let time = |value, now, time_ns| match (flags.contains(value), flags.contains(now)) {
+            (true, true) => Err(Errno::Inval),
+            (true, false) => Ok(Some(time_ns)),
+            (false, true) => Ok(Some(now_ns)),
+            (false, false) => Ok(None),
+        };
+        Ok(TimesToSet {
+            accessed_ns: time(TimeFlags::ATIM, TimeFlags::ATIM_NOW, times.accessed_ns)?,
+            modified_ns: time(TimeFlags::MTIM, TimeFlags::MTIM_NOW, times.modified_ns)?,
+            now_ns,
+        })
+    }
+
+    pub(super) fn set_times(&mut self, handle: Handle, times: TimesToSet) -> Result<(), Errno> {
+        let TimesToSet { accessed_ns, modified_ns, now_ns } = times;
         self.files(handle.volume)?.set_times(handle.node, accessed_ns, modified_ns, now_ns)
     }
 
@@ -182,21 +206,4 @@ pub fn filestat(stat: &Stat) -> Record<FILESTAT_BYTES> {
         .u64(40, stat.times.accessed_ns)
         .u64(48, stat.times.modified_ns)
         .u64(56, stat.times.changed_ns)
-}
-
-/// The time to set, if `flags` asks for one: `time_ns` or now, not both.
-fn time_to_set(
-    times: TimesRequest,
-    value: TimeFlags,
-    now: TimeFlags,
-    time_ns: u64,
-    now_ns: u64,
-) -> Result<Option<u64>, Errno> {
-    let flags = flags::<TimeFlags>(times.flags)?;
-    match (flags.contains(value), flags.contains(now)) {
-        (true, true) => Err(Errno::Inval),
-        (true, false) => Ok(Some(time_ns)),
-        (false, true) => Ok(Some(now_ns)),
-        (false, false) => Ok(None),
-    }
 }

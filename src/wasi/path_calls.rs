@@ -35,6 +35,7 @@ impl Wasi<'_> {
         times: TimesRequest,
     ) -> Outcome {
         let last = last_link(lookup_flags)?;
+        let times = self.times_to_set(times)?;
         let (volume, place) = self.lookup(memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path, last)?;
         let node = place.found(self.files(volume)?)?;
         Ok(self.set_times(Handle { volume, node }, times)?)

@@ -10,6 +10,7 @@ mod process;
 mod scratch;
 mod scratch_model;
 mod stdin;
+mod suite;
 
 use super::abi::{Errno, Rights};
 use super::memory::{u32_at, u64_at};
@@ -123,6 +124,15 @@ impl Program {
         self.put_u32s(IOVEC, &[BUFFER, len]);
         assert_eq!(self.call("fd_read", &[fd, IOVEC, 1, OUT]), OK);
         self.bytes(BUFFER, self.u32(OUT)).to_vec()
+    }
+
+    fn write(&mut self, fd: u64, bytes: &[u8]) -> Result<u64, u64> {
+        self.put(BUFFER, bytes);
+        self.put_u32s(IOVEC, &[BUFFER, bytes.len() as u64]);
+        match self.call("fd_write", &[fd, IOVEC, 1, OUT]) {
+            OK => Ok(self.u32(OUT)),
+            errno => Err(errno),
+        }
     }
 
     fn seek(&mut self, fd: u64, distance: i64, whence: u64) -> Result<u64, u64> {

@@ -113,7 +113,7 @@ fn reads_a_file_in_parts() {
     assert_eq!(program.call("fd_pread", &[fd, IOVEC, 2, 4, OUT]), OK);
     assert_eq!(program.u32(OUT), 15);
     assert_eq!((program.bytes(BUFFER, 3), program.bytes(BUFFER + 8, 3)), (b"qui".as_slice(), b"ck ".as_slice()));
-    assert_eq!(program.call("fd_pread", &[fd, IOVEC, 2, u64::MAX, OUT]), OK);
+    assert_eq!(program.call("fd_pread", &[fd, IOVEC, 2, i64::MAX as u64, OUT]), OK);
     assert_eq!(program.u32(OUT), 0);
 }
 

@@ -14,15 +14,6 @@ impl Program {
         self.open_with(path, CREAT, Rights::all()).unwrap()
     }
 
-    fn write(&mut self, fd: u64, bytes: &[u8]) -> Result<u64, u64> {
-        self.put(BUFFER, bytes);
-        self.put_u32s(IOVEC, &[BUFFER, bytes.len() as u64]);
-        match self.call("fd_write", &[fd, IOVEC, 1, OUT]) {
-            OK => Ok(self.u32(OUT)),
-            errno => Err(errno),
-        }
-    }
-
     /// A call that takes a directory and a path.
     fn at(&mut self, name: &str, fd: u64, path: &str) -> u64 {
         let [address, len] = self.path(path);
