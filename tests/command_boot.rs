@@ -77,6 +77,22 @@ fn a_directory_and_an_environment_are_the_same_here_and_booted() {
 }
 
 #[test]
+fn what_a_program_leaves_comes_back_beside_what_was_there() {
+    let program = Program::wat(include_str!("command/leaves.wat"));
+    let out = program.folder().join("a,b/out");
+    fs::create_dir_all(&out).unwrap();
+    fs::write(out.join("kept"), "kept").unwrap();
+    let output = bareflow().args(["boot", "--real-time", "--out"]).arg(&out).arg(program.path()).output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(7), "{text}");
+    assert!(!text.contains("out=/out"), "{text}");
+    assert_eq!(fs::read_to_string(out.join("dir/made.txt")).unwrap(), "a".repeat(100_000));
+    assert_eq!(fs::read_link(out.join("link")).unwrap().to_str(), Some("../.."));
+    assert_eq!(fs::read_to_string(out.join("kept")).unwrap(), "kept");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 3);
+}
+
+#[test]
 fn directories_that_a_machine_cannot_have_are_refused() {
     let program = Program::wat(r#"(module (func (export "_start")))"#);
     let file = program.path();

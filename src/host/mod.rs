@@ -18,6 +18,7 @@ mod platform;
 pub mod qemu;
 mod signals;
 pub mod source_lines;
+pub mod unpack;
 pub mod wasi;
 
 pub use platform::{platform, platform_for_perf, platform_with_stack};

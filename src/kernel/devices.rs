@@ -5,6 +5,8 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use uart_16550::backend::PioBackend;
+
 use super::terminal::Terminal;
 use super::{BootInformation, FirmwareMemory, options};
 use crate::arch::interrupts;
@@ -70,6 +72,12 @@ impl Devices {
         }
         Self { terminal: Terminal::new(serial, keyboard), clock, disks, pci, soft_off, root, timer, problems }
     }
+}
+
+/// The second serial port, if the machine has one: for one owner at a time.
+pub fn second_serial() -> Option<Serial<PioBackend>> {
+    // SAFETY: nothing else in the kernel knows of this port, and who asks for it has given back the one before.
+    unsafe { Serial::open_com2() }
 }
 
 /// The functions of all devices on the buses.

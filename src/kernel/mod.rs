@@ -17,6 +17,7 @@ mod sampler;
 mod screen;
 mod seams;
 mod selftest;
+mod sent;
 mod shell;
 mod terminal;
 

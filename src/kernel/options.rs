@@ -75,6 +75,11 @@ pub fn directories(line: &str) -> Vec<String> {
     paths.collect()
 }
 
+/// The directory whose contents are sent over the second serial port once the program has ended.
+pub fn sent_directory(line: &str) -> Option<String> {
+    option(line, "out")
+}
+
 /// How large the program's call stack may become.
 pub fn stack_size(line: &str, say: &dyn Fn(&str)) -> StackSize {
     let Some(text) = option(line, "stack") else { return StackSize::default() };

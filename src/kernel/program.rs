@@ -13,6 +13,7 @@ use core::cell::RefCell;
 use super::devices::{ProgramClock, ProgramEntropy, find_reset};
 use super::given::{Given, given};
 use super::sampler::{self, Sampler};
+use super::sent::{EMPTY_ARCHIVE, Shared, send};
 use super::terminal::{Streams, Terminal};
 use super::{BootInformation, System, TimeStampCounter, after, faults, options, progress, screen, shell};
 use crate::arch::cpu::Features;
@@ -128,7 +129,7 @@ impl Runner {
         let prepared = self.prepare(&start, &say);
         let stack = options::stack_size(&self.boot.command_line(), &say);
         let platform = platform(&mut self.regions, stack).map_err(|error| error.to_string());
-        let (platform, (session, imports)) = match platform.and_then(|platform| Ok((platform, prepared?))) {
+        let (platform, (session, wasi)) = match platform.and_then(|platform| Ok((platform, prepared?))) {
             Ok(prepared) => prepared,
             Err(problem) => {
                 say(&problem);
@@ -145,6 +146,7 @@ impl Runner {
             Start::Boot { ticks_at_entry } => ticks_at_entry,
             Start::Shell { .. } => ticks::now(),
         };
+        let imports: Box<dyn Imports> = Box::new(Shared(Rc::clone(&wasi)));
         let progress = progress::Lines::new(Rc::clone(&terminal), Rc::clone(&self.clock));
         let platform = Platform { progress: Box::new(progress), ..platform };
         let session = Session { ticks_before: ticks::now().saturating_sub(since), ..session };
@@ -156,6 +158,9 @@ impl Runner {
             since,
         };
         let (report, remains) = session.run(platform, imports, region, &mut watch, &mut |line: &str| say(line));
+        if let Some(path) = options::sent_directory(&self.boot.command_line()) {
+            send(&wasi.borrow(), &path, &|line| terminal.borrow_mut().say(line));
+        }
         self.unsaved = remains.is_some() && report.store != "saved";
         self.remains = remains;
         let lost_input = terminal.borrow().lost_input();
@@ -189,7 +194,7 @@ impl Runner {
     }
 
     /// The session for the first module, and what it may import.
-    fn prepare(&self, start: &Start, say: &dyn Fn(&str)) -> Result<(Session, Box<dyn Imports>), String> {
+    fn prepare(&self, start: &Start, say: &dyn Fn(&str)) -> Result<(Session, Rc<RefCell<Wasi<'static>>>), String> {
         let mut modules = self.boot.modules();
         let program = modules
             .next()
@@ -222,6 +227,9 @@ impl Runner {
         for (name, value) in options::environment(&line, say) {
             wasi = wasi.env(name, value);
         }
+        if let Some(path) = options::sent_directory(&line) {
+            wasi = wasi.archive(&path, &EMPTY_ARCHIVE).map_err(|error| format!("out={path}: {error}"))?;
+        }
         for path in options::directories(&line) {
             wasi = wasi.preopen(&path).map_err(|error| format!("dir={path}: {error}"))?;
         }
@@ -242,7 +250,7 @@ impl Runner {
                 entry: Entry::Command,
                 verbose: self.verbose,
             },
-            Box::new(imports),
+            Rc::new(RefCell::new(imports)),
         ))
     }
 }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod descriptors;
+mod export;
 mod fakes;
 mod fuzz;
 mod links;

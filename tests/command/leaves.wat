@@ -1,0 +1,21 @@
+;; Leaves a directory, a file in it, and a link that leads out in /out.
+(module
+  (import "wasi_snapshot_preview1" "path_create_directory" (func $path_create_directory (param i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_symlink" (func $path_symlink (param i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 3)
+  (data (i32.const 0x100) "out/dir/made.txt") (data (i32.const 0x120) "../..") (data (i32.const 0x130) "out/link")
+  (func $check (param $errno i32) (if (local.get $errno) (then (call $proc_exit (local.get $errno)))))
+  (func (export "_start")
+    (call $check (call $path_create_directory (i32.const 3) (i32.const 0x100) (i32.const 7)))
+    (call $check (call $path_symlink (i32.const 0x120) (i32.const 5) (i32.const 3) (i32.const 0x130) (i32.const 8)))
+    (call $check (call $path_open (i32.const 3) (i32.const 0) (i32.const 0x100) (i32.const 16) (i32.const 1)
+      (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 16)))
+    (memory.fill (i32.const 0x10000) (i32.const 0x61) (i32.const 100000))
+    (i32.store (i32.const 0) (i32.const 0x10000))
+    (i32.store (i32.const 4) (i32.const 100000))
+    (call $check (call $fd_write (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (call $proc_exit (i32.const 7))))
