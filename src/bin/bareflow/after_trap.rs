@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 use bareflow::engine::{Engine, Trap};
-use bareflow::host::{core_dump, source_lines::SourceLines};
+use bareflow::host::core_dump;
+use bareflow::host::output::Output;
+use bareflow::host::source_lines::SourceLines;
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -15,6 +17,8 @@ pub struct AfterTrap {
     /// The module as it was run, which is without what only debuggers want.
     pub module: &'static [u8],
     pub core_dump: Option<PathBuf>,
+    /// What the program wrote, which comes before complaints.
+    pub output: Output,
 }
 
 impl AfterTrap {
@@ -23,6 +27,7 @@ impl AfterTrap {
         if let Some(path) = &self.core_dump
             && let Err(error) = self.dump(path, engine, trap)
         {
+            self.output.flush();
             complain(format_args!("{error:#}"));
         }
     }

@@ -232,7 +232,8 @@ pub fn run(args: Args) -> Result<Status> {
     };
     let region = region.as_mut().map(Region::lent);
     let started = Moment::now(platform.ticks.now());
-    let after_trap = AfterTrap { program: program.into(), module: source.bytes, core_dump: args.coredump };
+    let after_trap =
+        AfterTrap { program: program.into(), module: source.bytes, core_dump: args.coredump, output: output.clone() };
     let mut end = End { moment: started, after_trap };
     let (report, _) = session.run(platform, Box::new(wasi), region, &mut end, &mut note);
     for result in &report.results {
