@@ -4,6 +4,8 @@
 mod boots;
 #[path = "common/engine.rs"]
 mod engine;
+#[path = "common/generated.rs"]
+mod generated;
 #[path = "common/oracle.rs"]
 mod oracle;
 #[path = "common/random.rs"]
@@ -11,60 +13,22 @@ mod random;
 
 use std::io::Write;
 
-use arbitrary::Unstructured;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::{Cache, Ending, Engine, Options, TrapKind};
 use bareflow::host;
 use bareflow::libc::{Heap, Interpose};
 use bareflow::profile::Profile;
+use generated::{config, generate};
 use oracle::{Oracle, Outcome, in_terms_of_wasmi};
 use random::Random;
-use wasm_smith::{Config, Module};
+use wasm_smith::Config;
 use wasmi::ValType;
 
 /// Modules per test, unless `FUZZ_MODULES` says otherwise; the seeds count up from `FUZZ_SEED`.
 const MODULES: u64 = 800;
-const FUEL: u32 = 3000;
 /// Rounds of calls: enough for promotion in flight at the thresholds below.
 const ROUNDS: u64 = 5;
-
-/// The language that the engine takes. NaNs are made canonical, so that results can be compared bit for bit.
-fn config() -> Config {
-    Config {
-        bulk_memory_enabled: true,
-        multi_value_enabled: true,
-        reference_types_enabled: true,
-        saturating_float_to_int_enabled: true,
-        sign_extension_ops_enabled: true,
-        simd_enabled: false,
-        relaxed_simd_enabled: false,
-        tail_call_enabled: false,
-        exceptions_enabled: false,
-        gc_enabled: false,
-        threads_enabled: false,
-        memory64_enabled: false,
-        custom_page_sizes_enabled: false,
-        wide_arithmetic_enabled: false,
-        extended_const_enabled: false,
-        allow_start_export: false,
-        canonicalize_nans: true,
-        export_everything: true,
-        generate_custom_sections: false,
-        max_imports: 0,
-        max_memories: 1,
-        max_memory32_bytes: 8 * 65536,
-        memory_max_size_required: true,
-        max_tables: 3,
-        max_table_elements: 200,
-        table_max_size_required: true,
-        min_funcs: 1,
-        max_funcs: 12,
-        max_instructions: 300,
-        max_type_size: 400,
-        ..Config::default()
-    }
-}
 
 impl Random {
     /// A word that is an edge of some type more often than not.
@@ -74,15 +38,6 @@ impl Random {
         let word = self.next();
         if word.is_multiple_of(3) { self.next() } else { edges[word as usize % edges.len()] }
     }
-}
-
-/// A program that ends, whatever is called.
-fn generate(seed: u64, config: Config) -> Option<Vec<u8>> {
-    let mut random = Random(seed);
-    let bytes: Vec<u8> = (0..300 + random.next() % 500).flat_map(|_| random.next().to_le_bytes()).collect();
-    let mut module = Module::new(config, &mut Unstructured::new(&bytes)).ok()?;
-    module.ensure_termination(FUEL).ok()?;
-    Some(module.to_bytes())
 }
 
 /// A way to run a program: tiers, CPU and profile.

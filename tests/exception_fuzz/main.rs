@@ -5,6 +5,8 @@
 mod boots;
 #[path = "../common/engine.rs"]
 mod engine;
+#[path = "../common/generated.rs"]
+mod generated;
 mod legacy;
 #[path = "../common/random.rs"]
 mod random;
@@ -13,13 +15,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use arbitrary::Unstructured;
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};
 use bareflow::engine::decode::module::Module;
 use bareflow::engine::{Ending, Engine, Options, TrapKind};
 use bareflow::host;
 use bareflow::profile::Profile;
+use generated::{config, generate};
 use random::Random;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -193,39 +195,13 @@ fn check(name: &str, mut oracle: Oracle, generate: impl Fn(u64) -> Option<Vec<u8
 fn standard(seed: u64) -> Option<Vec<u8>> {
     let config = wasm_smith::Config {
         exceptions_enabled: true,
-        max_tags: 4,
         min_tags: 1,
-        tail_call_enabled: true,
+        max_tags: 4,
         simd_enabled: true,
-        relaxed_simd_enabled: false,
-        gc_enabled: false,
-        threads_enabled: false,
-        memory64_enabled: false,
-        custom_page_sizes_enabled: false,
-        wide_arithmetic_enabled: false,
-        extended_const_enabled: false,
-        allow_start_export: false,
-        canonicalize_nans: true,
-        export_everything: true,
-        generate_custom_sections: false,
-        max_imports: 0,
-        max_memories: 1,
-        max_memory32_bytes: 8 * 65536,
-        memory_max_size_required: true,
-        max_tables: 3,
-        max_table_elements: 200,
-        table_max_size_required: true,
-        min_funcs: 2,
-        max_funcs: 12,
-        max_instructions: 300,
-        max_type_size: 400,
-        ..wasm_smith::Config::default()
+        tail_call_enabled: true,
+        ..config()
     };
-    let mut random = Random(seed);
-    let bytes: Vec<u8> = (0..300 + random.next() % 500).flat_map(|_| random.next().to_le_bytes()).collect();
-    let mut module = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?;
-    module.ensure_termination(3000).ok()?;
-    Some(module.to_bytes())
+    generate(seed, config)
 }
 
 #[test]
