@@ -6,6 +6,7 @@ mod common;
 #[path = "common/wide.rs"]
 mod wide;
 
+use bodies::{counted, number, op, section, sized};
 use common::qemu::{Guest, code};
 use wide::Wide;
 
@@ -29,4 +30,22 @@ fn a_program_with_more_than_the_machine_can_hold_is_refused_before_it_is_read() 
     let wasm = Wide::of_everything(40_000).wasm();
     let boot = Guest::program_bytes("wide.wasm", &wasm).memory_mib(64).run();
     boot.expect_code(code::NO_PROGRAM).expect("not enough memory for reading and linking a module: ");
+}
+
+#[test]
+fn a_program_that_takes_long_to_read_says_how_far_it_is() {
+    let body = sized(&[&[0][..], &vec![op::NOP; 100_000], &[op::END]].concat());
+    let wasm = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 0, 0]),
+        section(3, &counted(&vec![number(0); 61])),
+        section(7, &counted(&[[&sized(b"_start")[..], &[0, 60]].concat()])),
+        section(10, &counted(&[vec![body; 60], vec![sized(&[0, op::END])]].concat())),
+    ];
+    let boot = Guest::program_bytes("large.wasm", &wasm.concat()).counting_instructions().run();
+    boot.expect_code(code::SUCCESS);
+    let lines = boot.kernel_lines();
+    let told = lines.iter().filter_map(|line| line.strip_prefix("decoding: ")?.strip_suffix(" of 6001 kB"));
+    let told: Vec<u32> = told.map(|done| done.parse().unwrap_or_else(|_| panic!("{done}"))).collect();
+    assert!(!told.is_empty() && told.is_sorted_by(|before, after| before < after), "{}", boot.log());
 }

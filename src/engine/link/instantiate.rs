@@ -142,12 +142,13 @@ impl Engine {
     fn add(&mut self, bytes: &'static [u8], known: Option<&Head>) -> Result<usize, EngineError> {
         let number = self.program.modules.len();
         let is_known = known.is_some() || number == LIBC;
+        let started = self.now();
         if number != LIBC {
             self.cache.bytes_to_start = known.map_or_else(|| bytes_to_start(bytes), |head| head.bytes_to_start);
             self.check_room_for(self.cache.bytes_to_start)?;
         }
         // Tests hold the libc's module to being valid.
-        let module = if is_known { Module::decode_valid(bytes)? } else { self.decode(bytes)? };
+        let module = if is_known { Module::decode_valid(bytes)? } else { self.decode(bytes, started)? };
         let (linkage, added) = self.link(number, &module, known)?;
         let data = room::collect(module.data.iter().map(|_| false), "data segments")?;
         let elements = room::collect(module.elements.iter().map(|_| Elements::Encoded), "element segments")?;
@@ -172,8 +173,8 @@ impl Engine {
         Ok(number)
     }
 
-    fn decode(&mut self, bytes: &'static [u8]) -> Result<Module, EngineError> {
-        let started = self.now();
+    /// Decodes the module `bytes`, which was begun to be read when the clock showed `started`.
+    fn decode(&mut self, bytes: &'static [u8], started: u64) -> Result<Module, EngineError> {
         let Rest { ticks, progress, .. } = &mut self.platform;
         let tell = &mut |done: u64| {
             let spent = ticks.now().saturating_sub(started);
