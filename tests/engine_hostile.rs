@@ -245,7 +245,7 @@ fn sizes_at_the_limits_are_refused_or_work() {
         "(module (table 2 1 funcref))",
         "(module (memory i64 1))",
         "(module (memory 1 1 shared))",
-        "(module (tag))",
+        "(module (tag (result i32)))",
         "(component)",
     ] {
         let outcome = compile(text);
@@ -253,6 +253,26 @@ fn sizes_at_the_limits_are_refused_or_work() {
         assert!(refused, "{text}: {:?}", outcome.err());
         named(outcome);
     }
+    let regions = |count: usize| {
+        format!(
+            "(module {}(func $g) (func (export \"f\") {} (call $g) {}))",
+            "(tag) ".repeat(count),
+            (0..count).map(|tag| format!("(block (try_table (catch {tag} 0) (call $g) ")).collect::<String>(),
+            "))".repeat(count)
+        )
+    };
+    assert!(compile(&regions(1_000)).is_ok());
+    assert!(named(compile(&regions(20_000))));
+    let clauses = |count: usize| {
+        format!(
+            "(module {}(func $g) (func (export \"f\") (block (try_table {} {}))))",
+            "(tag) ".repeat(count),
+            (0..count).map(|tag| format!("(catch {tag} 0)")).collect::<String>(),
+            "(call $g) ".repeat(count)
+        )
+    };
+    assert!(named(compile(&clauses(10_000))), "the validator's limit");
+    assert!(!named(compile(&clauses(10_001))));
     let many_tables = format!("(module {})", "(table 9000000 funcref)".repeat(90));
     assert!(!named(compile(&many_tables)));
 }

@@ -150,7 +150,7 @@ fn segments_that_do_not_fit_are_named() {
         refuse("(module (table 4294967295 funcref))"),
         EngineError::OutOfMemory { .. } | EngineError::Module(_)
     ));
-    for import in ["memory 1", "global i32", "table 1 funcref"] {
+    for import in ["memory 1", "global i32", "table 1 funcref", "tag"] {
         let unknown = refuse(&format!("(module (import \"a\" \"b\" ({import})))"));
         assert!(matches!(&unknown, EngineError::UnknownImports(names) if names == &["a.b"]), "{unknown}");
     }
@@ -158,7 +158,7 @@ fn segments_that_do_not_fit_are_named() {
     assert!(matches!(&unknown, EngineError::UnknownImports(names) if names == &["a.b", "libc.nothing"]), "{unknown}");
     let many: String = (0..100).map(|number| format!("(import \"a\" \"b{number}\" (func))")).collect();
     let unknown = refuse(&format!("(module {many})")).to_string();
-    assert!(unknown.contains("a.b19 and 80 more; "), "{unknown}");
+    assert!(unknown.contains("a.b2 and 97 more; "), "{unknown}");
     let signature = refuse("(module (import \"libc\" \"memcpy\" (func (param i64))))");
     assert!(matches!(signature, EngineError::ImportType { .. }), "{signature}");
 }

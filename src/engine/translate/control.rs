@@ -1,5 +1,6 @@
 //! Structured control flow: frames, branches, and what is skipped because it cannot be reached.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Type, Value, types};
@@ -43,7 +44,7 @@ pub enum FrameKind {
         params: Vec<Value>,
     },
     /// What may catch exceptions.
-    Try(Region),
+    Try(Box<Region>),
     /// Opened where nothing is reachable: only counted.
     Dead,
 }

@@ -6,6 +6,7 @@
 //! region have the dispatch as a second way to return, which costs nothing while it is not taken. Neighbours: `control` has
 //! the frames, `call` the calls.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -96,7 +97,7 @@ impl Translator<'_> {
                 region.clauses.push(Clause { tag, block, leads_to: Some((label, with_reference)), counter });
             }
         }
-        self.push_frame(FrameKind::Try(region), params, results);
+        self.push_frame(FrameKind::Try(Box::new(region)), params, results);
     }
 
     fn open_try(&mut self, ty: BlockType) {
@@ -104,7 +105,7 @@ impl Translator<'_> {
             return self.push_dead();
         }
         let (params, results) = self.block_types(ty);
-        self.push_frame(FrameKind::Try(Region::default()), params, results);
+        self.push_frame(FrameKind::Try(Box::default()), params, results);
     }
 
     /// Begins a clause of the legacy form; of all tags if there is none.
@@ -235,10 +236,9 @@ impl Translator<'_> {
 
     fn rethrow(&mut self, depth: u32) {
         let index = self.frame_index(depth);
-        let FrameKind::Try(Region { caught: Some(caught), .. }) = &self.frames[index].kind else {
-            unreachable!("validated: it is in a clause")
-        };
-        match caught.clone() {
+        let FrameKind::Try(region) = &self.frames[index].kind else { unreachable!("validated: it is in a clause") };
+        let Some(caught) = region.caught.clone() else { unreachable!("the clause has begun") };
+        match caught {
             Caught::Values(tag, values) => self.throw(tag, &values),
             Caught::Reference(reference) => self.throw_reference(reference),
             Caught::Nothing => unreachable!("this is a rethrow"),
