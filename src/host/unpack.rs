@@ -13,7 +13,7 @@ use std::{format, vec};
 use tar::{Archive, EntryType};
 
 use super::directories::Directories;
-use crate::wasi::{Access, Entry, Errno, FdFlags, FileSystem, Filetype, NodeId};
+use crate::wasi::{Access, Entry, Errno, FdFlags, FileSystem, Filetype, NodeId, path_names};
 
 /// What is written at a time.
 const PIECE_BYTES: usize = 64 << 10;
@@ -38,7 +38,7 @@ fn put(
     path: &str,
     member: &mut tar::Entry<'_, impl Read>,
 ) -> io::Result<()> {
-    let names: Vec<&str> = path.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
+    let names: Vec<&str> = path_names(path).collect();
     if names.contains(&"..") || path.contains('\0') {
         return Err(bad("no file can be called so"));
     }

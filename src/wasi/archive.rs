@@ -2,6 +2,7 @@
 
 use super::content::Content;
 use super::files::{Entry, NodeId, Times};
+use super::path::names;
 use super::scratch::ENTRY_BYTES;
 use super::tar::{self, Member, TarError};
 use super::tree::{Directory, FileError, Kind, Layer, NAME_BYTES_MAX, SCRATCH_NAME, Tree};
@@ -58,7 +59,7 @@ impl<'a> Tree<'a> {
         let exists = || FileError::Exists { path: path.clone() };
         let layer = self.new_layer();
         let mut here = NodeId::ROOT;
-        let mut names = path.split('/').filter(|name| !matches!(*name, "" | ".")).peekable();
+        let mut names = names(at).peekable();
         if names.peek() == Some(&SCRATCH_NAME) {
             return Err(FileError::InScratch { path });
         }
@@ -89,7 +90,7 @@ impl<'a> Tree<'a> {
 
     fn add_member(&mut self, place: Place, member: &Member<'a>) -> Result<(), ArchiveError> {
         let mut directory = place.top;
-        let mut names = member.path.split('/').filter(|name| !matches!(*name, "" | ".")).peekable();
+        let mut names = names(&member.path).peekable();
         while let Some(name) = names.next() {
             if is_no_name(name) {
                 return Err(ArchiveError::BadPath { path: path_of(member) });

@@ -7,6 +7,7 @@ use super::content::Quota;
 use super::fds::{Descriptors, Handle, Volume};
 use super::files::{FileSystem, NodeId};
 use super::input::Lookahead;
+use super::path::names;
 use super::seams::{Clock, Console, Entropy};
 use super::tree::{FileError, SCRATCH_NAME, Tree};
 use alloc::borrow::Cow;
@@ -136,9 +137,4 @@ impl<'a> WasiBuilder<'a> {
             entropy: Box::new(entropy),
         }
     }
-}
-
-/// The names in a path that say where it leads, as far as C libraries see: none for `/` and `.`.
-fn names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|name| !matches!(*name, "" | "."))
 }

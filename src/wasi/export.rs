@@ -3,6 +3,7 @@
 use super::Wasi;
 use super::abi::Filetype;
 use super::files::NodeId;
+use super::path::PATH_BYTES_MAX;
 use super::tree::Tree;
 use alloc::format;
 use alloc::string::String;
@@ -13,9 +14,6 @@ const BLOCK_BYTES: usize = 512;
 
 /// Bytes of a name that a header has room for.
 const NAME_BYTES: usize = 100;
-
-/// Longest path that is told, as most systems have it.
-const PATH_BYTES_MAX: usize = 4096;
 
 /// What the name of a member is that holds a longer one of the next (GNU tar).
 const LONG_NAME: &[u8] = b"././@LongLink";
@@ -45,7 +43,7 @@ impl Wasi<'_> {
         let mut exported = Exported::default();
         let mut left = names_in(tree, top, "");
         while let Some((path, node)) = left.pop() {
-            if path.len() > PATH_BYTES_MAX {
+            if path.len() > PATH_BYTES_MAX as usize {
                 exported.left_out += 1;
                 continue;
             }

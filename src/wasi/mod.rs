@@ -57,6 +57,7 @@ pub use builder::WasiBuilder;
 pub use export::Exported;
 pub use files::{Access, Entry, FileSystem, Listed, NodeId, Stat, Times, Written};
 pub use lines::Lines;
+pub use path::names as path_names;
 pub use random::{SEED_BYTES, SeededEntropy};
 pub use seams::{Clock, Console, Entropy, Input, Stream, WriteFailed};
 pub use tar::TarError;

@@ -17,6 +17,11 @@ pub const PATH_BYTES_MAX: u32 = 4096;
 /// Most symbolic links on the way to one place (MAXSYMLINKS on Linux).
 const LINKS_MAX: u32 = 40;
 
+/// The names in a path that say where it leads, as far as C libraries see: none for `/` and `.`.
+pub fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|name| !matches!(*name, "" | "."))
+}
+
 /// What is done where the last name of a path is a symbolic link. Those before it are always followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastLink {

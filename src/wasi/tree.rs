@@ -9,6 +9,7 @@ use super::abi::{Errno, Filetype};
 use super::content::{Content, Quota};
 use super::entries::Entries;
 use super::files::{Entry, NodeId, Times};
+use super::path::names;
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -127,8 +128,7 @@ impl<'a> Tree<'a> {
 
     /// What is at `path` below `directory`, links not followed.
     pub fn find(&self, directory: NodeId, path: &str) -> Option<NodeId> {
-        let mut names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-        names.try_fold(directory, |directory, name| self.child(directory, name))
+        names(path).try_fold(directory, |directory, name| self.child(directory, name))
     }
 
     /// Lists every directory by name.

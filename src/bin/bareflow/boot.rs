@@ -5,7 +5,7 @@ use crate::status::{Status, complain, of_program};
 use anyhow::{Context, Result, bail};
 use bareflow::host::disk;
 use bareflow::host::folder::PrivateFolder;
-use bareflow::host::qemu::{Accelerator, Ending, Machine, Outcome, Running};
+use bareflow::host::qemu::{Accelerator, Ending, Machine, Outcome, Running, escape_commas};
 use bareflow::host::unpack::unpack;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -69,9 +69,7 @@ impl<'a> Sent<'a> {
     fn new(to: &'a Path, machine: &mut Machine) -> Result<Self> {
         fs::create_dir_all(to).with_context(|| format!("cannot make the folder {}", to.display()))?;
         let sent = Self { to, folder: PrivateFolder::new().context("cannot make a temporary folder")? };
-        // QEMU separates options with commas; a doubled one stands for itself.
-        let path = sent.archive().to_string_lossy().replace(',', ",,");
-        let chardev = format!("file,id=out,path={path}");
+        let chardev = format!("file,id=out,path={}", escape_commas(&sent.archive()));
         machine.extra.extend(["-chardev", &chardev, "-serial", "chardev:out"].map(String::from));
         Ok(sent)
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use bareflow::host::directories::Directories;
-use bareflow::wasi::WasiBuilder;
+use bareflow::wasi::{WasiBuilder, path_names};
 
 /// `HOST[::GUEST][:ro]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Directory {
 impl Directory {
     /// Whether the program finds it as `/`, or as `.`, which C libraries take for the same.
     pub fn is_root(&self) -> bool {
-        self.guest.split('/').all(|name| matches!(name, "" | "."))
+        path_names(&self.guest).next().is_none()
     }
 }
 
@@ -75,8 +75,8 @@ pub fn check_for_machine(directories: &[Directory], has_files: bool) -> Result<(
         if directory.read_only {
             bail!("`--dir {host}:ro`: in a machine the program has a copy; leave `:ro` out");
         }
-        let mut names = directory.guest.split('/').filter(|name| !matches!(*name, "" | "."));
-        if names.clone().next() == Some("tmp") {
+        let mut names = path_names(&directory.guest);
+        if path_names(&directory.guest).next() == Some("tmp") {
             bail!(
                 "`--dir {host}`: a machine's /tmp is the program's own; give it another name, as in `--dir {host}::/data`"
             );

@@ -165,6 +165,10 @@ fn runtime(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) 
     assembler.set_label(&mut labels.runtime)?;
     assembler.push(rbp)?;
     assembler.mov(rbp, rsp)?;
+    // The registers that functions keep are left below the stack, for the engine to look for references in.
+    for (number, register) in KEPT.into_iter().enumerate() {
+        assembler.mov(qword_ptr(rsp - 8 * (number as i32 + 1)), register)?;
+    }
     ask_engine(assembler, state_base)?;
     assembler.cmp(at(cell::STOPPED), 0)?;
     let mut stopped = assembler.create_label();
@@ -207,8 +211,7 @@ fn library(assembler: &mut CodeAssembler, labels: &mut Labels, state_base: u64) 
     assembler.ret()
 }
 
-/// Calls the engine on its own stack; leaves r11 with the state's address. The registers that functions keep are left below
-/// the program's stack, for the engine to look for references in.
+/// Calls the engine on its own stack; leaves r11 with the state's address.
 fn ask_engine(assembler: &mut CodeAssembler, state_base: u64) -> Result<(), IcedError> {
     assembler.mov(r9, r8)?;
     assembler.mov(r8, rcx)?;
@@ -217,9 +220,6 @@ fn ask_engine(assembler: &mut CodeAssembler, state_base: u64) -> Result<(), Iced
     assembler.mov(rsi, rdi)?;
     assembler.mov(r11, state_base)?;
     assembler.mov(rdi, at(cell::CONTEXT))?;
-    for (number, register) in KEPT.into_iter().enumerate() {
-        assembler.mov(qword_ptr(rsp - 8 * (number as i32 + 1)), register)?;
-    }
     assembler.mov(at(cell::PROGRAM_STACK), rsp)?;
     assembler.mov(rsp, at(cell::ENGINE_STACK))?;
     assembler.call(at(cell::RUNTIME_ENTRY))?;

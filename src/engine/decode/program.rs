@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{FuncType, RefType, TableType, ValType};
 
 use super::module::Module;
+use crate::engine::layout::VALUE_BYTES;
 use crate::engine::seams::MemoryBase;
 use crate::libc::LibcFunction;
 use crate::profile::FunctionKey;
@@ -203,6 +204,12 @@ impl Program {
     pub fn index_in_program(&self, id: FuncId) -> Option<u32> {
         let functions = &self.linkages.get(PROGRAM)?.functions;
         functions.iter().position(|known| *known == id).map(|index| index as u32)
+    }
+
+    /// State offsets of these values.
+    pub fn tag_places(&self, tag: TagId) -> impl Iterator<Item = usize> + use<> {
+        let first = self.tags[tag.0 as usize].values;
+        (first..).step_by(VALUE_BYTES).take(self.tag_values(tag).len())
     }
 
     pub fn function_type(&self, id: FuncId) -> &FuncType {

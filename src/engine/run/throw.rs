@@ -15,7 +15,7 @@ use super::backtrace::{Backtrace, Trace};
 use super::enter::read_word;
 use super::trap::{Pending, TrapKind};
 use crate::engine::decode::program::{GlobalSlot, TagId};
-use crate::engine::layout::{VALUE_BYTES, cell, table_entry};
+use crate::engine::layout::{cell, table_entry};
 use crate::engine::room::{self, NoRoom};
 use crate::engine::{Engine, Value};
 
@@ -90,10 +90,8 @@ impl Engine {
     /// A reference to what was thrown last.
     pub(super) fn keep_exception(&mut self) -> Result<u64, NoRoom> {
         let tag = TagId(self.platform.state.read(cell::EXCEPTION) as u32);
-        let values = self.program.tag_values(tag).len();
-        let first = self.program.tags[tag.0 as usize].values;
         let word = |offset| self.platform.state.read(offset);
-        let values = (first..).step_by(VALUE_BYTES).take(values).map(|place| [word(place), word(place + 8)]);
+        let values = self.program.tag_places(tag).map(|place| [word(place), word(place + 8)]);
         let values = room::collect(values, "exceptions")?;
         let kept = Kept { tag, values, is_free: false, is_needed: false };
         let Thrown { kept: all, free, collect_at, .. } = &mut self.thrown;
@@ -116,12 +114,11 @@ impl Engine {
 
     /// Throws the exception that `reference` names.
     pub(super) fn take_exception(&mut self, reference: u64) {
-        let kept = self.thrown.kept.get(reference as u32 as usize).filter(|kept| !kept.is_free);
-        let Some(Kept { tag, values, .. }) = kept.filter(|_| reference & !u64::from(u32::MAX) == REFERENCE) else {
+        let kept = index_of(reference).and_then(|index| self.thrown.kept.get(index as usize));
+        let Some(Kept { tag, values, .. }) = kept.filter(|kept| !kept.is_free) else {
             unreachable!("a reference names what is kept")
         };
-        let first = self.program.tags[tag.0 as usize].values;
-        for (value, place) in values.iter().zip((first..).step_by(VALUE_BYTES)) {
+        for (value, place) in values.iter().zip(self.program.tag_places(*tag)) {
             self.platform.state.write(place, value[0]);
             self.platform.state.write(place + 8, value[1]);
         }
@@ -131,10 +128,7 @@ impl Engine {
     /// Drops the exceptions that nothing refers to; there is one reference that is nowhere yet.
     fn drop_exceptions(&mut self, newest: u64) -> Result<(), NoRoom> {
         let mut found = Vec::new();
-        let mut note = |word: u64| match word & !u64::from(u32::MAX) {
-            REFERENCE => room::push(&mut found, word as u32, "exceptions"),
-            _ => Ok(()),
-        };
+        let mut note = |word: u64| index_of(word).map_or(Ok(()), |index| room::push(&mut found, index, "exceptions"));
         note(newest)?;
         // Registers that functions keep are just below the stack.
         let stack = &self.platform.stack;
@@ -148,9 +142,8 @@ impl Engine {
         while let Some(index) = found.pop() {
             let Some(one) = kept.get_mut(index as usize).filter(|one| !one.is_free && !one.is_needed) else { continue };
             one.is_needed = true;
-            let inner = one.values.iter().map(|value| value[0]).filter(|word| word & !u64::from(u32::MAX) == REFERENCE);
-            for word in inner {
-                room::push(&mut found, word as u32, "exceptions")?;
+            for index in one.values.iter().filter_map(|value| index_of(value[0])) {
+                room::push(&mut found, index, "exceptions")?;
             }
         }
         for (index, one) in kept.iter_mut().enumerate() {
@@ -192,6 +185,11 @@ impl Engine {
         });
         named.map_or_else(|| alloc::format!("tag[{}]", tag.0), ToString::to_string)
     }
+}
+
+/// The number of the exception that `word` names, if it is a reference or looks like one.
+fn index_of(word: u64) -> Option<u32> {
+    (word & !u64::from(u32::MAX) == REFERENCE).then_some(word as u32)
 }
 
 fn is_exception(ty: ValType) -> bool {

@@ -10,14 +10,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    Block, BlockArg, ExceptionTableData, ExceptionTableItem, FuncRef, InstBuilder, SigRef, Value, types,
+    Block, BlockArg, ExceptionTable, ExceptionTableData, ExceptionTableItem, FuncRef, InstBuilder, SigRef, Value, types,
 };
 use wasmparser::{BlockType, Catch, Operator, TryTable};
 
 use super::control::FrameKind;
 use super::{Tier, Translator, machine_type, scan};
 use crate::engine::decode::program::{FuncId, FunctionKind, LIBC, TagId};
-use crate::engine::layout::{RuntimeOp, VALUE_BYTES, cell};
+use crate::engine::layout::{RuntimeOp, cell};
 use crate::engine::names::trap_code;
 
 /// A part of a body in which what is thrown may be caught.
@@ -28,7 +28,7 @@ pub struct Region {
     clauses: Vec<Clause>,
     /// Clauses have begun, which are outside of it.
     is_over: bool,
-    /// What the clause that has begun caught.
+    /// What the clause that has begun caught, if the body has a `rethrow`.
     caught: Option<Caught>,
 }
 
@@ -48,8 +48,6 @@ struct Clause {
 enum Caught {
     Values(TagId, Vec<Value>),
     Reference(Value),
-    /// No `rethrow` is in the body.
-    Nothing,
 }
 
 impl Translator<'_> {
@@ -91,8 +89,8 @@ impl Translator<'_> {
                 Catch::All { label } => (None, label, false),
                 Catch::AllRef { label } => (None, label, true),
             };
-            // Those behind one like it take nothing.
-            if region.clauses.iter().all(|before| before.tag.is_some() && before.tag != tag) {
+            // Those behind one for all tags take nothing.
+            if region.clauses.last().is_none_or(|before| before.tag.is_some()) {
                 let block = self.builder.create_block();
                 region.clauses.push(Clause { tag, block, leads_to: Some((label, with_reference)), counter });
             }
@@ -128,12 +126,13 @@ impl Translator<'_> {
         self.begin_arm(counter, block);
         let values = self.caught_values(tag);
         self.stack.extend_from_slice(&values);
-        let caught = match tag {
-            _ if !self.has_rethrow() => Caught::Nothing,
-            Some(tag) => Caught::Values(tag, values),
-            None => Caught::Reference(self.runtime(RuntimeOp::KeepException, &[])),
-        };
-        self.region().caught = Some(caught);
+        if self.has_rethrow() {
+            let caught = match tag {
+                Some(tag) => Caught::Values(tag, values),
+                None => Caught::Reference(self.runtime(RuntimeOp::KeepException, &[])),
+            };
+            self.region().caught = Some(caught);
+        }
     }
 
     /// Ends a region without clauses, whose exceptions are those of the frame at `depth` around it.
@@ -213,14 +212,12 @@ impl Translator<'_> {
     fn caught_values(&mut self, tag: Option<TagId>) -> Vec<Value> {
         let Some(tag) = tag else { return Vec::new() };
         let program = self.program;
-        let places = (program.tags[tag.0 as usize].values..).step_by(VALUE_BYTES);
-        let values = program.tag_values(tag).iter().zip(places);
+        let values = program.tag_values(tag).iter().zip(program.tag_places(tag));
         values.map(|(ty, place)| self.load_state(machine_type(*ty), place as i32)).collect()
     }
 
     fn throw(&mut self, tag: TagId, values: &[Value]) {
-        let places = (self.program.tags[tag.0 as usize].values..).step_by(VALUE_BYTES);
-        for (value, place) in values.iter().zip(places) {
+        for (value, place) in values.iter().zip(self.program.tag_places(tag)) {
             self.store_state(*value, place as i32);
         }
         let thrown = self.builder.ins().iconst(types::I64, (u64::from(tag.0) | cell::NEWLY_THROWN) as i64);
@@ -237,11 +234,10 @@ impl Translator<'_> {
     fn rethrow(&mut self, depth: u32) {
         let index = self.frame_index(depth);
         let FrameKind::Try(region) = &self.frames[index].kind else { unreachable!("validated: it is in a clause") };
-        let Some(caught) = region.caught.clone() else { unreachable!("the clause has begun") };
-        match caught {
-            Caught::Values(tag, values) => self.throw(tag, &values),
-            Caught::Reference(reference) => self.throw_reference(reference),
-            Caught::Nothing => unreachable!("this is a rethrow"),
+        match region.caught.clone() {
+            Some(Caught::Values(tag, values)) => self.throw(tag, &values),
+            Some(Caught::Reference(reference)) => self.throw_reference(reference),
+            None => unreachable!("the clause has begun, and this is a rethrow"),
         }
     }
 
@@ -266,11 +262,11 @@ impl Translator<'_> {
     /// The dispatch of the innermost region of the first `around` frames.
     fn handler(&mut self, around: usize) -> Option<Block> {
         let builder = &mut self.builder;
-        let regions = self.frames[..around].iter_mut().rev().filter_map(|frame| match &mut frame.kind {
+        let mut regions = self.frames[..around].iter_mut().rev().filter_map(|frame| match &mut frame.kind {
             FrameKind::Try(region) if !region.is_over => Some(region),
             _ => None,
         });
-        let region = { regions }.next()?;
+        let region = regions.next()?;
         Some(*region.dispatch.get_or_insert_with(|| builder.create_block()))
     }
 
@@ -312,7 +308,7 @@ impl Translator<'_> {
     }
 
     /// With results to the block returned, without to `dispatch`.
-    fn ways_to_return(&mut self, signature: SigRef, dispatch: Block) -> (cranelift_codegen::ir::ExceptionTable, Block) {
+    fn ways_to_return(&mut self, signature: SigRef, dispatch: Block) -> (ExceptionTable, Block) {
         let next = self.following_block();
         let dfg = &mut self.builder.func.dfg;
         let results: Vec<_> = dfg.signatures[signature].returns.iter().map(|result| result.value_type).collect();

@@ -231,7 +231,7 @@ fn firmware() -> Option<&'static str> {
 }
 
 /// QEMU separates options with commas; a doubled one stands for itself.
-fn escape_commas(path: &Path) -> String {
+pub fn escape_commas(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
