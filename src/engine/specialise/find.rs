@@ -9,6 +9,15 @@ use iced_x86::code_asm::*;
 
 use super::Vectors;
 use super::lanes::{Lanes, RAX, RDI, SLOTS};
+use crate::profile::ValueHistogram;
+
+/// Whether most of the blocks that calls with `sizes` search are of one vector or less.
+pub fn are_short(vectors: Vectors, sizes: &ValueHistogram) -> bool {
+    let count = |most: u64| {
+        sizes.least_counts().filter(|size| size.value <= most).map(|size| u128::from(size.count)).sum::<u128>()
+    };
+    2 * count(u64::from(vectors.bytes())) > count(u64::MAX)
+}
 
 /// What is looked for, and what is said of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +41,29 @@ pub fn emit(assembler: &mut CodeAssembler, vectors: Vectors, target: Target) -> 
 /// Goes to `then` with the address of the terminator of the string at rdi there. Keeps rsi.
 pub fn emit_end(assembler: &mut CodeAssembler, vectors: Vectors, then: CodeLabel) -> Result<(), IcedError> {
     Find { lanes: Lanes::new(assembler, vectors), target: Target::Length, then: Some(then) }.emit()
+}
+
+/// The way of [`short_block`] in front of a call of the kernel.
+pub fn head(lanes: &mut Lanes, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
+    lanes.spread(WANTED, esi)?;
+    short_block(lanes, call, done)
+}
+
+/// `memchr`(rdi, esi, rdx) with AVX2 for 1 byte to one vector, as far as that crosses no page: goes on behind it or to `done`
+/// with rax, and to `other` for what else there is.
+fn short_block(lanes: &mut Lanes, other: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
+    let bytes = lanes.bytes();
+    lanes.lea(ecx, ptr(rdx - 1))?;
+    lanes.cmp(ecx, bytes - 1)?;
+    lanes.ja(other)?;
+    lanes.jump_if_crossing(RDI, bytes, other)?;
+    lanes.equal(0, WANTED, ptr(rdi))?;
+    lanes.mask(RAX, 0)?;
+    lanes.vzeroupper()?;
+    lanes.bzhi(eax, eax, edx)?;
+    lanes.je(done)?;
+    lanes.tzcnt(eax, eax)?;
+    lanes.add(rax, rdi)
 }
 
 #[derive(Clone, Copy)]
@@ -145,23 +177,13 @@ impl Find<'_> {
 
     /// All of `memchr` for one vector or less, with one branch for its size; goes on behind it for others, for 0, too.
     fn short_block(&mut self, labels: Labels) -> Result<(), IcedError> {
-        let [other, seen] = [self.lanes.create_label(), self.lanes.create_label()];
-        let bytes = self.lanes.bytes();
-        self.lanes.lea(ecx, ptr(rdx - 1))?;
-        self.lanes.cmp(ecx, bytes - 1)?;
-        self.lanes.ja(other)?;
-        self.lanes.jump_if_crossing(RDI, bytes, labels.crosses)?;
-        self.look(0, 0)?;
-        self.lanes.mask(RAX, 0)?;
-        self.lanes.bzhi(eax, eax, edx)?;
-        self.lanes.jne(seen)?;
+        let mut label = || self.lanes.create_label();
+        let (other, done) = (label(), label());
+        short_block(&mut self.lanes, other, done)?;
+        self.lanes.place(done)?;
         self.lanes.leave()?;
         self.lanes.place(labels.nothing)?;
         self.lanes.leave_with_zero()?;
-        self.lanes.place(seen)?;
-        self.lanes.tzcnt(eax, eax)?;
-        self.lanes.add(rax, rdi)?;
-        self.lanes.leave()?;
         self.lanes.place(other)
     }
 

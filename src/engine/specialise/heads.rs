@@ -1,5 +1,5 @@
-//! The shortest way of some kernels with AVX-512, to be pasted in front of their calls: blocks of up to one vector, under a
-//! mask. Neighbours: `any_fill` and `compare_blocks` do the rest, and the same again.
+//! The shortest way of some kernels, to be pasted in front of their calls: blocks of up to one vector. Neighbours: `any_fill`,
+//! `compare_blocks` and `find` do the rest, and the same again.
 
 use alloc::vec::Vec;
 use iced_x86::IcedError;
@@ -10,24 +10,23 @@ use super::compare_blocks::masked_comparison;
 use super::lanes::Lanes;
 use super::shape::Shape;
 use super::strings::StringFunction;
-use super::{Operation, Vectors};
+use super::{KernelId, Operation, Vectors, find};
 use crate::engine::layout::NEAR_BYTES;
 
-/// Code in front of a call of `operation`'s kernel, with the kernel's arguments and result in the same registers; it changes
-/// others that the call may change.
+/// Code in front of a call of `kernel`, with the kernel's arguments and result in the same registers; it changes others that
+/// the call may change.
 ///
-/// Fills have one only if most are short. Copies gain nothing from one.
-pub fn head(operation: Operation, detail: u32) -> Result<Option<Vec<u8>>, IcedError> {
-    let work = match operation {
-        Operation::Fill if Shape::from_number(detail).begins_with_a_vector() => fill,
-        Operation::String(StringFunction::Memcmp) => compare,
+/// Fills and searches have one only if most are short. Copies gain nothing from one.
+pub fn head(kernel: KernelId) -> Result<Option<Vec<u8>>, IcedError> {
+    let emit = match (kernel.operation, kernel.vectors) {
+        (Operation::Fill, Vectors::Avx512) if Shape::from_number(kernel.detail).begins_with_a_vector() => fill,
+        (Operation::String(StringFunction::Memcmp), Vectors::Avx512) => compare,
+        (Operation::String(StringFunction::Memchr), Vectors::Avx2) if kernel.detail != 0 => find,
         _ => return Ok(None),
     };
     let mut assembler = CodeAssembler::new(64)?;
     let (mut call, mut done) = (assembler.create_label(), assembler.create_label());
-    assembler.cmp(rdx, Vectors::Avx512.masked_bytes() as i32)?;
-    assembler.ja(call)?;
-    work(&mut assembler, done)?;
+    emit(&mut assembler, call, done)?;
     assembler.jmp(done)?;
     assembler.set_label(&mut call)?;
     assembler.db(&[0; NEAR_BYTES])?;
@@ -38,10 +37,22 @@ pub fn head(operation: Operation, detail: u32) -> Result<Option<Vec<u8>>, IcedEr
     Ok(Some(code))
 }
 
-fn fill(assembler: &mut CodeAssembler, _done: CodeLabel) -> Result<(), IcedError> {
+fn fill(assembler: &mut CodeAssembler, call: CodeLabel, _done: CodeLabel) -> Result<(), IcedError> {
+    unless_masked(assembler, call)?;
     any_fill::masked(assembler, Vectors::Avx512.masked_bytes())
 }
 
-fn compare(assembler: &mut CodeAssembler, done: CodeLabel) -> Result<(), IcedError> {
+fn compare(assembler: &mut CodeAssembler, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
+    unless_masked(assembler, call)?;
     masked_comparison(&mut Lanes::new(assembler, Vectors::Avx512), done)
+}
+
+/// Goes to `call` with blocks of more than one vector.
+fn unless_masked(assembler: &mut CodeAssembler, call: CodeLabel) -> Result<(), IcedError> {
+    assembler.cmp(rdx, Vectors::Avx512.masked_bytes() as i32)?;
+    assembler.ja(call)
+}
+
+fn find(assembler: &mut CodeAssembler, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
+    find::head(&mut Lanes::new(assembler, Vectors::Avx2), call, done)
 }

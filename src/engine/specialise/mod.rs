@@ -141,7 +141,7 @@ impl Vectors {
 pub struct KernelId {
     pub operation: Operation,
     pub vectors: Vectors,
-    /// What else the operation depends on, 24 bits.
+    /// What else the operation, or what is pasted in front of its calls, depends on, 24 bits.
     pub detail: u32,
     /// It is called where little is expected of it, and keeps all registers for the sake of the code around.
     pub rare: bool,
@@ -265,11 +265,11 @@ impl KernelId {
 
     /// What is to stand in place of its calls, if anything.
     pub fn pasted(self) -> Result<Option<Pasted>, IcedError> {
-        if self.rare || self.vectors != Vectors::Avx512 {
+        if self.rare {
             return Ok(None);
         }
         if !self.keeps_registers() {
-            return Ok(heads::head(self.operation, self.detail)?.map(Pasted::Head));
+            return Ok(heads::head(self)?.map(Pasted::Head));
         }
         let mut code = kernel(self, CpuFeatures::empty())?;
         code.pop();
