@@ -66,6 +66,7 @@ fn some_calls_have_their_shortest_way_in_front() {
     let have_one: Vec<_> = all().filter(|named| head(*named).is_some()).collect();
     assert!(have_one.contains(&(StringFunction::Memcmp, Vectors::Avx512, 0)));
     assert!(have_one.contains(&(StringFunction::Memchr, Vectors::Avx2, 1)));
+    assert!(have_one.contains(&(StringFunction::Strlen, Vectors::Avx2, 0)));
 }
 
 /// Every kernel that this CPU can run, also with what is pasted in front of its calls, and a room to run it in.
@@ -282,7 +283,10 @@ fn nothing_behind_the_deciding_byte_is_touched() {
             bench.put(b + len, &[1]);
             bench.check(&COMPARISONS, a, b, u32::MAX as usize);
             bench.check(&COMPARISONS, b, a, u32::MAX as usize);
-            // A part without end matters as far as it is found.
+            // A part without end matters as far as it is found. A process ends for each that faults.
+            if other % 16 != 0 {
+                continue;
+            }
             bench.put(end - 1, &[1]);
             bench.put(b, &[2, 3, 0]);
             bench.check(&[StringFunction::Strstr], b, end - 1, 0);

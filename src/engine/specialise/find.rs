@@ -49,6 +49,16 @@ pub fn head(lanes: &mut Lanes, call: CodeLabel, done: CodeLabel) -> Result<(), I
     short_block(lanes, call, done)
 }
 
+/// `strlen`(rdi) with AVX2 of less than a vector, as far as that crosses no page, in front of a call of the kernel.
+pub fn head_of_length(lanes: &mut Lanes, call: CodeLabel) -> Result<(), IcedError> {
+    lanes.jump_if_crossing(RDI, lanes.bytes(), call)?;
+    lanes.clear(WANTED)?;
+    lanes.equal(0, WANTED, ptr(rdi))?;
+    lanes.mask(RAX, 0)?;
+    lanes.vzeroupper()?;
+    lanes.first_or(RAX, call)
+}
+
 /// `memchr`(rdi, esi, rdx) with AVX2 for 1 byte to one vector, as far as that crosses no page: goes on behind it or to `done`
 /// with rax, and to `other` for what else there is.
 fn short_block(lanes: &mut Lanes, other: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {

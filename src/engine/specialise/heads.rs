@@ -22,6 +22,7 @@ pub fn head(kernel: KernelId) -> Result<Option<Vec<u8>>, IcedError> {
         (Operation::Fill, Vectors::Avx512) if Shape::from_number(kernel.detail).begins_with_a_vector() => fill,
         (Operation::String(StringFunction::Memcmp), Vectors::Avx512) => compare,
         (Operation::String(StringFunction::Memchr), Vectors::Avx2) if kernel.detail != 0 => find,
+        (Operation::String(StringFunction::Strlen), Vectors::Avx2) => length,
         _ => return Ok(None),
     };
     let mut assembler = CodeAssembler::new(64)?;
@@ -55,4 +56,8 @@ fn unless_masked(assembler: &mut CodeAssembler, call: CodeLabel) -> Result<(), I
 
 fn find(assembler: &mut CodeAssembler, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
     find::head(&mut Lanes::new(assembler, Vectors::Avx2), call, done)
+}
+
+fn length(assembler: &mut CodeAssembler, call: CodeLabel, _done: CodeLabel) -> Result<(), IcedError> {
+    find::head_of_length(&mut Lanes::new(assembler, Vectors::Avx2), call)
 }
