@@ -28,7 +28,7 @@ test-wast FOLDER:
 fuzz MODULES='100000' SEED='0':
     FUZZ_MODULES=$(({{ MODULES }} / 2)) FUZZ_SEED={{ SEED }} cargo test --release --test engine_differential
 
-# Compare MODULES random programs with exceptions with other engines: wasmtime, and V8 for a tenth of them in the legacy form
+# Compare MODULES random programs with exceptions and atomic operators with other engines: wasmtime, and V8 for a tenth of them in the legacy form
 fuzz-exceptions MODULES='50000' SEED='0':
     @grub/packages.sh nodejs python3-pip
     python3 -m pip install --quiet --disable-pip-version-check --upgrade --target target/python wasmtime
@@ -65,9 +65,9 @@ test-disks NAME='': _boot_packages _disk_packages programs _kernel _command
 test-machines: _boot_packages _image_packages programs _kernel _command
     cargo test --release --test machines_without -- --ignored --nocapture
 
-# Run programs that throw exceptions or work in directories, in processes and in QEMU; downloads them, or a compiler that builds them (15 minutes)
+# Run programs that throw exceptions, work in directories or make circuits, in processes and in QEMU; downloads them, or a compiler that builds them (15 minutes)
 test-programs: _boot_packages _kernel _command
-    cargo test --release --test real_programs -- --ignored --nocapture --test-threads 1 exceptions:: directories::
+    cargo test --release --test real_programs -- --ignored --nocapture --test-threads 1 exceptions:: directories:: circuits::
 
 # Look at the screen of every graphics card that QEMU has, in every machine under every firmware (10 minutes)
 test-screens: _boot_packages _disk_packages programs _kernel

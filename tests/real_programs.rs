@@ -11,6 +11,8 @@ macro_rules! content {
     };
 }
 
+#[path = "real_programs/circuits.rs"]
+mod circuits;
 mod common;
 #[path = "real_programs/directories.rs"]
 mod directories;

@@ -30,4 +30,6 @@ pub mod trap_code {
     pub const SIGNATURE_MISMATCH: TrapCode = TrapCode::unwrap_user(4);
     pub const UNDEFINED_ELEMENT: TrapCode = TrapCode::unwrap_user(5);
     pub const NULL_EXCEPTION: TrapCode = TrapCode::unwrap_user(6);
+    pub const UNALIGNED_ATOMIC: TrapCode = TrapCode::unwrap_user(7);
+    pub const UNSHARED_MEMORY: TrapCode = TrapCode::unwrap_user(8);
 }

@@ -208,6 +208,7 @@ fn decode(module: &'static [u8], language: Language) -> Result<Module, ModuleErr
         .union(WasmFeatures::EXTENDED_CONST)
         .union(WasmFeatures::EXCEPTIONS)
         .union(WasmFeatures::LEGACY_EXCEPTIONS)
+        .union(WasmFeatures::THREADS)
         .union(WasmFeatures::RELAXED_SIMD);
     match language {
         Language::WebAssembly2 => Module::decode_as(module, FEATURES.difference(after_2_0)),

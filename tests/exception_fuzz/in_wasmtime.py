@@ -13,6 +13,7 @@ import wasmtime
 config = wasmtime.Config()
 config.wasm_exceptions = True
 config.wasm_tail_call = True
+config.wasm_threads = True
 engine = wasmtime.Engine(config)
 
 FORMATS = {"f32": ("<I", "<f"), "f64": ("<Q", "<d")}

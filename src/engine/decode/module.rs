@@ -15,7 +15,7 @@ use wasmparser::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::proposals::{self, FEATURES};
+use super::proposals::{self, FEATURES, SHARED_MEMORY};
 use crate::engine::room::{self, NoRoom};
 use crate::profile::{FunctionKey, Hash};
 
@@ -91,6 +91,7 @@ impl From<BinaryReaderError> for ModuleError {
 /// What ends decoding.
 enum Failure {
     Invalid(BinaryReaderError),
+    Unsupported(&'static str),
     NoRoom(NoRoom),
 }
 
@@ -104,6 +105,7 @@ impl From<Failure> for ModuleError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Invalid(error) => error.into(),
+            Failure::Unsupported(what) => Self::Unsupported { what: what.to_string() },
             Failure::NoRoom(NoRoom { what, bytes }) => Self::OutOfMemory { what, bytes },
         }
     }
@@ -140,11 +142,11 @@ impl Module {
             return Err(ModuleError::NotWebAssembly { len_bytes: bytes.len() });
         }
         Self::decode_sections(bytes, features, tell).map_err(|failure| match failure {
-            Failure::NoRoom(no_room) => Failure::NoRoom(no_room).into(),
             Failure::Invalid(error) => match proposals::unsupported(bytes, &error) {
-                Some(what) => ModuleError::Unsupported { what: what.to_string() },
+                Some(what) => Failure::Unsupported(what).into(),
                 None => error.into(),
             },
+            other => other.into(),
         })
     }
 
@@ -221,7 +223,11 @@ impl Module {
                     room::push(&mut self.tables, table?.ty, "tables")?;
                 }
             }
-            Payload::MemorySection(reader) => collect(reader, &mut self.memories, "memories")?,
+            Payload::MemorySection(reader) => {
+                for memory in reader {
+                    self.add_memory(memory?)?;
+                }
+            }
             Payload::GlobalSection(reader) => {
                 collect(reader, &mut self.globals, "globals")?;
                 room::reserve(&mut self.global_types, self.globals.len(), "globals")?;
@@ -258,12 +264,19 @@ impl Module {
                 self.imported_functions += 1;
             }
             TypeRef::Table(ty) => room::push(&mut self.tables, ty, "tables")?,
-            TypeRef::Memory(ty) => room::push(&mut self.memories, ty, "memories")?,
+            TypeRef::Memory(ty) => self.add_memory(ty)?,
             TypeRef::Global(ty) => room::push(&mut self.global_types, ty, "globals")?,
             TypeRef::Tag(ty) => room::push(&mut self.tags, ty.func_type_idx, "exception tags")?,
         }
         room::push(&mut self.imports, import, "imports")?;
         Ok(())
+    }
+
+    fn add_memory(&mut self, ty: MemoryType) -> Result<(), Failure> {
+        if ty.shared {
+            return Err(Failure::Unsupported(SHARED_MEMORY));
+        }
+        Ok(room::push(&mut self.memories, ty, "memories")?)
     }
 
     /// Function names from the name section. A malformed one is no error: names only help people.

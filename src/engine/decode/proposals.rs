@@ -3,8 +3,8 @@
 
 use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
 
-/// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions, more than one memory, and
-/// exceptions in both their forms.
+/// The language accepted: WebAssembly 2.0, relaxed SIMD, tail calls, extended constant expressions, more than one memory,
+/// exceptions in both their forms, and atomic operators. The last come with shared memories, which [`SHARED_MEMORY`] names.
 pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -18,13 +18,13 @@ pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::EXCEPTIONS)
     .union(WasmFeatures::LEGACY_EXCEPTIONS)
+    .union(WasmFeatures::THREADS)
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::GC_TYPES);
 
 /// Every proposal that is not in [`FEATURES`], with what its error message calls it. Where one builds on another, the
 /// other comes first.
-const PROPOSALS: [(WasmFeatures, &str); 10] = [
-    (WasmFeatures::THREADS, "shared memory or atomics (the threads proposal)"),
+const PROPOSALS: [(WasmFeatures, &str); 9] = [
     (WasmFeatures::MEMORY64, "64-bit memories or tables (the memory64 proposal)"),
     (WasmFeatures::FUNCTION_REFERENCES, "typed references (the function-references proposal)"),
     (WasmFeatures::GC.union(WasmFeatures::FUNCTION_REFERENCES), "objects (the garbage-collection proposal)"),
@@ -36,16 +36,16 @@ const PROPOSALS: [(WasmFeatures, &str); 10] = [
         "continuations (the stack-switching proposal)",
     ),
     (
-        WasmFeatures::SHARED_EVERYTHING_THREADS
-            .union(WasmFeatures::THREADS)
-            .union(WasmFeatures::GC)
-            .union(WasmFeatures::FUNCTION_REFERENCES),
+        WasmFeatures::SHARED_EVERYTHING_THREADS.union(WasmFeatures::GC).union(WasmFeatures::FUNCTION_REFERENCES),
         "shared objects (the shared-everything-threads proposal)",
     ),
     (WasmFeatures::COMPONENT_MODEL, COMPONENTS),
 ];
 
 const COMPONENTS: &str = "components (the component model)";
+
+/// A memory that is valid, but for other threads.
+pub const SHARED_MEMORY: &str = "shared memory (the threads proposal; build it without -pthread)";
 
 /// The unsupported proposal because of which `bytes` are not valid, if that is why.
 pub fn unsupported(bytes: &[u8], error: &BinaryReaderError) -> Option<&'static str> {

@@ -66,6 +66,9 @@ pub enum TrapKind {
     IntegerOverflow,
     InvalidConversion,
     NullException,
+    UnalignedAtomic,
+    /// Waiting for another thread, of which there is none.
+    UnsharedMemory,
     /// Thrown with the tag of this name, and nobody caught it.
     UncaughtException {
         tag: String,
@@ -92,6 +95,8 @@ impl TrapKind {
             trap_code::NULL_FUNCTION => Self::NullFunction,
             trap_code::SIGNATURE_MISMATCH => Self::SignatureMismatch,
             trap_code::NULL_EXCEPTION => Self::NullException,
+            trap_code::UNALIGNED_ATOMIC => Self::UnalignedAtomic,
+            trap_code::UNSHARED_MEMORY => Self::UnsharedMemory,
             TrapCode::INTEGER_DIVISION_BY_ZERO => Self::DivisionByZero,
             TrapCode::INTEGER_OVERFLOW => Self::IntegerOverflow,
             TrapCode::BAD_CONVERSION_TO_INTEGER => Self::InvalidConversion,
@@ -122,6 +127,8 @@ impl fmt::Display for TrapKind {
             Self::DivisionByZero => "integer divide by zero",
             Self::IntegerOverflow => "integer overflow",
             Self::NullException => "null exception reference",
+            Self::UnalignedAtomic => "unaligned atomic",
+            Self::UnsharedMemory => "expected shared memory",
             Self::InvalidConversion => "invalid conversion to integer",
             Self::StackOverflow => "call stack exhausted",
             Self::StackOutOfMemory => "call stack exhausted: no memory is left for it, give the machine more RAM",

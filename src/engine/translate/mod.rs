@@ -4,6 +4,7 @@
 //! values; `control` keeps the block structure, the other files one group of operators each. The body was validated
 //! before, so operand types are known to fit. Neighbours: `program` resolves names, `compile` takes the IR.
 
+mod atomic;
 mod bulk;
 mod call;
 mod conditional;
@@ -405,6 +406,7 @@ impl<'a> Translator<'a> {
         let known = self.variable(operator)
             || self.numeric(operator)
             || self.access(operator)
+            || self.atomic(operator)
             || self.bulk(operator)?
             || self.call(operator)?
             || self.tail_call(operator)
