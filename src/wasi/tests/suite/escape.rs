@@ -2,8 +2,10 @@
 
 use super::*;
 use std::collections::BTreeSet;
-use std::io;
+use std::env;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -162,27 +164,61 @@ fn a_thousand_paths_lead_nowhere_outside() {
     assert!(done > 300, "{done} attacks did something inside");
 }
 
-/// Puts links to what is outside in the place of directories and files, and takes them away again, until told to stop.
-fn swap(inside: &Path, outside: &Path, stop: &AtomicBool) -> io::Result<()> {
-    let (aside, link) = (inside.join("aside"), inside.join("link"));
-    while !stop.load(Ordering::Relaxed) {
-        for (name, target) in [("dir", "."), ("dir/file", "file"), ("file", "dir/file")] {
-            let name = inside.join(name);
-            fs::rename(&name, &aside)?;
-            symlink(outside.join(target), &link)?;
-            fs::rename(&link, &name)?;
-            thread::yield_now();
-            fs::remove_file(&name)?;
-            fs::rename(&aside, &name)?;
-            thread::yield_now();
+/// What names the folder of the arena to [`another_process_swaps`].
+const ARENA: &str = "BAREFLOW_ARENA";
+/// What that says once it is at work.
+const SWAPPING: &str = "swapping";
+
+/// Until its standard input ends.
+#[test]
+#[ignore = "the other process of the test below, which starts it"]
+fn another_process_swaps() -> io::Result<()> {
+    let Some(folder) = env::var_os(ARENA) else { return Ok(()) };
+    let (inside, outside) = (Path::new(&folder).join("inside"), Path::new(&folder).join("outside"));
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+            stop.store(true, Ordering::Relaxed);
+        });
+        swap(&inside, &outside)?;
+        std::println!("\n{SWAPPING}");
+        while !stop.load(Ordering::Relaxed) {
+            swap(&inside, &outside)?;
         }
-        // From a directory that is moved outside, `..` would be another one.
-        let (deep, moved) = (inside.join("deep/a"), outside.join("dir/moved"));
-        fs::rename(&deep, &moved)?;
+        Ok(())
+    })
+}
+
+/// A process that swaps in `folder`, and has begun to.
+fn swapping_process(folder: &Path) -> Child {
+    let test = module_path!().split_once("::").unwrap().1.to_string() + "::another_process_swaps";
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", &test, "--ignored", "--nocapture"]).env(ARENA, folder);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == SWAPPING), "it ended before it began");
+    child
+}
+
+/// Puts links to what is outside in the place of directories and files, and takes them away again.
+fn swap(inside: &Path, outside: &Path) -> io::Result<()> {
+    let (aside, link) = (inside.join("aside"), inside.join("link"));
+    for (name, target) in [("dir", "."), ("dir/file", "file"), ("file", "dir/file")] {
+        let name = inside.join(name);
+        fs::rename(&name, &aside)?;
+        symlink(outside.join(target), &link)?;
+        fs::rename(&link, &name)?;
         thread::yield_now();
-        fs::rename(&moved, &deep)?;
+        fs::remove_file(&name)?;
+        fs::rename(&aside, &name)?;
+        thread::yield_now();
     }
-    Ok(())
+    // From a directory that is moved outside, `..` would be another one.
+    let (deep, moved) = (inside.join("deep/a"), outside.join("dir/moved"));
+    fs::rename(&deep, &moved)?;
+    thread::yield_now();
+    fs::rename(&moved, &deep)
 }
 
 #[test]
@@ -196,34 +232,30 @@ fn directories_that_become_links_meanwhile_lead_nowhere_outside() {
         "dir/sub/../file",
     ];
     let mut arena = arena();
-    let (inside, outside) = (arena.folder.path().join("inside"), arena.folder.path().join("outside"));
-    let stop = AtomicBool::new(false);
+    let mut swapping = swapping_process(arena.folder.path());
     let (mut reached, mut missed) = (0, 0);
-    thread::scope(|scope| {
-        let swapping = scope.spawn(|| swap(&inside, &outside, &stop));
-        let since = Instant::now();
-        while (reached < 500 || missed < 500) && since.elapsed() < Duration::from_secs(5) {
-            for path in PATHS {
-                if arena.program.opens(path, 0, READ | Rights::FD_FILESTAT_GET) == OK {
-                    arena.check_open(arena.program.u32(OUT), path);
-                    reached += 1;
-                } else {
-                    missed += 1;
+    let since = Instant::now();
+    while (reached < 500 || missed < 500) && since.elapsed() < Duration::from_secs(5) {
+        for path in PATHS {
+            if arena.program.opens(path, 0, READ | Rights::FD_FILESTAT_GET) == OK {
+                arena.check_open(arena.program.u32(OUT), path);
+                reached += 1;
+            } else {
+                missed += 1;
+            }
+            for made in ["dir/made", "dir/sub/../made"] {
+                if arena.program.opens(made, CREAT, WRITE) == OK {
+                    let fd = arena.program.u32(OUT);
+                    arena.program.call("fd_close", &[fd]);
                 }
-                for made in ["dir/made", "dir/sub/../made"] {
-                    if arena.program.opens(made, CREAT, WRITE) == OK {
-                        let fd = arena.program.u32(OUT);
-                        arena.program.call("fd_close", &[fd]);
-                    }
-                    arena.program.on("path_unlink_file", made);
-                    arena.program.on("path_create_directory", made);
-                    arena.program.on("path_remove_directory", made);
-                }
+                arena.program.on("path_unlink_file", made);
+                arena.program.on("path_create_directory", made);
+                arena.program.on("path_remove_directory", made);
             }
         }
-        stop.store(true, Ordering::Relaxed);
-        swapping.join().unwrap().unwrap();
-    });
+    }
+    // Its standard input ends here.
+    assert!(swapping.wait().unwrap().success(), "it could not go on swapping");
     assert!(reached > 0 && missed > 0, "{reached} were opened, {missed} were not");
     arena.check_outside("a path that was swapped");
 }
