@@ -93,6 +93,26 @@ fn what_a_program_leaves_comes_back_beside_what_was_there() {
 }
 
 #[test]
+fn what_is_in_a_directory_that_was_given_comes_back_with_what_a_program_leaves_in_it() {
+    let program = Program::wat(include_str!("command/leaves.wat"));
+    let given = program.folder().join("given");
+    fs::create_dir_all(given.join("out")).unwrap();
+    fs::write(given.join("out/given"), "given").unwrap();
+    fs::write(given.join("beside"), "beside").unwrap();
+    let out = program.folder().join("back");
+    let mut command = bareflow();
+    command.current_dir(&given).args(["boot", "--real-time", "--dir", ".", "--out"]).arg(&out);
+    let output = command.arg(program.path()).output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(7), "{text}");
+    let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["dir", "given", "link"]);
+    assert_eq!(fs::read_to_string(out.join("given")).unwrap(), "given");
+    assert_eq!(fs::read_to_string(out.join("dir/made.txt")).unwrap().len(), 100_000);
+}
+
+#[test]
 fn directories_that_a_machine_cannot_have_are_refused() {
     let program = Program::wat(r#"(module (func (export "_start")))"#);
     let file = program.path();

@@ -13,7 +13,7 @@ use core::cell::RefCell;
 use super::devices::{ProgramClock, ProgramEntropy, find_reset};
 use super::given::{Given, given};
 use super::sampler::{self, Sampler};
-use super::sent::{EMPTY_ARCHIVE, Shared, send};
+use super::sent::{Shared, send};
 use super::terminal::{Streams, Terminal};
 use super::{BootInformation, System, TimeStampCounter, after, faults, options, progress, screen, shell};
 use crate::arch::cpu::Features;
@@ -228,7 +228,7 @@ impl Runner {
             wasi = wasi.env(name, value);
         }
         if let Some(path) = options::sent_directory(&line) {
-            wasi = wasi.archive(&path, &EMPTY_ARCHIVE).map_err(|error| format!("out={path}: {error}"))?;
+            wasi = wasi.directory(&path).map_err(|error| format!("out={path}: {error}"))?;
         }
         for path in options::directories(&line) {
             wasi = wasi.preopen(&path).map_err(|error| format!("dir={path}: {error}"))?;

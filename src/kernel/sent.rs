@@ -10,9 +10,6 @@ use super::devices::second_serial;
 use crate::engine::seams::{HostFunction, Imports, Stop};
 use crate::wasi::Wasi;
 
-/// An archive that holds nothing.
-pub const EMPTY_ARCHIVE: [u8; 1024] = [0; 1024];
-
 /// What a program imports, for somebody who looks at it afterwards.
 pub struct Shared(pub Rc<RefCell<Wasi<'static>>>);
 

@@ -8,6 +8,7 @@ use super::tar::{self, Member, TarError};
 use super::tree::{Directory, FileError, Kind, Layer, NAME_BYTES_MAX, SCRATCH_NAME, Tree};
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// Why a program cannot be given an archive.
@@ -51,6 +52,23 @@ impl<'a> Tree<'a> {
             self.add_member(place, &member.map_err(ArchiveError::Tar)?)?;
         }
         Ok(())
+    }
+
+    /// Makes the directory `at`, in which the program can make files, unless it is there already: in an archive, or as `/tmp`.
+    pub fn add_directory(&mut self, at: &str) -> Result<(), ArchiveError> {
+        let (mut top, mut missing) = (NodeId::ROOT, names(at).peekable());
+        while let Some(node) = missing.peek().and_then(|name| self.child(top, name)) {
+            top = node;
+            missing.next();
+        }
+        let (layer, path) = (self.layer(top), missing.collect::<Vec<_>>().join("/"));
+        if layer == Layer::GIVEN || self.entries(top).is_none() || names(&path).any(is_no_name) {
+            return self.place_for(at).map(drop).map_err(ArchiveError::Place);
+        }
+        if path.is_empty() {
+            return Ok(());
+        }
+        self.add_member(Place { top, layer }, &Member { path: path.into(), kind: tar::Kind::Directory, modified_ns: 0 })
     }
 
     /// The directory of a new layer.

@@ -76,6 +76,12 @@ impl<'a> WasiBuilder<'a> {
         Ok(self)
     }
 
+    /// Makes the directory `path`, in which the program can make files, unless it is in an archive that was added before.
+    pub fn directory(mut self, path: &str) -> Result<Self, ArchiveError> {
+        self.tree.add_directory(path)?;
+        Ok(self)
+    }
+
     /// Opens the directory `path` for the program, under just this name.
     pub fn preopen(mut self, path: &str) -> Result<Self, FileError> {
         let missing = || FileError::NoDirectory { path: path.into() };

@@ -64,7 +64,10 @@ impl Desk {
     }
 }
 
-/// What nextpnr is told, but where the chip's database is.
+/// What is known of the chip.
+const CHIP: &str = "share/ice40/chipdb-1k.bin";
+
+/// What nextpnr is told.
 const PLACE: [&str; 9] = [
     "--hx1k",
     "--package",
@@ -76,6 +79,21 @@ const PLACE: [&str; 9] = [
     "-q",
     "--pcf-allow-unconstrained",
 ];
+
+#[test]
+#[ignore = "downloads programs of 90 MB: ./just test-programs"]
+fn a_circuit_is_placed_in_a_machine_as_it_is_here() {
+    let Some(desk) = Desk::new() else { return };
+    desk.synthesise();
+    let given = desk.path().join("given");
+    fs::create_dir_all(given.join("share/ice40")).expect("the folder can be written");
+    fs::copy(desk.nextpnr(CHIP), given.join(CHIP)).expect("the package has it");
+    fs::copy(desk.path().join("counter.json"), given.join("counter.json")).expect("it was made just now");
+    let words = ["boot", "--real-time", "--dir", "given::.", "--out", "."];
+    let args = PLACE.map(|word| if word == "counter.asc" { "out/counter.asc" } else { word });
+    desk.bareflow(&words, &desk.nextpnr("nextpnr-ice40.wasm"), &args);
+    desk.expect("counter.asc", PLACED);
+}
 
 #[test]
 #[ignore = "downloads programs of 90 MB: ./just test-programs"]

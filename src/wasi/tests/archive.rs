@@ -53,6 +53,31 @@ fn an_archive_is_a_directory_beside_what_else_was_given() {
 }
 
 #[test]
+fn a_directory_is_made_where_files_can_be_made_unless_it_is_there() {
+    let made = |builder: WasiBuilder<'static>, path: &str| {
+        let mut program = build(builder.directory(path).unwrap());
+        let path = path.trim_start_matches('/');
+        let device = stat(&mut program, path)[0];
+        let fd = program.open_with(&[path, "made"].join("/"), 1, Rights::all()).unwrap();
+        assert_eq!(program.call("fd_close", &[fd]), OK);
+        device - stat(&mut program, ".")[0]
+    };
+    let with_root = || Wasi::builder().archive("/", archive()).unwrap();
+    assert!(made(Wasi::builder(), "/out") > 0 && made(Wasi::builder(), "/far/out") > 0);
+    assert_eq!(["/out", "/dir", "dir/below/it"].map(|path| made(with_root(), path)), [0; 3]);
+    let (beside, dir) = (|| Wasi::builder().archive("/data", archive()).unwrap(), made(Wasi::builder(), "/data"));
+    assert_eq!(["/data", "/data/dir", "/data/out"].map(|path| made(beside(), path)), [dir; 3]);
+    let taken = |builder: WasiBuilder<'static>, path: &str| {
+        let error = builder.directory(path).err().unwrap();
+        assert!(matches!(error, ArchiveError::Place(FileError::Exists { .. })), "{path}: {error}");
+    };
+    taken(with_root(), "/file");
+    taken(with_root(), "/link/out");
+    taken(with_root(), "/dir/../out");
+    taken(Wasi::builder().file("out/file", TEXT).unwrap(), "/out");
+}
+
+#[test]
 fn what_is_changed_is_a_copy_and_counts_as_what_it_is() {
     let bytes = archive();
     let before = bytes.to_vec();
