@@ -54,8 +54,9 @@ fn a_program_without_memory_touches_none() {
       (import "libc" "memset" (func $memset (param i32 i32 i32) (result i32)))
       (func (export "_start") (drop (call $memset (i32.const 0x400000) (i32.const 65) (i32.const 64)))))"#;
     let program = wat::parse_str(text).expect("well-formed");
-    let boot = Guest::program_bytes("program.wasm", &program).run();
+    let boot = Guest::program_bytes("program.wasm", &program).words("coredump").run();
     boot.expect_code(code::PROGRAM_TRAPPED).expect("bareflow: trap: out of bounds memory access\n  0: memset @ 0x");
+    boot.expect("bareflow: coredump: there is no third serial port to send it to\n");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The serial ports: the first one (COM1), and to send bytes alone the second (COM2). Each is a 16550 UART at 115200 baud, 8 data bits, no parity, 1 stop bit.
+//! The serial ports: the first one (COM1), and to send bytes alone the second and the third (COM2, COM3). Each is a 16550 UART at 115200 baud, 8 data bits, no parity, 1 stop bit.
 //!
 //! [`Serial`] sets it up with the `uart_16550` crate. Output fills the transmitter's FIFO whenever it has run empty, and
 //! waits are bounded: a UART that stops draining costs one time limit, after which its output is dropped (and counted)
@@ -17,9 +17,16 @@ use super::pic::{self, Irq};
 use super::poll;
 use super::ring::Ring;
 
-/// I/O ports of the first registers of COM1 and COM2.
+/// I/O port of the first register of COM1.
 const COM1: u16 = 0x3f8;
-const COM2: u16 = 0x2f8;
+
+/// A serial port that bytes are only sent over, with the I/O port of its first register, as the PC architecture gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum SendOnly {
+    Second = 0x2f8,
+    Third = 0x3e8,
+}
 
 /// Sixteen characters at 115200 baud take 1.4 ms and a port read takes about 1 us: this is some 70 times as long.
 const DRAIN_POLLS: u32 = 100_000;
@@ -54,13 +61,13 @@ impl Serial<PioBackend> {
         Some(serial)
     }
 
-    /// Opens COM2, only to send; `None` if no UART answers there.
+    /// Opens a port only to send; `None` if no UART answers there.
     ///
     /// # Safety
-    /// No other code uses the ports 0x2f8 to 0x2ff while this value lives.
-    pub unsafe fn open_com2() -> Option<Self> {
-        // SAFETY: 0x2f8 is the address that the PC architecture gives COM2, and the caller leaves it to us.
-        Self::start(unsafe { Uart16550::new_port(COM2) }.ok()?)
+    /// No other code uses the eight ports from that of `port` on while this value lives.
+    pub unsafe fn open_to_send(port: SendOnly) -> Option<Self> {
+        // SAFETY: this is the address that the PC architecture gives the port, and the caller leaves it to us.
+        Self::start(unsafe { Uart16550::new_port(port as u16) }.ok()?)
     }
 
     /// The next received byte, if there is one. Never waits.

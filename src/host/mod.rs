@@ -3,7 +3,6 @@
 
 pub mod archive;
 mod block;
-pub mod core_dump;
 pub mod directories;
 pub mod disk;
 pub mod folder;
@@ -17,7 +16,7 @@ pub mod perf_map;
 mod platform;
 pub mod qemu;
 mod signals;
-pub mod source_lines;
+
 pub mod unpack;
 pub mod wasi;
 

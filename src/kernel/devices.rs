@@ -16,7 +16,7 @@ use crate::drivers::interruption;
 use crate::drivers::keyboard::Keyboard;
 use crate::drivers::pci::{self, ConfigSpace, Function};
 use crate::drivers::power::{PowerTimer, Reset, RootTable, SoftOff};
-use crate::drivers::serial::Serial;
+use crate::drivers::serial::{SendOnly, Serial};
 use crate::drivers::{ahci, ata, entropy, local_apic, nvme, pic, timer, virtio_blk};
 use crate::store::{BlockDevice, BlockError, SECTOR_BYTES};
 use crate::wasi::{self, SEED_BYTES, SeededEntropy};
@@ -74,10 +74,10 @@ impl Devices {
     }
 }
 
-/// The second serial port, if the machine has one: for one owner at a time.
-pub fn second_serial() -> Option<Serial<PioBackend>> {
-    // SAFETY: nothing else in the kernel knows of this port, and who asks for it has given back the one before.
-    unsafe { Serial::open_com2() }
+/// A serial port to send over, if the machine has it: for one owner at a time.
+pub fn serial_to_send(port: SendOnly) -> Option<Serial<PioBackend>> {
+    // SAFETY: nothing else in the kernel knows of these ports, and who asks for one has given back the one before.
+    unsafe { Serial::open_to_send(port) }
 }
 
 /// The functions of all devices on the buses.

@@ -13,7 +13,7 @@ use core::cell::RefCell;
 use super::devices::{ProgramClock, ProgramEntropy, find_reset};
 use super::given::{Given, given};
 use super::sampler::{self, Sampler};
-use super::sent::{Shared, send};
+use super::sent::{Shared, send, send_core_dump};
 use super::terminal::{Streams, Terminal};
 use super::{BootInformation, System, TimeStampCounter, after, faults, options, progress, screen, shell};
 use crate::arch::cpu::Features;
@@ -29,6 +29,7 @@ use crate::engine::seams::{Imports, LinearMemory, OutOfMemory};
 use crate::engine::{Activation, Engine, Entry, Platform, StackSize, Trap};
 use crate::memory::{MemoryError, RegionSource, reserve};
 use crate::profile::BootRow;
+use crate::session::source_lines::{self, Means};
 use crate::session::{Remains, Session, Watch};
 use crate::store::BlockDevice;
 use crate::store::place::{self, Region, Wanted};
@@ -150,11 +151,14 @@ impl Runner {
         let progress = progress::Lines::new(Rc::clone(&terminal), Rc::clone(&self.clock));
         let platform = Platform { progress: Box::new(progress), ..platform };
         let session = Session { ticks_before: ticks::now().saturating_sub(since), ..session };
+        let name = session.name.clone();
         let mut watch = Watcher {
             sampler: Some(sampler::start()),
             said_before: terminal.borrow().ticks_writing(),
             terminal: &terminal,
             store: &store,
+            module: session.program.bytes,
+            dumped: self.boot.has_word("coredump").then_some(&name),
             since,
         };
         let (report, remains) = session.run(platform, imports, region, &mut watch, &mut |line: &str| say(line));
@@ -262,6 +266,10 @@ struct Watcher<'a> {
     terminal: &'a RefCell<Terminal>,
     said_before: u64,
     store: &'a str,
+    /// The program's module.
+    module: &'a [u8],
+    /// Its name, where a trap leaves a core dump.
+    dumped: Option<&'a str>,
     /// The tick at which all began.
     since: u64,
 }
@@ -271,7 +279,14 @@ impl Watch for Watcher<'_> {
         screen::run_dashboard(|| View::starting(engine, ended, row, self.store), self.since);
     }
 
-    fn ended(&mut self, engine: &mut Engine, _: Option<&mut Trap>) -> u64 {
+    fn ended(&mut self, engine: &mut Engine, trap: Option<&mut Trap>) -> u64 {
+        if let Some(trap) = trap {
+            let means = Means { free_bytes: reserve::free(), now: &ticks::now };
+            source_lines::tell(self.module, &mut trap.backtrace, &means);
+            if let Some(name) = self.dumped {
+                send_core_dump(engine, trap, name, &|line| self.terminal.borrow_mut().say(line));
+            }
+        }
         let samples = self.sampler.take().into_iter().flat_map(Sampler::stop);
         samples.for_each(|(place, ticks)| engine.add_sample(place, ticks));
         self.terminal.borrow().ticks_writing().saturating_sub(self.said_before)

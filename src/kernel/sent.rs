@@ -1,13 +1,17 @@
-//! Sending what a program has left in a directory over the second serial port, as a tar archive.
+//! Sending what a program leaves: what is in a directory over the second serial port, as a tar archive, and a core dump over the
+//! third.
 //!
-//! The port is one's own for it, so that nothing has to be encoded or told apart from what is said, and it is there in every
-//! virtual machine; a disk would have to be known not to be somebody's. Key function: [`send`].
+//! Each port is one's own for it, so that nothing has to be encoded or told apart from what is said, and it is there in every
+//! virtual machine; a disk would have to be known not to be somebody's. Key functions: [`send`], [`send_core_dump`].
 
 use alloc::rc::Rc;
 use core::cell::RefCell;
 
-use super::devices::second_serial;
+use super::devices::serial_to_send;
+use crate::drivers::serial::SendOnly;
 use crate::engine::seams::{HostFunction, Imports, Stop};
+use crate::engine::{Engine, Trap};
+use crate::session::core_dump;
 use crate::wasi::Wasi;
 
 /// What a program imports, for somebody who looks at it afterwards.
@@ -25,7 +29,7 @@ impl Imports for Shared {
 
 /// Sends what is in the directory `path`, and says what became of it.
 pub fn send(wasi: &Wasi, path: &str, say: &dyn Fn(core::fmt::Arguments<'_>)) {
-    let Some(mut port) = second_serial() else {
+    let Some(mut port) = serial_to_send(SendOnly::Second) else {
         return say(format_args!("out={path}: there is no second serial port to send it to"));
     };
     let Some(exported) = wasi.export(path, &mut |bytes| port.write_bytes(bytes)) else {
@@ -39,5 +43,21 @@ pub fn send(wasi: &Wasi, path: &str, say: &dyn Fn(core::fmt::Arguments<'_>)) {
     }
     if exported.left_out > 0 {
         say(format_args!("out={path}: {} names with paths too long are left out", exported.left_out));
+    }
+}
+
+/// Sends what the program `name` was when it ended by `trap`, and says what became of it.
+pub fn send_core_dump(engine: &mut Engine, trap: &Trap, name: &str, say: &dyn Fn(core::fmt::Arguments<'_>)) {
+    let Some(mut port) = serial_to_send(SendOnly::Third) else {
+        return say(format_args!("coredump: there is no third serial port to send it to"));
+    };
+    if let Err(error) = core_dump::write(engine, trap, name, &mut |bytes| port.write_bytes(bytes)) {
+        say(format_args!("coredump: {error}"));
+    }
+    if port.dropped() > 0 {
+        say(format_args!(
+            "coredump: {} bytes were not taken at the other end of the third serial port",
+            port.dropped()
+        ));
     }
 }

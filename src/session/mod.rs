@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod core_dump;
 pub mod look;
 mod memory;
 pub mod pace;
 pub mod seal;
+pub mod source_lines;
 
 use alloc::boxed::Box;
 use alloc::format;

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use bareflow::engine::{Engine, Trap};
-use bareflow::host::core_dump;
+use bareflow::host::memory;
 use bareflow::host::output::Output;
-use bareflow::host::source_lines::SourceLines;
+use bareflow::session::core_dump;
+use bareflow::session::source_lines::{Means, described_code, tell};
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -23,7 +24,7 @@ pub struct AfterTrap {
 
 impl AfterTrap {
     pub fn trapped(&self, engine: &mut Engine, trap: &mut Trap) {
-        self.find_lines(trap);
+        self.find_lines(engine, trap);
         if let Some(path) = &self.core_dump
             && let Err(error) = self.dump(path, engine, trap)
         {
@@ -33,21 +34,25 @@ impl AfterTrap {
     }
 
     /// Has the trap say where in the source it was. The module is read once more, if it is still the same.
-    fn find_lines(&self, trap: &mut Trap) {
+    fn find_lines(&self, engine: &Engine, trap: &mut Trap) {
         let module = fs::read(&self.program).map_or(Cow::Borrowed(self.module), Cow::Owned);
-        let Some(lines) = SourceLines::of(&module) else { return };
-        if module.get(..lines.code().end) != self.module.get(..lines.code().end) {
-            return;
-        }
-        for frame in trap.backtrace.iter_mut().filter(|frame| frame.body_start.is_some()) {
-            frame.source = frame.offset.map(|offset| lines.at(offset)).unwrap_or_default();
+        let Some(code) = described_code(&module) else { return };
+        if module.get(..code.end) == self.module.get(..code.end) {
+            let means = Means { free_bytes: memory::free(), now: &|| engine.now() };
+            tell(&module, &mut trap.backtrace, &means);
         }
     }
 
     fn dump(&self, path: &Path, engine: &mut Engine, trap: &Trap) -> Result<()> {
         let failed = || format!("cannot write the core dump {}", path.display());
         let mut file = BufWriter::new(File::create(path).with_context(failed)?);
-        let name = self.program.to_string_lossy();
-        core_dump::write(&mut file, engine, trap, &name).and_then(|()| file.flush()).with_context(failed)
+        let (name, mut written) = (self.program.to_string_lossy(), Ok(()));
+        let dumped = core_dump::write(engine, trap, &name, &mut |bytes| {
+            if written.is_ok() {
+                written = file.write_all(bytes);
+            }
+        });
+        written.and_then(|()| file.flush()).with_context(failed)?;
+        dumped.with_context(failed)
     }
 }

@@ -1,14 +1,14 @@
 //! `bareflow boot`: boots a program in QEMU and shows what it says.
 
 use crate::pc::{PcArgs, program};
+use crate::sent::Sent;
 use crate::status::{Status, complain, of_program};
 use anyhow::{Context, Result, bail};
 use bareflow::host::disk;
 use bareflow::host::folder::PrivateFolder;
-use bareflow::host::qemu::{Accelerator, Ending, Machine, Outcome, Running, escape_commas};
-use bareflow::host::unpack::unpack;
+use bareflow::host::qemu::{Accelerator, Ending, Machine, Outcome, Running};
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,6 +30,9 @@ pub struct Args {
     /// Gives the program the directory /out, and puts what it leaves there into DIR, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Where a core dump goes if the program traps, in the form that WebAssembly's tools read
+    #[arg(long, value_name = "FILE")]
+    coredump: Option<PathBuf>,
     /// The program, and its arguments: whatever follows its name is the program's
     #[arg(trailing_var_arg = true, required = true, value_names = ["PROGRAM", "ARGS"])]
     command: Vec<OsString>,
@@ -40,9 +43,11 @@ pub fn run(args: Args) -> Result<Status> {
     // Held to the end: QEMU's own lock keeps only other machines away.
     let _lock = args.store.as_deref().map(lock_store).transpose()?;
     let folder = PrivateFolder::new().context("cannot make a temporary folder")?;
-    let words = if args.out.is_some() { format!("{} out=/out", args.words) } else { args.words.clone() };
+    let mut words = args.words.clone();
+    words += if args.out.is_some() { " out=/out" } else { "" };
+    words += if args.coredump.is_some() { " coredump" } else { "" };
     let mut machine = args.pc.machine(&folder.path().join("bareflow.iso"), &words, program, program_args)?;
-    let sent = args.out.as_deref().map(|out| Sent::new(out, &mut machine)).transpose()?;
+    let sent = Sent::new(args.out.as_deref(), args.coredump.as_deref(), &mut machine)?;
     machine.disks = args.store.iter().map(|image| args.pc.disk(image)).collect();
     let (accelerator, complaint) = machine.requested_accelerator();
     if let Some(complaint) = complaint {
@@ -53,38 +58,8 @@ pub fn run(args: Args) -> Result<Status> {
     announce(program, &machine)?;
     let outcome = show(machine.start()?, args.pc.timeout(), folder)?;
     let concluded = conclude(&machine, &outcome);
-    if let Some(sent) = sent {
-        sent.unpack()?;
-    }
+    sent.keep()?;
     concluded
-}
-
-/// What the program leaves in /out, on its way: the machine's second serial port writes it to a file.
-struct Sent<'a> {
-    to: &'a Path,
-    folder: PrivateFolder,
-}
-
-impl<'a> Sent<'a> {
-    fn new(to: &'a Path, machine: &mut Machine) -> Result<Self> {
-        fs::create_dir_all(to).with_context(|| format!("cannot make the folder {}", to.display()))?;
-        let sent = Self { to, folder: PrivateFolder::new().context("cannot make a temporary folder")? };
-        let chardev = format!("file,id=out,path={}", escape_commas(&sent.archive()));
-        machine.extra.extend(["-chardev", &chardev, "-serial", "chardev:out"].map(String::from));
-        Ok(sent)
-    }
-
-    fn archive(&self) -> PathBuf {
-        self.folder.path().join("out.tar")
-    }
-
-    fn unpack(&self) -> Result<()> {
-        let archive = File::open(self.archive()).context("cannot read what the machine has sent")?;
-        if archive.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-            bail!("nothing of /out came from the machine");
-        }
-        unpack(archive, self.to).with_context(|| format!("cannot put what was in /out into {}", self.to.display()))
-    }
 }
 
 /// Keeps others from the store at `path` for as long as the file is open.

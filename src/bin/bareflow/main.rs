@@ -14,6 +14,7 @@ mod progress;
 mod report;
 mod run;
 mod saved;
+mod sent;
 mod series;
 mod show;
 mod stats;

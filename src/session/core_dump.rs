@@ -1,13 +1,14 @@
 //! Core dumps of programs, in the form that WebAssembly's tools read: a module whose memories, data and globals are those of the
 //! program, with the calls that were active in custom sections (WebAssembly/tool-conventions, Coredump.md).
 //!
-//! Key function: [`write`]. What a frame's locals and operands were is not known any more. Neighbour: the command calls it after a
-//! trap.
+//! Pure. Key function: [`write`]. Locals and operands of a call are left out: compiled code keeps most of them in registers, whose
+//! values are gone when the calls are walked, or not at all. Memory is written as it is, with nothing beside it but a header for
+//! each part, for there may be no other. Neighbours: both faces call it after a trap.
 
-use std::io::{self, ErrorKind, Write};
-use std::ops::Range;
-use std::vec;
-use std::vec::Vec;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
 use wasmparser::ValType;
 
 use crate::engine::seams::WASM_PAGE_BYTES;
@@ -28,39 +29,43 @@ const PIECE_BYTES: usize = 4096;
 /// Of calls in a row from one place, so many are written.
 const MOST_EQUAL_CALLS: u64 = 1000;
 
-/// A part of a memory that holds something.
-struct Part {
-    memory: usize,
-    bytes: Range<usize>,
-    /// What stands in front of it in the data section.
-    header: Vec<u8>,
+/// The form has no room for what the memories hold; nothing of that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("more than 4 GiB of memory hold something, and the form has no room for that")
+    }
 }
 
-/// Writes to `out` what the program `name` was when it ended by `trap`.
-pub fn write(out: &mut dyn Write, engine: &mut Engine, trap: &Trap, name: &str) -> io::Result<()> {
-    out.write_all(b"\0asm\x01\0\0\0")?;
-    custom(out, "core", &[&[0], &text(name)[..]].concat())?;
-    custom(out, "coremodules", &[&[1, 0], &text(name)[..]].concat())?;
+impl core::error::Error for TooLarge {}
+
+/// Hands to `out`, piece by piece, what the program `name` was when it ended by `trap`.
+pub fn write(engine: &mut Engine, trap: &Trap, name: &str, out: &mut dyn FnMut(&[u8])) -> Result<(), TooLarge> {
+    out(b"\0asm\x01\0\0\0");
+    custom(out, "core", &[&[0], &text(name)[..]].concat());
+    custom(out, "coremodules", &[&[1, 0], &text(name)[..]].concat());
     let globals: Vec<_> = engine.globals_of_program().collect();
     let mut instance = vec![1, 0, 0];
     for count in [engine.memory_count(), globals.len()] {
         unsigned(&mut instance, count as u64);
         (0..count).for_each(|index| unsigned(&mut instance, index as u64));
     }
-    custom(out, "coreinstances", &instance)?;
-    custom(out, "corestack", &stack(trap))?;
+    custom(out, "coreinstances", &instance);
+    custom(out, "corestack", &stack(trap));
     let mut memories = count(engine.memory_count());
     for index in 0..engine.memory_count() {
         memories.push(0);
         unsigned(&mut memories, engine.memory_of_program(index).len() as u64 / WASM_PAGE_BYTES);
     }
-    section(out, MEMORIES, &memories)?;
+    section(out, MEMORIES, &memories);
     let mut values = count(globals.len());
     for (ty, value) in globals {
         global(&mut values, ty.content_type, value);
     }
-    section(out, GLOBALS, &values)?;
-    data(out, engine)
+    section(out, GLOBALS, &values);
+    data(engine, out)
 }
 
 /// The calls that were active, innermost first. What the libc did in place of the program's own function is at its beginning.
@@ -113,56 +118,61 @@ fn global(out: &mut Vec<u8>, ty: ValType, [low, high]: [u64; 2]) {
     out.push(END);
 }
 
-fn data(out: &mut dyn Write, engine: &mut Engine) -> io::Result<()> {
-    let mut parts = Vec::new();
+fn data(engine: &mut Engine, out: &mut dyn FnMut(&[u8])) -> Result<(), TooLarge> {
+    let (mut number, mut bytes) = (0, 0);
     for memory in 0..engine.memory_count() {
-        parts.extend(parts_of(memory, engine.memory_of_program(memory)));
+        for part in parts(engine.memory_of_program(memory)) {
+            number += 1;
+            bytes += part_header(memory, &part).len() + part.len();
+        }
     }
-    let number = count(parts.len());
-    let bytes = number.len() + parts.iter().map(|part| part.header.len() + part.bytes.len()).sum::<usize>();
-    let bytes =
-        u32::try_from(bytes).map_err(|_| io::Error::new(ErrorKind::FileTooLarge, "more than 4 GiB of memory"))?;
-    out.write_all(&section_header(DATA, bytes as usize))?;
-    out.write_all(&number)?;
-    for Part { memory, bytes, header } in parts {
-        out.write_all(&header)?;
-        out.write_all(&engine.memory_of_program(memory)[bytes])?;
+    let number = count(number);
+    let bytes = u32::try_from(number.len() + bytes).map_err(|_| TooLarge)?;
+    out(&section_header(DATA, bytes as usize));
+    out(&number);
+    for memory in 0..engine.memory_count() {
+        let content = engine.memory_of_program(memory);
+        for part in parts(content) {
+            out(&part_header(memory, &part));
+            out(&content[part]);
+        }
     }
     Ok(())
 }
 
-/// The parts of memory number `memory` that hold something.
-fn parts_of(memory: usize, content: &[u8]) -> Vec<Part> {
-    let mut ranges: Vec<Range<usize>> = Vec::new();
-    for (piece, start) in content.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
-        let end = start + piece.len();
-        match ranges.last_mut() {
-            _ if piece.iter().all(|byte| *byte == 0) => {}
-            Some(last) if last.end == start => last.end = end,
-            _ => ranges.push(start..end),
-        }
+/// The parts of a memory that hold something.
+fn parts(content: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let holds = |piece: &&[u8]| piece.iter().any(|byte| *byte != 0);
+    let mut at = 0;
+    core::iter::from_fn(move || {
+        let empty = content[at..].chunks(PIECE_BYTES).take_while(|piece| !holds(piece)).count();
+        let start = at + empty * PIECE_BYTES;
+        let full = content.get(start..)?.chunks(PIECE_BYTES).take_while(holds).count();
+        at = (start + full * PIECE_BYTES).min(content.len());
+        (full > 0).then_some(start..at)
+    })
+}
+
+/// What stands in front of a part of memory number `memory` in the data section.
+fn part_header(memory: usize, part: &Range<usize>) -> Vec<u8> {
+    let mut header = if memory == 0 { vec![0] } else { vec![2] };
+    if memory > 0 {
+        unsigned(&mut header, memory as u64);
     }
-    let part = |bytes: Range<usize>| {
-        let mut header = if memory == 0 { vec![0] } else { vec![2] };
-        if memory > 0 {
-            unsigned(&mut header, memory as u64);
-        }
-        header.push(0x41);
-        signed(&mut header, i64::from(bytes.start as u32 as i32));
-        header.push(END);
-        unsigned(&mut header, bytes.len() as u64);
-        Part { memory, bytes, header }
-    };
-    ranges.into_iter().map(part).collect()
+    header.push(0x41);
+    signed(&mut header, i64::from(part.start as u32 as i32));
+    header.push(END);
+    unsigned(&mut header, part.len() as u64);
+    header
 }
 
-fn custom(out: &mut dyn Write, name: &str, content: &[u8]) -> io::Result<()> {
-    section(out, CUSTOM, &[&text(name), content].concat())
+fn custom(out: &mut dyn FnMut(&[u8]), name: &str, content: &[u8]) {
+    section(out, CUSTOM, &[&text(name), content].concat());
 }
 
-fn section(out: &mut dyn Write, number: u8, content: &[u8]) -> io::Result<()> {
-    out.write_all(&section_header(number, content.len()))?;
-    out.write_all(content)
+fn section(out: &mut dyn FnMut(&[u8]), number: u8, content: &[u8]) {
+    out(&section_header(number, content.len()));
+    out(content);
 }
 
 fn section_header(number: u8, bytes: usize) -> Vec<u8> {
@@ -228,7 +238,9 @@ mod tests {
         content[PIECE_BYTES] = 1;
         content[3 * PIECE_BYTES - 1] = 1;
         content[5 * PIECE_BYTES - 1] = 1;
-        let ranges: Vec<_> = parts_of(0, &content).into_iter().map(|part| part.bytes).collect();
+        let ranges: Vec<_> = parts(&content).collect();
         assert_eq!(ranges, [PIECE_BYTES..3 * PIECE_BYTES, 4 * PIECE_BYTES..5 * PIECE_BYTES]);
+        assert!(parts(&[]).next().is_none() && parts(&content[..PIECE_BYTES]).next().is_none());
+        assert_eq!(parts(&content[PIECE_BYTES..]).next(), Some(0..2 * PIECE_BYTES));
     }
 }
