@@ -3,12 +3,14 @@
 //! Cranelift encodes no AVX-512 and has no way to put foreign code between its own. So where such code is wanted,
 //! `translate` calls the kernel as many times in a row as the code is long, by a convention that keeps all registers; here
 //! the code takes the place of those calls. Code that does not do everything ends in front of one more call, which has the
-//! kernel's own convention. Faults in it are the caller's, at the place of the call.
+//! kernel's own convention. What the register allocator puts between the calls (it saves there what the last one changes) goes
+//! in front of the code. Faults in that are the caller's, at the place of the call.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use iced_x86::IcedError;
+use iced_x86::{Decoder, DecoderOptions, FlowControl, IcedError, Instruction};
 
 use super::compile::{MachineCode, Relocation, Symbol};
 use crate::engine::layout::NEAR_BYTES;
@@ -43,34 +45,69 @@ pub fn paste(code: &mut MachineCode) -> Result<(), IcedError> {
             known.insert(kernel, kernel.pasted()?);
         }
         let pasted = known.get(&kernel).and_then(Option::as_ref);
-        code.relocations.extend(paste_over(&mut code.bytes, run, pasted));
+        let remaining = paste_over(code, run, pasted);
+        code.relocations.extend(remaining);
     }
     Ok(())
 }
 
 /// Puts `pasted` over `run`, room and the call that ends it, if it fits. Returns the call if it stays.
-fn paste_over(bytes: &mut [u8], run: &[Relocation], pasted: Option<&Pasted>) -> Option<Relocation> {
+fn paste_over(code: &mut MachineCode, run: &[Relocation], pasted: Option<&Pasted>) -> Option<Relocation> {
     let [room @ .., call] = run else { return None };
-    // A relocation is that of the distance, behind the opcode.
-    let (first, end) = (run[0].offset as usize - 1, call.offset as usize - 1 + NEAR_BYTES);
-    let fits = |pasted: &&Pasted| calls_for(pasted) == run.len() && end - first == run.len() * NEAR_BYTES;
-    match pasted.filter(fits) {
-        None => {
-            // There is no room, or the register allocator put something between the calls.
-            room.iter().for_each(|place| fill_with_nops(&mut bytes[place.offset as usize - 1..][..NEAR_BYTES]));
-            Some(*call)
-        }
-        Some(Pasted::Whole(body)) => {
-            bytes[first..first + body.len()].copy_from_slice(body);
-            fill_with_nops(&mut bytes[first + body.len()..end]);
-            None
-        }
-        Some(Pasted::Head(head)) => {
-            let begin = end - NEAR_BYTES - head.len();
-            fill_with_nops(&mut bytes[first..begin]);
-            bytes[begin..begin + head.len()].copy_from_slice(head);
-            Some(*call)
-        }
+    let place = first_byte(run[0])..first_byte(*call) + NEAR_BYTES;
+    let between = pasted.filter(|pasted| calls_for(pasted) == run.len()).and_then(|_| between(code, run, &place));
+    let (Some(pasted), Some(between)) = (pasted, between) else {
+        room.chunk_by(|before, next| next.offset - before.offset == NEAR_BYTES as u32).for_each(|room| {
+            let first = first_byte(room[0]);
+            skip(&mut code.bytes[first..first + room.len() * NEAR_BYTES]);
+        });
+        return Some(*call);
+    };
+    let (Pasted::Whole(kernel) | Pasted::Head(kernel)) = pasted;
+    let stays = matches!(pasted, Pasted::Head(_)).then_some(*call);
+    let end = if stays.is_some() { place.end - NEAR_BYTES } else { place.end };
+    let (begin, bytes) = (end - kernel.len(), &mut code.bytes);
+    bytes[begin..end].copy_from_slice(kernel);
+    bytes[place.start..place.start + between.len()].copy_from_slice(&between);
+    fill_with_nops(&mut bytes[place.start + between.len()..begin]);
+    stays
+}
+
+/// Where the call of `relocation`, which is that of the distance behind the opcode, begins.
+fn first_byte(relocation: Relocation) -> usize {
+    relocation.offset as usize - 1
+}
+
+/// What is at `place` beside the calls of `run`, if it does the same in front of them: no branch, no fault, and nothing that
+/// depends on where it is.
+fn between(code: &MachineCode, run: &[Relocation], place: &Range<usize>) -> Option<Vec<u8>> {
+    let is_inside = |offset: u32| place.contains(&(offset as usize));
+    if code.relocations.iter().any(|relocation| is_inside(relocation.offset))
+        || code.traps.iter().any(|(offset, _)| is_inside(*offset))
+    {
+        return None;
+    }
+    let mut between = Vec::new();
+    for pair in run.windows(2) {
+        between.extend_from_slice(&code.bytes[first_byte(pair[0]) + NEAR_BYTES..first_byte(pair[1])]);
+    }
+    let may_move = |instruction: Instruction| {
+        !instruction.is_invalid()
+            && instruction.flow_control() == FlowControl::Next
+            && !instruction.is_ip_rel_memory_operand()
+    };
+    Decoder::new(64, &between, DecoderOptions::NONE).into_iter().all(may_move).then_some(between)
+}
+
+/// Leaves the calls in `room` out.
+fn skip(room: &mut [u8]) {
+    if room.len() > NEAR_BYTES {
+        // JMP rel32 (Intel SDM volume 2).
+        room[0] = 0xe9;
+        let distance = (room.len() - NEAR_BYTES) as u32;
+        room[1..NEAR_BYTES].copy_from_slice(&distance.to_le_bytes());
+    } else {
+        fill_with_nops(room);
     }
 }
 
@@ -134,9 +171,9 @@ mod tests {
     #[test]
     fn calls_in_a_row_become_the_kernel() {
         let Some(Pasted::Whole(body)) = WHOLE.pasted().unwrap() else { panic!("all of it is pasted") };
-        let (code, starts, _) = pasted_twice(WHOLE);
+        let (code, starts, room) = pasted_twice(WHOLE);
         assert!(code.relocations.is_empty());
-        starts.iter().for_each(|start| assert_eq!(code.bytes[*start..][..body.len()], body));
+        starts.iter().for_each(|start| assert_eq!(code.bytes[start + room - body.len()..start + room], body));
     }
 
     #[test]
@@ -151,17 +188,46 @@ mod tests {
         }
     }
 
+    /// Calls of `kernel` with `between` in front of the last, pasted, and where the last was.
+    fn pasted_around(kernel: KernelId, between: &[u8]) -> (MachineCode, usize) {
+        let room = calls(kernel) - 1;
+        let mut places: Vec<usize> = (0..room).map(|call| NEAR_BYTES * call).collect();
+        let last = NEAR_BYTES * room + between.len();
+        places.push(last);
+        let mut code = code(kernel, last + NEAR_BYTES, &places);
+        code.bytes[NEAR_BYTES * room..last].copy_from_slice(between);
+        paste(&mut code).unwrap();
+        (code, last)
+    }
+
     #[test]
-    fn of_calls_that_are_apart_the_last_stays() {
-        for kernel in [WHOLE, HEAD] {
-            let places: Vec<usize> = (0..calls(kernel)).map(|call| 6 * call).collect();
-            let last = places[places.len() - 1];
-            let mut code = code(kernel, last + NEAR_BYTES, &places);
-            paste(&mut code).unwrap();
-            assert_eq!(code.relocations.len(), 1);
-            assert_eq!((code.bytes[last], code.relocations[0].offset as usize), (0xe8, last + 1));
-            let nop = [0x0f, 0x1f, 0x44, 0x00, 0x00];
-            assert!(places[..places.len() - 1].iter().all(|at| code.bytes[*at..*at + 5] == nop));
+    fn what_saves_registers_between_calls_goes_in_front() {
+        // mov [rsp+0x28], rdi; mov r12, rsi
+        let between = [0x48, 0x89, 0x7c, 0x24, 0x28, 0x49, 0x89, 0xf4];
+        let (code, last) = pasted_around(HEAD, &between);
+        let Some(Pasted::Head(head)) = HEAD.pasted().unwrap() else { panic!("its head is pasted") };
+        assert_eq!(code.bytes[..between.len()], between);
+        assert_eq!(code.bytes[last - head.len()..last], head);
+        assert_eq!((code.bytes[last], code.relocations[0].offset as usize), (0xe8, last + 1));
+
+        let (code, last) = pasted_around(WHOLE, &between);
+        let Some(Pasted::Whole(body)) = WHOLE.pasted().unwrap() else { panic!("all of it is pasted") };
+        assert_eq!(code.bytes[..between.len()], between);
+        assert_eq!(code.bytes[last + NEAR_BYTES - body.len()..], body);
+        assert!(code.relocations.is_empty());
+    }
+
+    #[test]
+    fn around_what_depends_on_its_place_the_last_call_stays() {
+        // mov rax, [rip+8]; jne +2; what is no instruction
+        let others: [&[u8]; 3] = [&[0x48, 0x8b, 0x05, 8, 0, 0, 0], &[0x75, 2], &[0x06]];
+        for (kernel, between) in [WHOLE, HEAD].into_iter().flat_map(|kernel| others.map(|between| (kernel, between))) {
+            let (code, last) = pasted_around(kernel, between);
+            assert_eq!((code.bytes[last], code.relocations.len()), (0xe8, 1));
+            assert_eq!(code.relocations[0].offset as usize, last + 1);
+            let room = last - between.len();
+            assert_eq!(code.bytes[room..last], *between);
+            assert_eq!(code.bytes[..NEAR_BYTES], [0xe9, (room - NEAR_BYTES) as u8, 0, 0, 0]);
         }
     }
 
