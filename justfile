@@ -65,9 +65,9 @@ test-disks NAME='': _boot_packages _disk_packages programs _kernel _command
 test-machines: _boot_packages _image_packages programs _kernel _command
     cargo test --release --test machines_without -- --ignored --nocapture
 
-# Run programs that throw exceptions, work in directories or make circuits, in processes and in QEMU; downloads them, or a compiler that builds them (15 minutes)
+# Run programs that throw exceptions, work in directories, make circuits or take long to start, in processes and in QEMU; downloads them, or a compiler that builds them (15 minutes)
 test-programs: _boot_packages _kernel _command
-    cargo test --release --test real_programs -- --ignored --nocapture --test-threads 1 exceptions:: directories:: circuits::
+    cargo test --release --test real_programs -- --ignored --nocapture --test-threads 1 exceptions:: directories:: circuits:: silence::
 
 # Look at the screen of every graphics card that QEMU has, in every machine under every firmware (10 minutes)
 test-screens: _boot_packages _disk_packages programs _kernel

@@ -26,6 +26,8 @@ mod processes;
 mod programs;
 #[path = "real_programs/remembered.rs"]
 mod remembered;
+#[path = "real_programs/silence.rs"]
+mod silence;
 
 use bareflow::engine::cpu::CpuFeatures;
 use bareflow::engine::decide::tier::{Promotion, Thresholds, Tier};

@@ -116,7 +116,7 @@ pub trait Imports {
     fn call(&mut self, id: u32, args: &[u64], results: &mut [u64], memory: &mut [u8]) -> Result<(), Stop>;
 }
 
-/// What of the engine's may take long.
+/// What may take long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Reading and validating the program, in bytes.
@@ -125,9 +125,15 @@ pub enum Work {
     Compiling,
     /// Code for the next boot, in functions.
     Preparing,
+    /// What earlier boots know, from the store, in bytes.
+    Loading,
+    /// What the program is known by, in bytes of it.
+    Hashing,
+    /// What later boots are to know, into the store, in bytes.
+    Saving,
 }
 
-/// Is told by the engine how far it is, and of machine code. It is called for every function, so it does little.
+/// Is told how far work is, and by the engine of machine code. It is called for every function, so it does little.
 pub trait Progress {
     /// So many of `all` bytes or functions are done, in so many ticks.
     fn advanced(&mut self, work: Work, done: u64, all: u64, ticks: u64);

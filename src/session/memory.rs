@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::progress::Shared;
 use super::seal::{self, Key, SEAL_BYTES};
 use crate::profile::{BootRow, Decoded, LeftOut, Limits, Profile, ProfileError};
 use crate::store::place::Region;
@@ -33,7 +34,13 @@ pub struct Recalled<'d> {
 impl<'d> Recalled<'d> {
     /// Opens the store in `region` and takes the newest valid generation. Nothing that a disk holds stops a boot: what
     /// cannot be used is said to `note`.
-    pub fn open(region: Option<Region<&'d mut dyn BlockDevice>>, limits: &Limits, note: &mut dyn FnMut(&str)) -> Self {
+    /// `progress` is told of reading and writing.
+    pub fn open(
+        region: Option<Region<&'d mut dyn BlockDevice>>,
+        limits: &Limits,
+        progress: &Shared,
+        note: &mut dyn FnMut(&str),
+    ) -> Self {
         let mut recalled = Self {
             store: None,
             profile: Profile::default(),
@@ -53,6 +60,7 @@ impl<'d> Recalled<'d> {
                 return recalled;
             }
         };
+        store.tell(progress.of_transfers());
         // Before anything is read: a store that brings reading down must be found out, too.
         let begun = store.begin_attempt();
         let (mut bytes, mut lacked_memory) = (0, false);

@@ -9,6 +9,7 @@ pub mod core_dump;
 pub mod look;
 mod memory;
 pub mod pace;
+mod progress;
 pub mod seal;
 pub mod source_lines;
 
@@ -29,6 +30,7 @@ use crate::profile::{BootRow, Limits, Profile};
 use crate::store::place::Region;
 use crate::store::{BlockDevice, Code, MOST_ATTEMPTS};
 use memory::{Learned, Recalled};
+use progress::Shared;
 use seal::{Key, SEAL_BYTES};
 
 /// What to run and how.
@@ -152,7 +154,9 @@ impl Session {
     ) -> (Report, Option<Remains>) {
         let code_bytes = self.program.bytes.len().max(self.options.heap.module().len());
         let limits = Limits::of((platform.free_memory)(), code_bytes);
-        let mut recalled = Recalled::open(region, &limits, note);
+        let progress = Shared::new(platform.progress, &platform.ticks);
+        let platform = Platform { progress: progress.for_engine(), ..platform };
+        let mut recalled = Recalled::open(region, &limits, &progress, note);
         if let Some(bytes) = self.shipped {
             recalled.start_from(bytes, &limits, note);
         }

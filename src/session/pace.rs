@@ -62,10 +62,17 @@ impl Pace {
 /// How far `work` is, for people.
 pub fn words(work: Work, done: u64, all: u64) -> String {
     match work {
-        Work::Decoding => format!("decoding: {} of {} kB", done / 1000, all.div_ceil(1000)),
+        Work::Decoding => kilobytes("decoding", done, all),
         Work::Compiling => format!("compiling: {done} functions so far, the program has {all}"),
         Work::Preparing => format!("code for the next boot: {done} of {all} functions"),
+        Work::Loading => kilobytes("reading the store", done, all),
+        Work::Hashing => kilobytes("hashing the program", done, all),
+        Work::Saving => kilobytes("saving", done, all),
     }
+}
+
+fn kilobytes(what: &str, done: u64, all: u64) -> String {
+    format!("{what}: {} of {} kB", done / 1000, all.div_ceil(1000))
 }
 
 #[cfg(test)]

@@ -1,13 +1,9 @@
 //! Making a payload the newest generation.
 
 use super::layout::{SLOTS, SlotHeader};
-use super::recover::zeroed_sectors;
 use super::sector::Sector;
 use super::{BlockDevice, Code, InUse, SECTOR_BYTES, Store, StoreError};
 use alloc::vec::Vec;
-
-/// What is read back at once: whole sectors.
-const PIECE_BYTES: usize = 128 * SECTOR_BYTES;
 
 impl<D: BlockDevice> Store<D> {
     /// Writes `payload` and `code` as the newest generation and returns its number, once all is on the medium and was read
@@ -83,35 +79,6 @@ impl<D: BlockDevice> Store<D> {
             return Err(StoreError::PayloadTooLarge { bytes, capacity });
         }
         Ok(())
-    }
-
-    /// Writes `bytes` from sector `first` on, filled up with zeros to a whole sector, until they are on the medium and are
-    /// read back.
-    pub(super) fn write_bytes(&mut self, first: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let (whole, rest) = bytes.split_at(bytes.len() / SECTOR_BYTES * SECTOR_BYTES);
-        if !whole.is_empty() {
-            self.device.write(first, whole)?;
-        }
-        if !rest.is_empty() {
-            let last = first + (whole.len() / SECTOR_BYTES) as u64;
-            self.device.write(last, Sector::ZERO.with(0, rest).bytes())?;
-        }
-        self.device.flush()?;
-        if self.holds(first, bytes)? { Ok(()) } else { Err(StoreError::NotWritten { sector: first }) }
-    }
-
-    /// Whether the disk holds `bytes` from sector `first` on. Read in pieces, for which there is memory at any time.
-    pub(super) fn holds(&mut self, first: u64, bytes: &[u8]) -> Result<bool, StoreError> {
-        let mut buffer = zeroed_sectors(bytes.len().min(PIECE_BYTES) as u64)?;
-        let sectors = (first..).step_by(PIECE_BYTES / SECTOR_BYTES);
-        for (sector, piece) in sectors.zip(bytes.chunks(PIECE_BYTES)) {
-            let read = &mut buffer[..piece.len().next_multiple_of(SECTOR_BYTES)];
-            self.device.read(sector, read)?;
-            if read[..piece.len()] != *piece {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Writes `sector`, until it is on the medium and is read back.

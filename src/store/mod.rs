@@ -25,6 +25,7 @@ mod sector;
 mod take_over;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use attempts::{Attempt, MOST_ATTEMPTS};
 pub use code::Code;
@@ -32,10 +33,12 @@ pub use device::*;
 pub use error::{Fault, Note, Obstacle, StoreError};
 pub use layout::{Home, PartitionId, StoreId, disk_bytes_for};
 pub use recover::Recovered;
+pub use transfer::Transfer;
 
 use layout::{Attempts, CodeName, SLOTS, SlotHeader, Superblock};
 use place::Region;
 use sector::Sector;
+use transfer::Told;
 
 /// An opened store.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ pub struct Store<D: BlockDevice> {
     in_use: InUse,
     /// What was recorded of the attempt that has begun and of which no end was recorded.
     begun: Option<Attempts>,
+    told: Told,
 }
 
 /// What later commits must leave alone.
@@ -87,7 +91,7 @@ impl<D: BlockDevice> Store<D> {
         device.flush()?;
         device.write(layout::SUPERBLOCK_SECTOR, superblock.encode().bytes())?;
         device.flush()?;
-        Ok(Self { device, superblock, in_use: InUse::Nothing, begun: None })
+        Ok(Self { device, superblock, in_use: InUse::Nothing, begun: None, told: Told::default() })
     }
 
     /// Opens the store that has all of `disk`. Reads one sector and writes nothing.
@@ -103,7 +107,7 @@ impl<D: BlockDevice> Store<D> {
         let sector = Sector::read(&mut device, layout::SUPERBLOCK_SECTOR)?;
         let superblock = place::superblock(&sector, &device.place(), device.sectors())?;
         let device = device.narrowed(superblock.total_sectors);
-        Ok(Self { device, superblock, in_use: InUse::Unknown, begun: None })
+        Ok(Self { device, superblock, in_use: InUse::Unknown, begun: None, told: Told::default() })
     }
 
     /// The bytes that tell this store from others.

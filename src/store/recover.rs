@@ -2,7 +2,7 @@
 
 use super::layout::{SLOTS, SlotHeader};
 use super::sector::Sector;
-use super::{BlockDevice, Fault, InUse, Note, SECTOR_BYTES, Store, StoreError};
+use super::{BlockDevice, Fault, InUse, Note, Store, StoreError};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -150,27 +150,8 @@ impl<D: BlockDevice> Store<D> {
         read(&payload).map_err(|error| Fault::Rejected { generation, reason: error.to_string() })
     }
 
-    /// `bytes` from sector `first` on.
-    pub(super) fn read_bytes(&mut self, first: u64, bytes: u64) -> Result<Vec<u8>, StoreError> {
-        let mut buffer = zeroed_sectors(bytes)?;
-        if !buffer.is_empty() {
-            self.device.read(first, &mut buffer)?;
-        }
-        buffer.truncate(bytes as usize);
-        Ok(buffer)
-    }
-
     fn cut_short(&self) -> Option<Note> {
         let (sectors, formatted) = (self.device.sectors(), self.superblock.total_sectors);
         (sectors < formatted).then_some(Note::DiskCutShort { sectors, formatted })
     }
-}
-
-/// Zeros for `bytes`, at most what a slot takes, in whole sectors; an error instead of an abort when memory runs out.
-pub(super) fn zeroed_sectors(bytes: u64) -> Result<Vec<u8>, StoreError> {
-    let len = (bytes as usize).next_multiple_of(SECTOR_BYTES);
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(len).map_err(|_| StoreError::OutOfMemory { bytes })?;
-    buffer.resize(len, 0);
-    Ok(buffer)
 }

@@ -20,11 +20,14 @@ use crate::engine::decide::tier::Tier;
 use crate::engine::decode::program::{FuncId, FunctionKind, SignatureId};
 use crate::engine::observe::site::SiteState;
 use crate::engine::room::{self, NoRoom};
-use crate::engine::seams::MemoryBase;
+use crate::engine::seams::{MemoryBase, Work};
 use crate::engine::{Cache, Engine, EngineError, Observed, Options};
 
 /// What there may be no memory for.
 const WHAT: &str = "code of an earlier boot";
+
+/// What is hashed of a program at once.
+const HASHED_BYTES: usize = 1 << 20;
 
 /// What all code depends on, beside the modules: the CPU's features in use, options, and where things are.
 pub fn key(cpu: CpuFeatures, options: Options, code_base: u64, state_base: u64, memory: MemoryBase) -> Key {
@@ -72,7 +75,20 @@ impl Engine {
     /// What the program is known by. Whoever is taken for another program is not validated, so no hash will do for which two
     /// programs of one hash can be found.
     pub(in crate::engine) fn program_name(&mut self) -> ModuleName {
-        *self.cache.name.get_or_insert_with(|| *blake3::hash(self.program_bytes).as_bytes())
+        if let Some(name) = self.cache.name {
+            return name;
+        }
+        let (started, all) = (self.now(), self.program_bytes.len() as u64);
+        let (mut hasher, mut done) = (blake3::Hasher::new(), 0);
+        for piece in self.program_bytes.chunks(HASHED_BYTES) {
+            hasher.update(piece);
+            done += piece.len() as u64;
+            let spent = self.now().saturating_sub(started);
+            self.platform.progress.advanced(Work::Hashing, done, all, spent);
+        }
+        let name = *hasher.finalize().as_bytes();
+        self.cache.name = Some(name);
+        name
     }
 
     /// Takes over the code in `image`, as far as it fits; `is_known` says that it was made for this very program. Where there

@@ -31,13 +31,17 @@ mod bytes_of {
     pub const VALUE: u64 = 24;
 }
 
-/// What reading and linking the module `bytes` takes at most. Where it is broken, what is in front of that.
-pub fn bytes_to_start(bytes: &[u8]) -> u64 {
+/// What reading and linking the module `bytes` takes at most. Where it is broken, what is in front of that. Tells again and again
+/// how many bytes are done.
+pub fn bytes_to_start(bytes: &[u8], tell: &mut dyn FnMut(u64)) -> u64 {
     let (mut sum, mut largest_body, mut widest) = (0_u64, 0, 1);
     for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
         match &payload {
             Payload::TypeSection(reader) => widest = widest_type(reader).max(1),
-            Payload::CodeSectionEntry(body) => largest_body = largest_body.max(bytes_to_validate(body, widest)),
+            Payload::CodeSectionEntry(body) => {
+                largest_body = largest_body.max(bytes_to_validate(body, widest));
+                tell(body.range().end);
+            }
             _ => {}
         }
         sum = sum.saturating_add(bytes_to_read(payload));

@@ -144,11 +144,18 @@ impl Engine {
         let is_known = known.is_some() || number == LIBC;
         let started = self.now();
         if number != LIBC {
-            self.cache.bytes_to_start = known.map_or_else(|| bytes_to_start(bytes), |head| head.bytes_to_start);
+            self.cache.bytes_to_start = match known {
+                Some(head) => head.bytes_to_start,
+                None => bytes_to_start(bytes, &mut self.decoding(bytes, started, 0)),
+            };
             self.check_room_for(self.cache.bytes_to_start)?;
         }
-        // Tests hold the libc's module to being valid.
-        let module = if is_known { Module::decode_valid(bytes)? } else { self.decode(bytes, started)? };
+        let module = if is_known {
+            // Tests hold the libc's module to being valid.
+            Module::decode_valid(bytes)?
+        } else {
+            Module::decode_telling(bytes, &mut self.decoding(bytes, started, bytes.len() as u64))?
+        };
         let (linkage, added) = self.link(number, &module, known)?;
         let data = room::collect(module.data.iter().map(|_| false), "data segments")?;
         let elements = room::collect(module.elements.iter().map(|_| Elements::Encoded), "element segments")?;
@@ -173,14 +180,15 @@ impl Engine {
         Ok(number)
     }
 
-    /// Decodes the module `bytes`, which was begun to be read when the clock showed `started`.
-    fn decode(&mut self, bytes: &'static [u8], started: u64) -> Result<Module, EngineError> {
+    /// Tells how far reading of the module `bytes` is, which began when the clock showed `started`: it is read twice, and so many
+    /// bytes were `before`.
+    fn decoding(&mut self, bytes: &[u8], started: u64, before: u64) -> impl FnMut(u64) {
         let Rest { ticks, progress, .. } = &mut self.platform;
-        let tell = &mut |done: u64| {
+        let all = bytes.len() as u64;
+        move |done| {
             let spent = ticks.now().saturating_sub(started);
-            progress.advanced(Work::Decoding, done, bytes.len() as u64, spent);
-        };
-        Ok(Module::decode_telling(bytes, tell)?)
+            progress.advanced(Work::Decoding, (before + done) / 2, all, spent);
+        }
     }
 
     /// Fails where there is not so much memory to start in.

@@ -19,6 +19,9 @@ const CONFIG: &str = include_str!("../../../grub/grub.cfg");
 /// Largest file that FAT and 32 bits of address have room for.
 const FILE_BYTES_MAX: usize = u32::MAX as usize;
 
+/// Files from this size on take GRUB a second or more, so it says that it loads one.
+const LARGE_BYTES: usize = 16_000_000;
+
 /// A file of an image.
 pub struct File {
     /// Where it is, from the root, with slashes between folders.
@@ -65,6 +68,9 @@ impl Inputs {
         let mut files = Vec::from([File { path: "boot/kernel".into(), content: self.kernel }]);
         for (number, (content, line)) in self.modules.into_iter().enumerate() {
             // Writing to a string does not fail.
+            if content.len() >= LARGE_BYTES {
+                let _ = writeln!(entry, "    echo 'bareflow: GRUB loads {} MB'", content.len() / 1_000_000);
+            }
             let _ = writeln!(entry, "    module2 /boot/module{number} {line}");
             files.push(File { path: format!("boot/module{number}"), content });
         }
@@ -110,6 +116,7 @@ fn stripped(kernel: Vec<u8>, folder: &Path) -> Result<Vec<u8>, ImageError> {
 mod tests {
     use super::*;
     use std::string::ToString;
+    use std::vec;
 
     fn inputs(folder: &Path, words: &str) -> Inputs {
         let path = folder.join("file");
@@ -134,6 +141,16 @@ mod tests {
             "{config}"
         );
         assert!(!config.contains("\n@ENTRY@\n"), "{config}");
+    }
+
+    #[test]
+    fn grub_says_that_it_loads_a_large_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut inputs = inputs(folder.path(), "x");
+        inputs.modules.push((vec![0; 24_049_953], "large.wasm".into()));
+        let config = config(inputs, None);
+        let lines = "    module2 /boot/module0 a%20b c\n    echo 'bareflow: GRUB loads 24 MB'\n    module2 /boot/module1 large.wasm\n";
+        assert!(config.contains(lines), "{config}");
     }
 
     #[test]

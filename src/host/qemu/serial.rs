@@ -11,6 +11,8 @@ use std::fmt;
 use std::string::String;
 use std::vec::Vec;
 
+/// Begins each line in which GRUB says that it loads a large file, as `host/image/files.rs` has it.
+pub const LOADING: &str = "bareflow: GRUB loads ";
 /// GRUB's last line, as `grub/grub.cfg` has it.
 pub const HANDOVER: &str = "GRUB starts the kernel";
 /// Begins each line in which the kernel speaks for itself, in these letters or with capitals.
@@ -42,18 +44,30 @@ pub enum ReportError {
 }
 
 impl Serial {
-    /// Takes in what was said, and gives `on_line` each line of the kernel and the program that is complete now.
+    /// Takes in what was said, and gives `on_line` each line of the kernel and the program that is complete now, and those in
+    /// which GRUB says what it loads.
     pub(super) fn push(&mut self, bytes: &[u8], on_line: &mut dyn FnMut(&str)) {
         self.bytes.extend_from_slice(bytes);
         if self.kernel.is_none() {
             self.kernel = self.find_kernel();
-            self.passed = self.kernel.unwrap_or(0);
+            self.passed = self.kernel.unwrap_or(self.passed);
         }
         if self.kernel.is_none() {
-            return;
+            return self.pass_loading(on_line);
         }
         while let Some(length) = find(&self.bytes[self.passed..], b"\n") {
             on_line(String::from_utf8_lossy(&self.bytes[self.passed..self.passed + length]).trim_end_matches('\r'));
+            self.passed += length + 1;
+        }
+    }
+
+    /// Gives `on_line` each line in which GRUB says that it loads what takes long.
+    fn pass_loading(&mut self, on_line: &mut dyn FnMut(&str)) {
+        while let Some(length) = find(&self.bytes[self.passed..], b"\n") {
+            let line = String::from_utf8_lossy(&self.bytes[self.passed..self.passed + length]);
+            if let Some(start) = line.find(LOADING) {
+                on_line(line[start..].trim_end_matches('\r'));
+            }
             self.passed += length + 1;
         }
     }
@@ -164,16 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_passed_on_from_the_kernels_first_words_however_they_arrive() {
+    fn lines_are_passed_on_from_the_kernels_first_words_and_what_grub_loads_however_they_arrive() {
         let (serial, lines) = said(&[
-            "\x1b[2JBooting\r\n\x1b[Hbareflow: GRUB sta",
+            "\x1b[2JBooting\r\n\x1b[Hbareflow: GRUB lo",
+            "ads 24 MB\r\n\x1b[Hbareflow: GRUB sta",
             "rts the kernelbareflow: GRUB starts the kernel\r",
             "\n\r",
             "\nbareflow: up\r",
             "\none\ntw",
             "o\npart",
         ]);
-        assert_eq!(lines, ["bareflow: up", "one", "two", "part"]);
+        assert_eq!(lines, ["bareflow: GRUB loads 24 MB", "bareflow: up", "one", "two", "part"]);
         assert_eq!(serial.kernel_text(), "bareflow: up\none\ntwo\npart");
         assert!(serial.text().starts_with("\x1b[2JBooting"));
     }

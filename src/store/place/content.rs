@@ -1,7 +1,7 @@
 //! What a disk or partition seems to hold, before somebody formats it.
 
-use super::super::recover::zeroed_sectors;
 use super::super::sector::Sector;
+use super::super::transfer::zeroed_sectors;
 use super::{Region, gpt};
 use crate::store::layout::Superblock;
 use crate::store::{BlockDevice, SECTOR_BYTES, StoreError};

@@ -3,8 +3,8 @@
 //! Key types: [`Table`], [`Partition`], [`TableError`]. The crate `gpt_disk_types` has the structures; everything that a table may
 //! lie about is checked here. Whatever a disk holds, at most [`MOST_ARRAY_BYTES`] are read of it.
 
-use super::super::recover::zeroed_sectors;
 use super::super::sector::Sector;
+use super::super::transfer::zeroed_sectors;
 use crate::store::{BlockDevice, BlockError, SECTOR_BYTES, StoreError};
 use alloc::vec::Vec;
 use core::fmt;

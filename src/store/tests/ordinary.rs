@@ -191,3 +191,29 @@ fn slots_stay_below_32_mib_on_the_largest_disks() {
     let superblock = layout::Superblock::for_disk(u64::MAX, ID).expect("large enough");
     assert_eq!(superblock.payload_bytes(), (32 << 20) - 4096);
 }
+
+#[test]
+fn who_asks_is_told_how_far_a_transfer_is() {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    let told: Rc<RefCell<Vec<(Transfer, u64, u64)>>> = Rc::default();
+    let mut store = Store::format(FakeDisk::new(40_000), ID).expect("large enough");
+    let heard = Rc::clone(&told);
+    store.tell(move |transfer, done, all| heard.borrow_mut().push((transfer, done, all)));
+    let all = 2_500_000;
+    let payload = vec![7; all];
+    store.commit(&payload, Code::None).expect("it fits");
+    let written: Vec<u64> = told
+        .take()
+        .into_iter()
+        .map(|(transfer, done, of)| {
+            assert_eq!((transfer, of), (Transfer::Writing, all as u64));
+            done
+        })
+        .collect();
+    assert!(written.is_sorted() && written[..3] == [0, 1 << 19, 1 << 20] && written.last() == Some(&(all as u64)));
+    assert_eq!(store.load().payload, Some(payload));
+    let sectors = (all as u64).next_multiple_of(512);
+    let read = [0, 1 << 20, 2 << 20, sectors].map(|done| (Transfer::Reading, done, sectors));
+    assert_eq!(told.take(), read);
+}
