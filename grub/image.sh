@@ -4,8 +4,8 @@
 #   grub/image.sh COMMAND OUT [SETTING=VALUE]...
 #
 # PROGRAM=x.wasm, or else the sample program with its text and its profile; FILES='a b' for /a and /b; ARGS='x "y z"', quoted as in a
-# shell; PROFILE=x.bfprof; WORDS='verbose' for the kernel's command line; DIRS='data::/data' and ENV='A=1 B', as `--dir` and `--env` have them; OUT=x.vdi (or qcow2, vmdk, img, iso). The sample text has to
-# be in target/run.
+# shell; DIRS='data::/data "my files"' and ENV='A=1 B', as `--dir` and `--env` have them; PROFILE=x.bfprof; WORDS='verbose' for the
+# kernel's command line; OUT=x.vdi (or qcow2, vmdk, img, iso). The sample text has to be in target/run.
 set -euo pipefail
 
 readonly SAMPLE=target/programs/concordance.wasm
@@ -13,17 +13,17 @@ readonly TEXT=target/run/text.txt
 readonly SAMPLE_PROFILE=profiles/concordance.bfprof
 
 main() {
-    local command=$1 out=$2 setting program='' files=() args=() words='' dirs=() variables=() options=() profile='' file
+    local command=$1 out=$2 setting program='' files=() args=() words='' dirs=() variables=() options=() profile='' word
     shift 2
     for setting in "$@"; do
         case $setting in
             PROGRAM=*) program=${setting#*=} ;;
-            FILES=*) mapfile -t files < <(split "${setting#*=}") ;;
-            ARGS=*) mapfile -t args < <(split "${setting#*=}") ;;
+            FILES=*) split files "${setting#*=}" ;;
+            ARGS=*) split args "${setting#*=}" ;;
             PROFILE=*) profile=${setting#*=} ;;
             WORDS=*) words=${setting#*=} ;;
-            DIRS=*) mapfile -t dirs < <(split "${setting#*=}") ;;
-            ENV=*) mapfile -t variables < <(split "${setting#*=}") ;;
+            DIRS=*) split dirs "${setting#*=}" ;;
+            ENV=*) split variables "${setting#*=}" ;;
             OUT=*) out=${setting#*=} ;;
             *)
                 echo "$setting is none of PROGRAM=, FILES=, ARGS=, PROFILE=, WORDS=, DIRS=, ENV= and OUT=" >&2
@@ -37,14 +37,14 @@ main() {
         [ ${#args[@]} -gt 0 ] || args=("$(basename "$TEXT")")
         : "${profile:=$SAMPLE_PROFILE}"
     fi
-    for file in "${files[@]}"; do
-        options+=(--file "$file")
+    for word in "${files[@]}"; do
+        options+=(--file "$word")
     done
-    for file in "${dirs[@]}"; do
-        options+=(--dir "$file")
+    for word in "${dirs[@]}"; do
+        options+=(--dir "$word")
     done
-    for file in "${variables[@]}"; do
-        options+=(--env "$file")
+    for word in "${variables[@]}"; do
+        options+=(--env "$word")
     done
     [ -z "$profile" ] || options+=(--profile "$profile")
     # An ISO has learned nothing that could be lost.
@@ -52,9 +52,15 @@ main() {
     exec "$command" image "${options[@]}" --words "$words" "$out" "$program" "${args[@]}"
 }
 
-# A line for each word of $1, which may be quoted.
+# Puts the words of $2, which may be quoted, into the array $1.
 split() {
-    xargs --no-run-if-empty printf '%s\n' <<< "$1"
+    local -n into=$1
+    local lines
+    # The last line keeps empty words before it.
+    lines=$(xargs --no-run-if-empty printf '%s\n' <<< "$2" && echo end)
+    # shellcheck disable=SC2034 # The caller reads it by its own name.
+    mapfile -t into <<< "$lines"
+    unset 'into[-1]'
 }
 
 main "$@"

@@ -2,12 +2,15 @@
 //! bytes. `./just test` runs the short ones, `./just test-images` all of them.
 
 mod common;
+#[path = "common/inline.rs"]
+mod inline;
 
 use bareflow::host::image::Format;
 use bareflow::host::qemu::disk::{Chipset, Controller, Disk};
 use bareflow::host::qemu::{Ending, Machine};
 use bareflow::store::place::survey;
 use common::qemu::{Boot, TIMEOUT, code, fresh_store, kernel, program};
+use inline::Program;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -105,6 +108,44 @@ fn the_same_inputs_give_the_same_bytes_and_others_do_not() {
     said(bareflow(&["image", "--words", "verbose"], &[&other, &program(PROGRAM)]));
     let ids = [&other, &folder.path().join("x.img")].map(|path| said(bareflow(&["store", "show"], &[path])));
     assert_ne!(ids[0].lines().next(), ids[1].lines().next());
+}
+
+/// What `./just image` and `./just iso` do with these settings, where there is a variable HERE.
+fn recipe(out: &Path, settings: &[String]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("grub/image.sh");
+    let mut command = Command::new(script);
+    command.env("HERE", "x y").arg(env!("CARGO_BIN_EXE_bareflow")).arg(out).args(settings);
+    command.output().expect("grub/image.sh can be run")
+}
+
+#[test]
+fn settings_of_a_recipe_reach_the_program() {
+    let program = Program::wat(include_str!("command/directory.wat"));
+    let data = program.folder().join("some data");
+    fs::create_dir_all(data.join("inner")).unwrap();
+    fs::write(data.join("inner/text.txt"), "a text\n").unwrap();
+    let iso = program.folder().join("x.iso");
+    let settings = [
+        format!("PROGRAM={}", program.path().display()),
+        format!("DIRS='{}::/data' tests/command", data.display()),
+        String::from("ENV=\"A=b c\" HERE B="),
+        String::from("WORDS=after=off"),
+    ];
+    said(recipe(&iso, &settings));
+    let boot = run(&Machine::new(&iso));
+    boot.expect_code(code::SUCCESS).expect("/dataA=b c\0HERE=x y\0B=\0a text\nnew\n");
+}
+
+#[test]
+fn settings_of_a_recipe_that_are_quoted_wrongly_make_no_image() {
+    let folder = folder();
+    for setting in ["DIRS='data", "ENV=\"A=b", "ARGS=it's"] {
+        let out = folder.path().join("x.iso");
+        let output = recipe(&out, &[format!("PROGRAM={}", program(PROGRAM).display()), setting.to_string()]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains("unmatched"), "{setting}: {error}");
+        assert!(!out.exists(), "{setting}");
+    }
 }
 
 #[test]
