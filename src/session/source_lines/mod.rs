@@ -22,8 +22,8 @@ type Slice<'a> = EndianSlice<'a, LittleEndian>;
 /// Ticks that are spent on it: a second or two.
 const MOST_TICKS: u64 = 1 << 32;
 
-/// What is left free. Where there is not even that, nothing is read.
-const LEAVES_BYTES: u64 = 2 << 20;
+/// What is left free, also for the lines themselves. Where there is not even that, nothing is read.
+const LEAVES_BYTES: u64 = 4 << 20;
 
 /// What a table takes, at the most, of memory for each byte that it is read from.
 const MEMORY_PER_BYTE: u64 = 512;
