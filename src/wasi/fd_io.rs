@@ -140,7 +140,7 @@ impl Wasi<'_> {
         }
     }
 
-    /// Fills the buffers, in order, until the file ends.
+    /// Fills the buffers, in order, until one is not filled: what comes behind that belongs there, should the file grow meanwhile.
     fn read_file(
         &mut self,
         handle: Handle,
@@ -151,10 +151,15 @@ impl Wasi<'_> {
         let now_ns = self.clock.file_time_ns();
         let files = self.files(handle.volume)?;
         let mut copied = 0;
-        for buffer in buffers {
+        for buffer in buffers.iter().filter(|buffer| buffer.len > 0) {
             let place = memory.slice_mut(*buffer)?;
             match files.read(handle.node, offset.saturating_add(copied.into()), place, now_ns) {
-                Ok(count) => copied += count as u32,
+                Ok(count) => {
+                    copied += count as u32;
+                    if count < buffer.len as usize {
+                        break;
+                    }
+                }
                 Err(errno) if copied == 0 => return Err(errno),
                 Err(_) => break,
             }
@@ -175,7 +180,7 @@ impl Wasi<'_> {
         let now_ns = self.clock.file_time_ns();
         let files = self.files(handle.volume)?;
         let (mut written, mut end) = (0, 0);
-        for buffer in buffers {
+        for buffer in buffers.iter().filter(|buffer| buffer.len > 0) {
             match files.write(handle.node, offset, memory.slice(*buffer)?, flags, now_ns) {
                 Ok(done) => {
                     written += done.bytes as u32;

@@ -36,6 +36,28 @@ fn bytes_are_where_they_were_written() {
     });
 }
 
+/// Linux hands out a file that it makes up in pieces of whole lines.
+#[test]
+fn a_buffer_is_read_into_once_those_before_it_are_full() {
+    const FIRST: u64 = 0x3000;
+    const SECOND: u64 = 0x6000;
+    let mut directories = Directories::default();
+    let node = directories.add(Path::new("/proc/self"), true).unwrap();
+    let console = FakeConsole::default();
+    let builder = Wasi::builder().outside(directories, [("data".to_string(), node)]);
+    let wasi = builder.build(console.clone(), console.clock.clone(), FakeEntropy);
+    let mut p = Program { wasi, console, memory: vec![0; MEMORY_BYTES] };
+    assert!(fs::read("/proc/self/smaps").unwrap().len() as u64 > SECOND - FIRST);
+    let fd = p.opened("smaps", 0, READ);
+    p.put_u32s(IOVEC, &[NOWHERE - 8, 0, FIRST, SECOND - FIRST, SECOND, 0x1000]);
+    assert_eq!(p.call("fd_read", &[fd, IOVEC, 3, OUT]), OK);
+    let count = p.u32(OUT);
+    assert!(0 < count && count < SECOND - FIRST, "{count} bytes at once");
+    let [first, second] =
+        [FIRST, SECOND].map(|at| p.bytes(at, 0x1000).iter().filter(|byte| **byte != 0).count() as u64);
+    assert_eq!((first, second), (count.min(0x1000), 0));
+}
+
 #[test]
 fn appending_goes_to_the_end_for_as_long_as_the_flag_is_set() {
     on_all(|p| {
