@@ -18,20 +18,24 @@ const MOST_CHARACTERS: usize = 200;
 /// What there is of a name where an entry is.
 enum Step<'a> {
     Named(String),
-    /// The entry that it refers to, which may be another unit's.
-    Refers(AttributeValue<Slice<'a>>),
+    /// The entry that it refers to, which may be another unit's, and what a linker calls it.
+    Refers(AttributeValue<Slice<'a>>, Option<&'a [u8]>),
     Nothing,
 }
 
 /// The name of the entry at `offset`, or of what that refers to.
 pub fn name_at<'a>(reading: &Reading<'a>, unit: &UnitRef<'_, Slice<'a>>, offset: UnitOffset) -> Option<String> {
     let mut step = step(unit, offset).ok()?;
+    let mut linkage_name = None;
     let mut other: Option<Unit<Slice<'a>>> = None;
     for _ in 0..MOST_STEPS {
         let value = match step {
             Step::Named(name) => return Some(name),
-            Step::Nothing => return None,
-            Step::Refers(value) => value,
+            Step::Nothing => break,
+            Step::Refers(value, name) => {
+                linkage_name = linkage_name.or(name);
+                value
+            }
         };
         let offset = match value {
             AttributeValue::UnitRef(offset) => offset,
@@ -40,35 +44,40 @@ pub fn name_at<'a>(reading: &Reading<'a>, unit: &UnitRef<'_, Slice<'a>>, offset:
                 other = Some(unit);
                 offset
             }
-            _ => return None,
+            _ => break,
         };
         let unit = other.as_ref().map_or(*unit, |other| UnitRef::new(&reading.dwarf, other));
         step = self::step(&unit, offset).ok()?;
     }
-    None
+    linkage_name.map(cut)
 }
 
 fn step<'a>(unit: &UnitRef<'_, Slice<'a>>, offset: UnitOffset) -> Result<Step<'a>, Error> {
     let mut entries = unit.entries_raw(Some(offset))?;
-    let (mut name, mut linkage_name, mut refers) = (None, None, Step::Nothing);
-    let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(refers) };
+    let (mut name, mut linkage_name, mut refers) = (None, None, None);
+    let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(Step::Nothing) };
     for spec in abbreviation.attributes() {
         let attribute = entries.read_attribute(*spec)?;
         let text = || unit.attr_string(attribute.value()).ok().map(|name| name.slice());
         match attribute.name() {
             gimli::DW_AT_linkage_name | gimli::DW_AT_MIPS_linkage_name => linkage_name = text(),
             gimli::DW_AT_name => name = text(),
-            gimli::DW_AT_abstract_origin | gimli::DW_AT_specification => refers = Step::Refers(attribute.value()),
+            gimli::DW_AT_abstract_origin | gimli::DW_AT_specification => refers = Some(attribute.value()),
             _ => {}
         }
     }
-    Ok(readable(name, linkage_name).map_or(refers, Step::Named))
+    let named = linkage_name.and_then(path_in_rust).or_else(|| name.map(cut));
+    Ok(match (named, refers) {
+        (Some(name), _) => Step::Named(name),
+        (None, Some(value)) => Step::Refers(value, linkage_name),
+        (None, None) => linkage_name.map_or(Step::Nothing, |name| Step::Named(cut(name))),
+    })
 }
 
 /// Rust's name for the linker says all; that of C++ only to those who can read it.
-fn readable(name: Option<&[u8]>, linkage_name: Option<&[u8]>) -> Option<String> {
-    let path = || rustc_demangle::try_demangle(core::str::from_utf8(linkage_name?).ok()?).ok();
-    path().map(|path| short(format_args!("{path:#}"))).or_else(|| name.or(linkage_name).map(cut))
+fn path_in_rust(linkage_name: &[u8]) -> Option<String> {
+    let path = rustc_demangle::try_demangle(core::str::from_utf8(linkage_name).ok()?).ok()?;
+    Some(short(format_args!("{path:#}")))
 }
 
 /// `bytes` in print, as much of them as is shown.

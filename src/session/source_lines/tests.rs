@@ -39,13 +39,19 @@ fn said(module: &[u8]) -> Vec<String> {
     said_with(module, u64::MAX)
 }
 
-/// A unit of DWARF 4 with these entries, by abbreviations 2, a function, and 3, a body in place of a call. Both are at all
-/// addresses from 1 on, and named.
+/// Where the first of its entries is in a unit.
+const FIRST_ENTRY: u8 = 20;
+
+/// A unit of DWARF 4 with these entries, by abbreviations 2, a function, and 3, a body in place of a call, both named; 4, a
+/// declaration with a name; 5, a body in place of a call with a name for the linker, and a reference. Bodies are at all addresses
+/// from 1 on.
 fn unit(entries: &[u8]) -> [Vec<u8>; 2] {
     let abbreviations = [
         &[1, 0x11, 1, 0x11, 0x01, 0x12, 0x06, 0, 0][..],
         &[2, 0x2e, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x06, 0, 0],
-        &[3, 0x1d, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x06, 0, 0, 0],
+        &[3, 0x1d, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x06, 0, 0],
+        &[4, 0x2e, 0, 0x03, 0x08, 0, 0],
+        &[5, 0x1d, 1, 0x6e, 0x08, 0x31, 0x13, 0x11, 0x01, 0x12, 0x06, 0, 0, 0],
     ];
     let entries = [&[4, 0, 0, 0, 0, 0, 4][..], &entry(1, b"")[..1], &entry(1, b"")[2..], entries].concat();
     [abbreviations.concat(), [&(entries.len() as u32).to_le_bytes()[..], &entries].concat()]
@@ -75,6 +81,18 @@ fn bodies_in_place_of_calls_are_named_innermost_first() {
 }
 
 #[test]
+fn names_are_those_of_the_source_or_the_linkers() {
+    let named = |linkage_name: &[u8], reference: u8| {
+        let inlined = [&[5], linkage_name, &[0, reference, 0, 0, 0, 1, 0, 0, 0, 0xff, 0xff, 0, 0]].concat();
+        said(&described(&[b"\x04declared\0", &entry(2, b"outer")[..], &inlined, &[0; 3]].concat())).concat()
+    };
+    assert_eq!(named(b"_ZN2ns8declaredEi", FIRST_ENTRY), "inlined declared");
+    assert_eq!(named(b"_ZN4core3ptr4read17h0123456789abcdefE", FIRST_ENTRY), "inlined core::ptr::read");
+    // Nothing has a name there.
+    assert_eq!(named(b"_ZN2ns8declaredEi", 11), "inlined _ZN2ns8declaredEi");
+}
+
+#[test]
 fn long_names_are_cut() {
     let entries = [entry(2, b"outer"), entry(3, &[b'x'; 5000]), vec![0; 3]].concat();
     assert_eq!(said(&described(&entries)), [format!("inlined {}...", "x".repeat(200))]);
@@ -90,7 +108,7 @@ fn a_million_bodies_in_each_other_are_read_without_a_stack() {
 fn where_little_memory_is_free_large_tables_are_not_read() {
     let entries = [entry(2, b"outer"), entry(3, b"inner"), vec![0; 3]].concat();
     let [abbreviations, info] = unit(&entries);
-    let many: Vec<u8> = (4..=120).flat_map(|code| [code, 0x34, 0, 0, 0]).collect();
+    let many: Vec<u8> = (6..=120).flat_map(|code| [code, 0x34, 0, 0, 0]).collect();
     let large = [&abbreviations[..abbreviations.len() - 1], &many, &[0]].concat();
     let small = module(&[(".debug_info", &info), (".debug_abbrev", &abbreviations)]);
     let large = module(&[(".debug_info", &info), (".debug_abbrev", &large)]);
