@@ -89,7 +89,8 @@ fn atomic_operators() {
     check("threads", unshared_atomics());
 }
 
-/// The folder that `BAREFLOW_WAST` names: for tests that no crate carries, such as those of exceptions in their legacy form.
+/// The folder that `BAREFLOW_WAST` names: for tests that no crate carries, such as those of exceptions in their legacy form. (Of that,
+/// `wast` does not parse a folded `try`: such modules have to be binary.)
 #[test]
 #[ignore = "needs test files: ./just test-wast FOLDER"]
 fn files_of_a_folder() {
