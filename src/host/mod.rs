@@ -16,7 +16,6 @@ pub mod perf_map;
 mod platform;
 pub mod qemu;
 mod signals;
-
 pub mod unpack;
 pub mod wasi;
 

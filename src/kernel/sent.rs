@@ -35,12 +35,7 @@ pub fn send(wasi: &Wasi, path: &str, say: &dyn Fn(core::fmt::Arguments<'_>)) {
     let Some(exported) = wasi.export(path, &mut |bytes| port.write_bytes(bytes)) else {
         return say(format_args!("out={path}: the program has removed it"));
     };
-    if port.dropped() > 0 {
-        say(format_args!(
-            "out={path}: {} bytes were not taken at the other end of the second serial port",
-            port.dropped()
-        ));
-    }
+    say_dropped(port.dropped(), format_args!("out={path}"), "second", say);
     if exported.left_out > 0 {
         say(format_args!("out={path}: {} names with paths too long are left out", exported.left_out));
     }
@@ -54,10 +49,12 @@ pub fn send_core_dump(engine: &mut Engine, trap: &Trap, name: &str, say: &dyn Fn
     if let Err(error) = core_dump::write(engine, trap, name, &mut |bytes| port.write_bytes(bytes)) {
         say(format_args!("coredump: {error}"));
     }
-    if port.dropped() > 0 {
-        say(format_args!(
-            "coredump: {} bytes were not taken at the other end of the third serial port",
-            port.dropped()
-        ));
+    say_dropped(port.dropped(), format_args!("coredump"), "third", say);
+}
+
+/// Says that so many `bytes` of `what` were lost over the `ordinal` serial port, if any were.
+fn say_dropped(bytes: u64, what: core::fmt::Arguments<'_>, ordinal: &str, say: &dyn Fn(core::fmt::Arguments<'_>)) {
+    if bytes > 0 {
+        say(format_args!("{what}: {bytes} bytes were not taken at the other end of the {ordinal} serial port"));
     }
 }

@@ -15,6 +15,7 @@
 
 use super::{ValueCount, ValueHistogram};
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 impl ValueHistogram {
     /// Most distinct values that a histogram remembers.
@@ -52,9 +53,10 @@ impl ValueHistogram {
         self.slots.iter().find(|slot| slot.value == value).map_or(0, |slot| self.per_mille(slot.count))
     }
 
-    /// How often each value that has a slot was seen at least.
-    pub fn least_counts(&self) -> impl Iterator<Item = ValueCount> + '_ {
-        self.slots.iter().map(|slot| ValueCount { value: slot.value, count: self.at_least(slot) })
+    /// How often what has a slot and is among `values` was seen at least.
+    pub fn least_count_in(&self, values: RangeInclusive<u64>) -> u128 {
+        let among = self.slots.iter().filter(|slot| values.contains(&slot.value));
+        among.map(|slot| u128::from(self.at_least(slot))).sum()
     }
 
     /// What was seen besides `values`.

@@ -81,15 +81,18 @@ fn first_byte(relocation: Relocation) -> usize {
 /// What is at `place` beside the calls of `run`, if it does the same in front of them: no branch, no fault, and nothing that
 /// depends on where it is.
 fn between(code: &MachineCode, run: &[Relocation], place: &Range<usize>) -> Option<Vec<u8>> {
+    let mut between = Vec::new();
+    for pair in run.windows(2) {
+        between.extend_from_slice(&code.bytes[first_byte(pair[0]) + NEAR_BYTES..first_byte(pair[1])]);
+    }
+    if between.is_empty() {
+        return Some(between);
+    }
     let is_inside = |offset: u32| place.contains(&(offset as usize));
     if code.relocations.iter().any(|relocation| is_inside(relocation.offset))
         || code.traps.iter().any(|(offset, _)| is_inside(*offset))
     {
         return None;
-    }
-    let mut between = Vec::new();
-    for pair in run.windows(2) {
-        between.extend_from_slice(&code.bytes[first_byte(pair[0]) + NEAR_BYTES..first_byte(pair[1])]);
     }
     let may_move = |instruction: Instruction| {
         !instruction.is_invalid()

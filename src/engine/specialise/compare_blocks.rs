@@ -26,10 +26,7 @@ const ALIKE_PERCENT: u128 = 95;
 /// apart costs more than comparing two vectors of all.
 pub fn are_mixed(vectors: Vectors, sizes: &ValueHistogram) -> bool {
     let vector = u64::from(vectors.bytes());
-    let alike = |kind: RangeInclusive<u64>| {
-        let known = sizes.least_counts().filter(|size| kind.contains(&size.value));
-        known.map(|size| u128::from(size.count)).sum::<u128>() * 100 >= u128::from(sizes.total) * ALIKE_PERCENT
-    };
+    let alike = |kind: RangeInclusive<u64>| sizes.least_count_in(kind) * 100 >= u128::from(sizes.total) * ALIKE_PERCENT;
     sizes.total == 0 || !(alike(0..=vector) || alike(vector + 1..=2 * vector))
 }
 

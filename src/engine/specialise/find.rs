@@ -13,10 +13,7 @@ use crate::profile::ValueHistogram;
 
 /// Whether most of the blocks that calls with `sizes` search are of one vector or less.
 pub fn are_short(vectors: Vectors, sizes: &ValueHistogram) -> bool {
-    let count = |most: u64| {
-        sizes.least_counts().filter(|size| size.value <= most).map(|size| u128::from(size.count)).sum::<u128>()
-    };
-    2 * count(u64::from(vectors.bytes())) > count(u64::MAX)
+    2 * sizes.least_count_in(0..=u64::from(vectors.bytes())) > sizes.least_count_in(0..=u64::MAX)
 }
 
 /// What is looked for, and what is said of it.
@@ -44,13 +41,13 @@ pub fn emit_end(assembler: &mut CodeAssembler, vectors: Vectors, then: CodeLabel
 }
 
 /// The way of [`short_block`] in front of a call of the kernel.
-pub fn head(lanes: &mut Lanes, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
+pub fn head_of_byte(lanes: &mut Lanes, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
     lanes.spread(WANTED, esi)?;
     short_block(lanes, call, done)
 }
 
 /// `strlen`(rdi) with AVX2 of less than a vector, as far as that crosses no page, in front of a call of the kernel.
-pub fn head_of_length(lanes: &mut Lanes, call: CodeLabel) -> Result<(), IcedError> {
+pub fn head_of_length(lanes: &mut Lanes, call: CodeLabel, _done: CodeLabel) -> Result<(), IcedError> {
     lanes.jump_if_crossing(RDI, lanes.bytes(), call)?;
     lanes.clear(WANTED)?;
     lanes.equal(0, WANTED, ptr(rdi))?;

@@ -21,13 +21,13 @@ pub fn head(kernel: KernelId) -> Result<Option<Vec<u8>>, IcedError> {
     let emit = match (kernel.operation, kernel.vectors) {
         (Operation::Fill, Vectors::Avx512) if Shape::from_number(kernel.detail).begins_with_a_vector() => fill,
         (Operation::String(StringFunction::Memcmp), Vectors::Avx512) => compare,
-        (Operation::String(StringFunction::Memchr), Vectors::Avx2) if kernel.detail != 0 => find,
-        (Operation::String(StringFunction::Strlen), Vectors::Avx2) => length,
+        (Operation::String(StringFunction::Memchr), Vectors::Avx2) if kernel.detail != 0 => find::head_of_byte,
+        (Operation::String(StringFunction::Strlen), Vectors::Avx2) => find::head_of_length,
         _ => return Ok(None),
     };
     let mut assembler = CodeAssembler::new(64)?;
     let (mut call, mut done) = (assembler.create_label(), assembler.create_label());
-    emit(&mut assembler, call, done)?;
+    emit(&mut Lanes::new(&mut assembler, kernel.vectors), call, done)?;
     assembler.jmp(done)?;
     assembler.set_label(&mut call)?;
     assembler.db(&[0; NEAR_BYTES])?;
@@ -38,26 +38,18 @@ pub fn head(kernel: KernelId) -> Result<Option<Vec<u8>>, IcedError> {
     Ok(Some(code))
 }
 
-fn fill(assembler: &mut CodeAssembler, call: CodeLabel, _done: CodeLabel) -> Result<(), IcedError> {
-    unless_masked(assembler, call)?;
-    any_fill::masked(assembler, Vectors::Avx512.masked_bytes())
+fn fill(lanes: &mut Lanes, call: CodeLabel, _done: CodeLabel) -> Result<(), IcedError> {
+    unless_masked(lanes, call)?;
+    any_fill::masked(lanes, Vectors::Avx512.masked_bytes())
 }
 
-fn compare(assembler: &mut CodeAssembler, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
-    unless_masked(assembler, call)?;
-    masked_comparison(&mut Lanes::new(assembler, Vectors::Avx512), done)
+fn compare(lanes: &mut Lanes, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
+    unless_masked(lanes, call)?;
+    masked_comparison(lanes, done)
 }
 
 /// Goes to `call` with blocks of more than one vector.
-fn unless_masked(assembler: &mut CodeAssembler, call: CodeLabel) -> Result<(), IcedError> {
-    assembler.cmp(rdx, Vectors::Avx512.masked_bytes() as i32)?;
-    assembler.ja(call)
-}
-
-fn find(assembler: &mut CodeAssembler, call: CodeLabel, done: CodeLabel) -> Result<(), IcedError> {
-    find::head(&mut Lanes::new(assembler, Vectors::Avx2), call, done)
-}
-
-fn length(assembler: &mut CodeAssembler, call: CodeLabel, _done: CodeLabel) -> Result<(), IcedError> {
-    find::head_of_length(&mut Lanes::new(assembler, Vectors::Avx2), call)
+fn unless_masked(lanes: &mut Lanes, call: CodeLabel) -> Result<(), IcedError> {
+    lanes.cmp(rdx, Vectors::Avx512.masked_bytes() as i32)?;
+    lanes.ja(call)
 }

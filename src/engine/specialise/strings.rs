@@ -72,9 +72,9 @@ impl StringFunction {
 /// What the kernel of `function`, or what is pasted in front of its calls, depends on beside the vectors, for calls that pass
 /// `sizes`.
 pub fn detail(function: StringFunction, vectors: Vectors, sizes: &ValueHistogram) -> u32 {
-    u32::from(match function {
-        StringFunction::Memcmp => vectors == Vectors::Avx2 && compare_blocks::are_mixed(vectors, sizes),
-        StringFunction::Memchr => vectors == Vectors::Avx2 && find::are_short(vectors, sizes),
+    u32::from(match (function, vectors) {
+        (StringFunction::Memcmp, Vectors::Avx2) => compare_blocks::are_mixed(vectors, sizes),
+        (StringFunction::Memchr, Vectors::Avx2) => find::are_short(vectors, sizes),
         _ => false,
     })
 }
